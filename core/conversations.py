@@ -1,0 +1,44 @@
+"""Conversations: trees of messages, one branch of which is read at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from core.identifiers import ConversationId, MessageId, UserId
+from core.messages import StoredMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation's own row. `head` is the last message of the branch that goes on by default.
+
+    `etag` changes with every update, so that a stale writer is told.
+    """
+
+    id: ConversationId
+    owner: UserId
+    title: str
+    created_at: datetime
+    updated_at: datetime
+    head: MessageId | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    etag: str = ""
+
+
+def branch(
+    messages: Mapping[MessageId, StoredMessage], head: MessageId | None
+) -> tuple[StoredMessage, ...]:
+    """The messages from the root to `head`, oldest first.
+
+    Stops at a parent that `messages` does not hold (trimmed history), and at a cycle, which no
+    writer can make but a damaged store could hold.
+    """
+    path: list[StoredMessage] = []
+    seen: set[MessageId] = set()
+    while head is not None and head in messages and head not in seen:
+        seen.add(head)
+        path.append(messages[head])
+        head = messages[head].parent
+    return tuple(reversed(path))

@@ -1,0 +1,39 @@
+"""One deployment of one model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+
+from core.generation import Deployment, GenerationRequest, ModelEvent
+from core.identifiers import Seconds
+from core.messages import Message
+
+
+class LanguageModel(Protocol):
+    """Streams one attempt's answer: no retries, no routing, no booking.
+
+    Calls may overlap; a model that has fewer slots queues them, within each one's time-out.
+    """
+
+    @property
+    def deployment(self) -> Deployment:
+        """The catalog entry that this serves."""
+
+    def stream(
+        self, request: GenerationRequest, *, timeout: Seconds
+    ) -> AsyncGenerator[ModelEvent, None]:
+        """The answer as it is made; the last event is ModelFinished.
+
+        `timeout` bounds the whole attempt. Closing the generator, or cancelling the task that
+        reads it, stops the model within a second, also while it still reads the prompt; the
+        generator's close returns once it has. Raises ModelError, before or after text; a
+        stream that is cut is MALFORMED_STREAM or CONNECTION, never a finish. Options that the
+        deployment lacks are refused as UNSUPPORTED by name, never dropped.
+        """
+
+    async def count_tokens(self, messages: Sequence[Message]) -> int:
+        """An upper bound of the tokens that these messages take when rendered for this model."""
+
+    async def close(self) -> None:
+        """Free what the model holds; running streams end with an error. Idempotent."""

@@ -1,0 +1,34 @@
+"""Who calls, and what they may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.errors import PermissionRefused
+from core.identifiers import ApiKeyId, TenantId, UserId
+
+EVERY_SCOPE = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated caller. `user` is the idempotency principal, whatever key was used."""
+
+    tenant: TenantId
+    user: UserId
+    key: ApiKeyId
+    scopes: frozenset[str] = field(default_factory=frozenset)
+
+    def may(self, scope: str) -> bool:
+        """Whether this caller holds `scope`; a key for everything holds the scope `*`."""
+        return scope in self.scopes or EVERY_SCOPE in self.scopes
+
+    def require(self, scope: str) -> None:
+        """Raise PermissionRefused unless this caller holds `scope`."""
+        if not self.may(scope):
+            raise PermissionRefused(
+                f"this key lacks the scope {scope!r}; create one with it: "
+                f"colonnade keys create --scope {scope}",
+                rule="scope",
+                scope=scope,
+            )

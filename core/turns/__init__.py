@@ -1,0 +1,1 @@
+"""Turns: one request's answer, from its claim to its settlement."""
