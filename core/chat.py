@@ -1,0 +1,80 @@
+"""What a caller asks of a chat: the request, checked once at the boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as checked
+
+from core.generation import Constraints, GenerationOptions
+from core.identifiers import CollectionName, ConversationId, MessageId, RequestId, Seconds
+from core.knowledge import EVERYTHING, Filter
+from core.messages import Message
+
+MAX_TEXT = 200_000
+"""Characters of one text part."""
+MAX_LINGER = Seconds(60.0)
+
+
+class Mode(Enum):
+    """What stands behind the answer: the model alone, documents, or tools."""
+
+    CHAT = "chat"
+    RAG = "rag"
+    TOOLS = "tools"
+
+
+class Grounding(Enum):
+    """When the text of a grounded answer is checked and released."""
+
+    OFF = "off"
+    SENTENCE = "sentence"
+    FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptChoice:
+    """A template by name or by exact version (`name@digest`), and what goes into its slots."""
+
+    name: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+Name = Annotated[str, Field(max_length=200)]
+
+
+@checked(frozen=True, slots=True)
+class ChatRequest:
+    """One turn's request. Defaults here are those that the contract documents.
+
+    `request_id` "" means that the call is not safe to retry. `linger` is how long the turn goes
+    on without a reader; None takes the server's default. `turn_timeout` bounds a detached turn.
+    """
+
+    message: Message
+    request_id: Annotated[RequestId, Field(max_length=128)] = RequestId("")
+    conversation: Annotated[ConversationId, Field(max_length=128)] | None = None
+    parent_message: Annotated[MessageId, Field(max_length=128)] | None = None
+    messages: Annotated[tuple[Message, ...], Field(max_length=200)] = ()
+    mode: Mode = Mode.CHAT
+    collections: Annotated[tuple[CollectionName, ...], Field(max_length=16)] = ()
+    filter: Filter = EVERYTHING
+    model: Name = ""
+    constraints: Constraints = field(default_factory=Constraints)
+    prompt: PromptChoice = field(default_factory=PromptChoice)
+    options: GenerationOptions = field(default_factory=GenerationOptions)
+    grounding: Grounding = Grounding.SENTENCE
+    feature: Name = ""
+    detach: bool = False
+    linger: Annotated[Seconds, Field(ge=0, le=MAX_LINGER)] | None = None
+    turn_timeout: Annotated[Seconds, Field(gt=0)] | None = None
+    accept_retractions: bool = False
+    language: Annotated[str, Field(max_length=35)] = ""
+
+    def content(self) -> ChatRequest:
+        """The request without what may differ between two sends of one: what the digest covers."""
+        return replace(self, request_id=RequestId(""), detach=False, linger=None, turn_timeout=None)

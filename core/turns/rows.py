@@ -1,0 +1,192 @@
+"""The rows of a turn, as the store keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+
+from core.generation import TokenUsage
+from core.identifiers import (
+    BootId,
+    ConversationId,
+    DeploymentName,
+    MessageId,
+    RequestId,
+    Seconds,
+    TenantId,
+    TurnId,
+    UserId,
+)
+
+CHAT = "chat"
+"""The operation that `Chat` and `StreamChat` are; part of the idempotency key."""
+
+
+class TurnState(Enum):
+    """Where a turn stands. WAITING has no owner and no lease."""
+
+    RUNNING = "RUNNING"
+    WAITING = "WAITING"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen, but for a re-run."""
+        return self in (TurnState.FINISHED, TurnState.FAILED)
+
+
+class EndReason(Enum):
+    """Why a turn ended."""
+
+    STOP = "STOP"
+    LENGTH = "LENGTH"
+    CONTENT_FILTER = "CONTENT_FILTER"
+    REFUSED = "REFUSED"
+    CANCELLED = "CANCELLED"
+    ABANDONED = "ABANDONED"
+    INTERRUPTED = "INTERRUPTED"
+    DEADLINE = "DEADLINE"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFailure:
+    """What a failed turn tells every reader: an error's reason, message and metadata."""
+
+    reason: str
+    message: str
+    metadata: tuple[tuple[str, str], ...] = ()
+    retry_after: Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """One caller's name for one operation."""
+
+    tenant: TenantId
+    user: UserId
+    operation: str
+    request_id: RequestId
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyRecord:
+    """The turn that the key stands for, and the digest of its content."""
+
+    key: IdempotencyKey
+    turn: TurnId
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The turn's own row. Times are the store's.
+
+    `next_seq` is the number that the next event gets; `log_from` the oldest kept one.
+    `released`: something of the answer is in the log. `done`: a tool may have run. `cancel` is
+    CANCELLED or ABANDONED once asked for.
+    """
+
+    id: TurnId
+    tenant: TenantId
+    user: UserId
+    state: TurnState
+    run: int
+    epoch: int
+    owner: BootId
+    claim_nonce: str
+    lease_until: datetime
+    deadline_at: datetime
+    created_at: datetime
+    request_id: RequestId = RequestId("")
+    conversation: ConversationId | None = None
+    parent: MessageId | None = None
+    next_seq: int = 1
+    log_from: int = 1
+    released: bool = False
+    done: bool = False
+    cancel: EndReason | None = None
+    detach: bool = False
+    linger: Seconds = Seconds(0.25)
+    retractions: bool = False
+    rerunnable: bool = False
+    reason: EndReason | None = None
+    error: TurnFailure | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """One event in the log: its number, its kind for queries, and the bytes that go out."""
+
+    seq: int
+    run: int
+    epoch: int
+    kind: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call of one provider on behalf of a unit of spending: a turn, or a bare generation.
+
+    `prompt_tokens` is the bound counted before the call; `used` is None while it is open.
+    """
+
+    unit: str
+    number: int
+    tenant: TenantId
+    run: int
+    epoch: int
+    deployment: DeploymentName
+    prompt_tokens: int
+    reserved: Decimal | None
+    began_at: datetime
+    used: TokenUsage | None = None
+    output_bytes: int = 0
+    booked: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """What one attempt cost. `cost` None is unknown, which is not zero."""
+
+    unit: str
+    attempt: int
+    tenant: TenantId
+    user: UserId
+    feature: str
+    deployment: DeploymentName
+    model: str
+    usage: TokenUsage
+    cost: Decimal | None
+    currency: str
+    estimated: bool
+    booked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRecord:
+    """Everything that an auditor or the log line needs to know of a turn that ended."""
+
+    turn: TurnId
+    request_id: RequestId
+    tenant: TenantId
+    user: UserId
+    prompt_version: str
+    model_version: str
+    retrieved: tuple[str, ...]
+    tool_calls: tuple[str, ...]
+    latency_ms: float
+    first_event_ms: float | None
+    usage: TokenUsage
+    cost: Decimal | None
+    currency: str
+    validation: str
+    answered_by: str
+    reason: str
+    details: tuple[tuple[str, str], ...] = field(default=())
