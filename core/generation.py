@@ -134,6 +134,16 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusalDelta:
+    """More text in which the model declines to answer. It is shown, and needs no citation.
+
+    A model that answers from documents says so with it when they don't hold the answer.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFinished:
     """The last event of a good stream; a stream that ends without it was cut."""
 
@@ -141,7 +151,7 @@ class ModelFinished:
     usage: TokenUsage
 
 
-ModelEvent = TextDelta | ReasoningDelta | ModelFinished
+ModelEvent = TextDelta | ReasoningDelta | RefusalDelta | ModelFinished
 
 
 class ModelErrorKind(Enum):
