@@ -1,0 +1,1 @@
+"""Colonnade for callers: `colonnade.client`, and the generated contract, `colonnade.v1`."""

@@ -1,0 +1,1 @@
+"""The gRPC contract of Colonnade, generated from `proto/colonnade/v1`."""
