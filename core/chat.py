@@ -59,21 +59,40 @@ class ChatRequest:
     request_id: Annotated[RequestId, Field(max_length=128)] = RequestId("")
     conversation: Annotated[ConversationId, Field(max_length=128)] | None = None
     parent_message: Annotated[MessageId, Field(max_length=128)] | None = None
-    messages: Annotated[tuple[Message, ...], Field(max_length=200)] = ()
-    mode: Mode = Mode.CHAT
-    collections: Annotated[tuple[CollectionName, ...], Field(max_length=16)] = ()
+    messages: Annotated[tuple[Message, ...], Field(max_length=100)] = ()
+    mode: Mode | None = None
+    collections: Annotated[tuple[CollectionName, ...], Field(max_length=20)] = ()
     filter: Filter = EVERYTHING
     model: Name = ""
     constraints: Constraints = field(default_factory=Constraints)
     prompt: PromptChoice = field(default_factory=PromptChoice)
     options: GenerationOptions = field(default_factory=GenerationOptions)
-    grounding: Grounding = Grounding.SENTENCE
+    grounding: Grounding | None = None
     feature: Name = ""
     detach: bool = False
     linger: Annotated[Seconds, Field(ge=0, le=MAX_LINGER)] | None = None
     turn_timeout: Annotated[Seconds, Field(gt=0)] | None = None
     accept_retractions: bool = False
     language: Annotated[str, Field(max_length=35)] = ""
+
+    @property
+    def grounded_in_documents(self) -> bool:
+        """Whether documents are searched for this turn."""
+        return self.effective_mode is Mode.RAG
+
+    @property
+    def effective_mode(self) -> Mode:
+        """The mode asked for; without one, RAG where collections are named, else CHAT."""
+        if self.mode is not None:
+            return self.mode
+        return Mode.RAG if self.collections else Mode.CHAT
+
+    @property
+    def effective_grounding(self) -> Grounding:
+        """The grounding asked for; without one, SENTENCE where documents are searched."""
+        if self.grounding is not None:
+            return self.grounding
+        return Grounding.SENTENCE if self.grounded_in_documents else Grounding.OFF
 
     def content(self) -> ChatRequest:
         """The request without what may differ between two sends of one: what the digest covers."""

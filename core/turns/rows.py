@@ -104,6 +104,8 @@ class Turn:
     request_id: RequestId = RequestId("")
     conversation: ConversationId | None = None
     parent: MessageId | None = None
+    user_message: MessageId | None = None
+    feature: str = ""
     next_seq: int = 1
     log_from: int = 1
     released: bool = False
@@ -145,6 +147,8 @@ class Attempt:
     prompt_tokens: int
     reserved: Decimal | None
     began_at: datetime
+    user: UserId = UserId("")
+    feature: str = ""
     used: TokenUsage | None = None
     output_bytes: int = 0
     booked: bool = False

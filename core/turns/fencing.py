@@ -1,0 +1,83 @@
+"""Who may write to a turn: the run that holds its epoch, while it is RUNNING."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+
+from core.identifiers import BootId
+from core.turns.rows import LoggedEvent, Turn, TurnState
+
+
+class Standing(Enum):
+    """What the store says to a runner's write."""
+
+    APPLIES = "applies"
+    APPLIED_BEFORE = "applied before"
+    """The reply to an earlier try was lost; it had been committed."""
+    STALE = "stale"
+    """Another has the turn, or it has ended: this runner may write and send nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """A runner's claim to a turn: the epoch that it was given."""
+
+    epoch: int
+
+    def admits(self, turn: Turn | None) -> bool:
+        """Whether the row is still this runner's to write."""
+        return turn is not None and turn.epoch == self.epoch and turn.state is TurnState.RUNNING
+
+
+def standing_of_append(
+    turn: Turn | None, fence: Fence, first: int, count: int
+) -> Standing:
+    """How an append of `count` events from number `first` meets the locked row."""
+    if turn is None or not fence.admits(turn):
+        return Standing.STALE
+    if turn.next_seq == first:
+        return Standing.APPLIES
+    if turn.next_seq == first + count:
+        return Standing.APPLIED_BEFORE
+    return Standing.STALE
+
+
+def appended(
+    turn: Turn, events: Sequence[LoggedEvent], *, released: bool, lease_until: datetime
+) -> Turn:
+    """The row after an append; every fenced write renews the lease."""
+    return replace(
+        turn,
+        next_seq=turn.next_seq + len(events),
+        released=turn.released or released,
+        lease_until=max(turn.lease_until, lease_until),
+    )
+
+
+def renewed(turn: Turn, lease_until: datetime) -> Turn:
+    """The row with a longer lease."""
+    return replace(turn, lease_until=max(turn.lease_until, lease_until))
+
+
+def run_again(
+    turn: Turn, *, owner: BootId, nonce: str, lease_until: datetime, deadline_at: datetime
+) -> Turn:
+    """The row of a failed turn that starts its next run; numbers of events go on."""
+    return replace(
+        turn,
+        state=TurnState.RUNNING,
+        run=turn.run + 1,
+        epoch=turn.epoch + 1,
+        owner=owner,
+        claim_nonce=nonce,
+        lease_until=lease_until,
+        deadline_at=deadline_at,
+        cancel=None,
+        error=None,
+        reason=None,
+        rerunnable=False,
+        ended_at=None,
+    )
