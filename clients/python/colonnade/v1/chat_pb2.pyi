@@ -121,10 +121,10 @@ class ChatRequest(_message.Message):
     """
     mode: Global___ChatMode.ValueType
     """What the answer may use. Default: RAG if `collections` is not empty, else CHAT. TOOLS is
-    refused (FAILED_PRECONDITION, TOOLS_UNAVAILABLE) by a server that has no tools.
+    refused (FAILED_PRECONDITION, FEATURE_UNSUPPORTED) by a server that has no tools.
     """
     model: _builtins.str
-    """A deployment such as `smollm2`, or a route such as `cheap`; at most 128 characters.
+    """A deployment such as `smollm2`, or a route such as `cheap`; at most 200 characters.
     Default: the route that the server's settings give for the mode.
     """
     grounding: Global___Grounding.ValueType
@@ -132,9 +132,7 @@ class ChatRequest(_message.Message):
     are searched. Default: SENTENCE in mode RAG, else OFF.
     """
     feature: _builtins.str
-    """What the cost is booked under, such as `help-desk`: at most 64 characters of
-    `A-Z a-z 0-9 _ . -`. Default: none.
-    """
+    """What the cost is booked under, such as `help-desk`; at most 200 characters. Default: none."""
     detach: _builtins.bool
     """True for a turn that goes on when nobody reads it, until `turn_timeout`. Default: false."""
     accept_retractions: _builtins.bool

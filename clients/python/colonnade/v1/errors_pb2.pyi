@@ -24,7 +24,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     DESCRIPTOR: _descriptor.EnumDescriptor
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
-    ERROR_REASON_INVALID_INPUT: _ErrorReason.ValueType  # 1
+    ERROR_REASON_INVALID_FIELD: _ErrorReason.ValueType  # 1
     """INVALID_ARGUMENT. Cause: fields break the rules that their comments state.
     Cure: mend the fields that `google.rpc.BadRequest` names, each with what is wrong.
     Metadata: none.
@@ -33,11 +33,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND. Cause: what the request names does not exist, or belongs to somebody else; the two
     are never told apart. Cure: check the name, and whose key it is asked with; see
     `google.rpc.ResourceInfo`.
-    Metadata: `resource_type`, `resource_name`.
+    Metadata: `kind`, `name`.
     """
     ERROR_REASON_RESOURCE_EXISTS: _ErrorReason.ValueType  # 3
     """ALREADY_EXISTS. Cause: something of this name exists. Cure: use it, or take another name.
-    Metadata: `resource_type`, `resource_name`.
+    Metadata: `kind`, `name`.
     """
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 4
     """ALREADY_EXISTS. Cause: this `request_id` was used for a request with other content, or for a
@@ -48,137 +48,106 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED. Cause: another turn runs, or waits for an approval, on the same branch of the
     conversation. Cure: wait for its end or cancel it, then send again with the same
     `request_id`; or name another parent message.
-    Metadata: `conversation`, `parent_message`, `turn_id` of the other turn.
+    Metadata: `turn_id` of the other turn.
     """
     ERROR_REASON_STALE_ETAG: _ErrorReason.ValueType  # 6
     """ABORTED. Cause: the resource has changed since it was read. Cure: read it again, apply the
     change to what it is now, and send with the new etag.
-    Metadata: `resource_name`.
+    Metadata: `name`.
     """
-    ERROR_REASON_REINDEX_RUNNING: _ErrorReason.ValueType  # 7
-    """ABORTED. Cause: this collection's indexes are being built anew. Cure: wait for that to end.
-    Metadata: `collection`.
-    """
-    ERROR_REASON_CREDENTIALS_MISSING: _ErrorReason.ValueType  # 8
-    """UNAUTHENTICATED. Cause: the call carries no key. Cure: send `authorization: Bearer KEY` as
-    metadata.
-    Metadata: none.
-    """
-    ERROR_REASON_CREDENTIALS_INVALID: _ErrorReason.ValueType  # 9
-    """UNAUTHENTICATED. Cause: the key is malformed, unknown, expired or revoked; which of them is
-    not told. Cure: ask the operator for a new one.
-    Metadata: none.
-    """
-    ERROR_REASON_SCOPE_MISSING: _ErrorReason.ValueType  # 10
-    """PERMISSION_DENIED. Cause: the key lacks the scope that the method needs. Cure: a key with
-    that scope.
-    Metadata: `scope` that is needed; empty when the method is open to nobody.
-    """
-    ERROR_REASON_POLICY_REFUSED: _ErrorReason.ValueType  # 11
+    ERROR_REASON_POLICY_REFUSED: _ErrorReason.ValueType  # 7
     """PERMISSION_DENIED or FAILED_PRECONDITION. Cause: a rule of the tenant forbids the request, or
     forbids it as it stands. Cure: see the rule; ask the operator.
     Metadata: `rule`.
     """
-    ERROR_REASON_NO_SUITABLE_MODEL: _ErrorReason.ValueType  # 12
-    """FAILED_PRECONDITION. Cause: no deployment satisfies the request: its constraints, what its
-    content needs (images, a response schema, tools), and the tenant's policy. Cure: loosen the
-    constraints, or name another model.
-    Metadata: `model` as requested, `unmet` with the conditions, separated by commas.
+    ERROR_REASON_SCOPE_MISSING: _ErrorReason.ValueType  # 8
+    """PERMISSION_DENIED. Cause: the key lacks the scope that the method needs. Cure: a key with
+    that scope.
+    Metadata: `scope` that is needed; empty when the method is open to nobody.
     """
-    ERROR_REASON_TOOLS_UNAVAILABLE: _ErrorReason.ValueType  # 13
-    """FAILED_PRECONDITION. Cause: mode TOOLS, on a server that has no tools. Cure: another mode.
-    Metadata: none.
-    """
-    ERROR_REASON_EMBEDDER_UNAVAILABLE: _ErrorReason.ValueType  # 14
-    """FAILED_PRECONDITION. Cause: the embedder that the collection was built with is not configured
-    on this server, or its weights are missing. Cure: the operator configures it (`colonnade
-    doctor` says what is missing), or the collection is built anew with another one.
-    Metadata: `embedder`; `collection` where one is concerned.
-    """
-    ERROR_REASON_RETRACTIONS_REQUIRED: _ErrorReason.ValueType  # 15
+    ERROR_REASON_RETRACTIONS_REQUIRED: _ErrorReason.ValueType  # 9
     """FAILED_PRECONDITION. Cause: the turn may take text back and this reader did not say that it
     accepts it. Cure: read with `accept_retractions`, or get the result with `GetTurn`.
     Metadata: `turn_id`.
     """
-    ERROR_REASON_CONTEXT_TOO_LONG: _ErrorReason.ValueType  # 16
-    """OUT_OF_RANGE. Cause: the input does not fit the model's window, even after all that may be
-    dropped was dropped. Cure: a shorter input, or a model with a larger window.
-    Metadata: `needed_tokens`, `allowed_tokens`, `model`.
+    ERROR_REASON_FEATURE_UNSUPPORTED: _ErrorReason.ValueType  # 10
+    """FAILED_PRECONDITION. Cause: nothing that this server has configured can do what the request
+    asks for: no deployment satisfies its constraints or its content (images, a response schema,
+    tools), or the embedder of its collection is missing. Cure: loosen the constraints or name
+    another model; for what the server lacks, `colonnade doctor` tells the operator.
+    Metadata: `feature`, what can't be done.
     """
-    ERROR_REASON_TURN_LOG_EXPIRED: _ErrorReason.ValueType  # 17
-    """OUT_OF_RANGE. Cause: the turn's events after the wanted number are no longer kept. Cure:
-    `GetTurn` still tells how it ended.
-    Metadata: `turn_id`, `first_sequence` that is kept, or 0 if none is.
+    ERROR_REASON_CREDENTIALS_MISSING: _ErrorReason.ValueType  # 11
+    """UNAUTHENTICATED. Cause: the call carries no key. Cure: send `authorization: Bearer KEY` as
+    metadata.
+    Metadata: none.
     """
-    ERROR_REASON_TURN_LOG_LOST: _ErrorReason.ValueType  # 18
-    """DATA_LOSS. Cause: the caller has seen events that the log does not hold, because a store was
-    lost and restored, or because the number is wrong. Cure: read from the beginning, or
-    `GetTurn`.
-    Metadata: `turn_id`, `last_sequence` that the log holds.
+    ERROR_REASON_CREDENTIALS_INVALID: _ErrorReason.ValueType  # 12
+    """UNAUTHENTICATED. Cause: the key is malformed, unknown, expired or revoked; which of them is
+    not told. Cure: ask the operator for a new one.
+    Metadata: none.
     """
-    ERROR_REASON_CONCURRENCY_LIMIT: _ErrorReason.ValueType  # 19
+    ERROR_REASON_TOO_MANY_REQUESTS: _ErrorReason.ValueType  # 13
     """RESOURCE_EXHAUSTED. Cause: as many calls of this kind are in progress as the server takes at
-    once. Cure: wait as `google.rpc.RetryInfo` says, then send again with the same `request_id`.
-    Metadata: `limit`.
+    once, or more came in a given time than the key's rate. Cure: wait as `google.rpc.RetryInfo`
+    says, then send again with the same `request_id`.
+    Metadata: `limit`, the name of the limit.
     """
-    ERROR_REASON_RATE_LIMIT: _ErrorReason.ValueType  # 20
-    """RESOURCE_EXHAUSTED. Cause: more calls in a given time than the key's rate. Cure: wait as
-    `google.rpc.RetryInfo` says.
-    Metadata: `limit`.
-    """
-    ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 21
-    """RESOURCE_EXHAUSTED. Cause: a quota of tokens or a budget of money is used up; see
-    `google.rpc.QuotaFailure`. Cure: wait for the next period, if `google.rpc.RetryInfo` is
-    there, or ask the operator for more.
-    Metadata: `quota`.
-    """
-    ERROR_REASON_STORAGE_FULL: _ErrorReason.ValueType  # 22
+    ERROR_REASON_STORAGE_FULL: _ErrorReason.ValueType  # 14
     """RESOURCE_EXHAUSTED. Cause: the server's disk is full, or nearly so. Reading still works.
     Cure: the operator frees space; then send again.
     Metadata: none.
     """
-    ERROR_REASON_MODELS_FAILED: _ErrorReason.ValueType  # 23
+    ERROR_REASON_MODELS_UNAVAILABLE: _ErrorReason.ValueType  # 15
     """UNAVAILABLE. Cause: every deployment that could serve the request failed; one further
     `ErrorInfo` with reason ATTEMPT_FAILED tells of each attempt. Cure: send again later with the
     same `request_id`; `google.rpc.RetryInfo` says when, if it is known.
-    Metadata: `attempts`.
-    """
-    ERROR_REASON_ATTEMPT_FAILED: _ErrorReason.ValueType  # 24
-    """Only beside MODELS_FAILED: one attempt that failed.
-    Metadata: `attempt`, `model`, `cause` (`timeout`, `rate_limited`, `refused`, `unreachable`,
-    `bad_answer` or `failed`).
-    """
-    ERROR_REASON_RETRIEVAL_UNAVAILABLE: _ErrorReason.ValueType  # 25
-    """UNAVAILABLE. Cause: the search is down or late, and the settings say to fail rather than
-    answer without it. Cure: send again later with the same `request_id`.
-    Metadata: `collection` where one is concerned.
-    """
-    ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 26
-    """UNAVAILABLE. Cause: the store of record can't be reached. Cure: send again later with the
-    same `request_id`.
     Metadata: none.
     """
-    ERROR_REASON_SERVER_DRAINING: _ErrorReason.ValueType  # 27
-    """UNAVAILABLE. Cause: this process is shutting down and takes no new calls. Cure: send again
-    with the same `request_id`, to another replica or a little later.
+    ERROR_REASON_ATTEMPT_FAILED: _ErrorReason.ValueType  # 16
+    """Only beside MODELS_UNAVAILABLE: one attempt that failed.
+    Metadata: `model`, the deployment; `cause`, such as `rate_limited`, `overloaded`, `timeout`,
+    `connection`, `bad_request`, `authentication`, `malformed_stream` or `weights_missing`.
+    """
+    ERROR_REASON_SERVICE_UNAVAILABLE: _ErrorReason.ValueType  # 17
+    """UNAVAILABLE. Cause: something that the request needs can't be reached now: the store, the
+    search (where the settings say to fail rather than answer without it), or this process,
+    since it is shutting down. Cure: send again with the same `request_id`, when
+    `google.rpc.RetryInfo` says.
     Metadata: none.
     """
-    ERROR_REASON_TURN_INTERRUPTED: _ErrorReason.ValueType  # 28
-    """UNAVAILABLE. Cause: the process that ran the turn died before anything was released. Cure:
-    if `rerunnable` is `true`, send the request again with the same `request_id`.
-    Metadata: `turn_id`, `rerunnable`.
+    ERROR_REASON_CONTEXT_TOO_LONG: _ErrorReason.ValueType  # 18
+    """OUT_OF_RANGE. Cause: the input does not fit the model's window, even after all that may be
+    dropped was dropped. Cure: a shorter input, or a model with a larger window.
+    Metadata: `needed_tokens`, `allowed_tokens`.
     """
-    ERROR_REASON_TURN_ABANDONED: _ErrorReason.ValueType  # 29
-    """CANCELLED. Cause: all readers of the turn left before anything was released. Cure: if
-    `rerunnable` is `true`, send the request again with the same `request_id`.
-    Metadata: `turn_id`, `rerunnable`.
-    """
-    ERROR_REASON_DEADLINE: _ErrorReason.ValueType  # 30
+    ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 19
     """DEADLINE_EXCEEDED. Cause: the work did not end by the caller's deadline, or by the server's
     maximum. Cure: more time, or `detach` and `ResumeChat`; what the turn used is booked.
     Metadata: `turn_id` and `rerunnable` where there is a turn.
     """
-    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 31
+    ERROR_REASON_TURN_ABANDONED: _ErrorReason.ValueType  # 20
+    """CANCELLED. Cause: all readers of the turn left before anything was released. Cure: if
+    `rerunnable` is `true`, send the request again with the same `request_id`.
+    Metadata: `turn_id`, `rerunnable`.
+    """
+    ERROR_REASON_TURN_INTERRUPTED: _ErrorReason.ValueType  # 21
+    """UNAVAILABLE. Cause: the process that ran the turn died before anything was released. Cure:
+    if `rerunnable` is `true`, send the request again with the same `request_id`.
+    Metadata: `turn_id`, `rerunnable`.
+    """
+    ERROR_REASON_TURN_LOG_EXPIRED: _ErrorReason.ValueType  # 22
+    """OUT_OF_RANGE. Cause: the turn's events after the wanted number are no longer kept. Cure:
+    `GetTurn` still tells how it ended.
+    Metadata: `turn_id`.
+    """
+    ERROR_REASON_TURN_LOG_LOST: _ErrorReason.ValueType  # 23
+    """DATA_LOSS. Cause: the caller has seen events that the log does not hold, because a store was
+    lost and restored, or because the number is wrong. Cure: read from the beginning, or
+    `GetTurn`.
+    Metadata: `turn_id`.
+    """
+    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 24
     """INTERNAL. Cause: a mistake in the server. Cure: report it with the id from
     `google.rpc.RequestInfo`; the log holds the rest.
     Metadata: none.
@@ -195,7 +164,7 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
-ERROR_REASON_INVALID_INPUT: ErrorReason.ValueType  # 1
+ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
 """INVALID_ARGUMENT. Cause: fields break the rules that their comments state.
 Cure: mend the fields that `google.rpc.BadRequest` names, each with what is wrong.
 Metadata: none.
@@ -204,11 +173,11 @@ ERROR_REASON_RESOURCE_NOT_FOUND: ErrorReason.ValueType  # 2
 """NOT_FOUND. Cause: what the request names does not exist, or belongs to somebody else; the two
 are never told apart. Cure: check the name, and whose key it is asked with; see
 `google.rpc.ResourceInfo`.
-Metadata: `resource_type`, `resource_name`.
+Metadata: `kind`, `name`.
 """
 ERROR_REASON_RESOURCE_EXISTS: ErrorReason.ValueType  # 3
 """ALREADY_EXISTS. Cause: something of this name exists. Cure: use it, or take another name.
-Metadata: `resource_type`, `resource_name`.
+Metadata: `kind`, `name`.
 """
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 4
 """ALREADY_EXISTS. Cause: this `request_id` was used for a request with other content, or for a
@@ -219,137 +188,106 @@ ERROR_REASON_BRANCH_BUSY: ErrorReason.ValueType  # 5
 """ABORTED. Cause: another turn runs, or waits for an approval, on the same branch of the
 conversation. Cure: wait for its end or cancel it, then send again with the same
 `request_id`; or name another parent message.
-Metadata: `conversation`, `parent_message`, `turn_id` of the other turn.
+Metadata: `turn_id` of the other turn.
 """
 ERROR_REASON_STALE_ETAG: ErrorReason.ValueType  # 6
 """ABORTED. Cause: the resource has changed since it was read. Cure: read it again, apply the
 change to what it is now, and send with the new etag.
-Metadata: `resource_name`.
+Metadata: `name`.
 """
-ERROR_REASON_REINDEX_RUNNING: ErrorReason.ValueType  # 7
-"""ABORTED. Cause: this collection's indexes are being built anew. Cure: wait for that to end.
-Metadata: `collection`.
-"""
-ERROR_REASON_CREDENTIALS_MISSING: ErrorReason.ValueType  # 8
-"""UNAUTHENTICATED. Cause: the call carries no key. Cure: send `authorization: Bearer KEY` as
-metadata.
-Metadata: none.
-"""
-ERROR_REASON_CREDENTIALS_INVALID: ErrorReason.ValueType  # 9
-"""UNAUTHENTICATED. Cause: the key is malformed, unknown, expired or revoked; which of them is
-not told. Cure: ask the operator for a new one.
-Metadata: none.
-"""
-ERROR_REASON_SCOPE_MISSING: ErrorReason.ValueType  # 10
-"""PERMISSION_DENIED. Cause: the key lacks the scope that the method needs. Cure: a key with
-that scope.
-Metadata: `scope` that is needed; empty when the method is open to nobody.
-"""
-ERROR_REASON_POLICY_REFUSED: ErrorReason.ValueType  # 11
+ERROR_REASON_POLICY_REFUSED: ErrorReason.ValueType  # 7
 """PERMISSION_DENIED or FAILED_PRECONDITION. Cause: a rule of the tenant forbids the request, or
 forbids it as it stands. Cure: see the rule; ask the operator.
 Metadata: `rule`.
 """
-ERROR_REASON_NO_SUITABLE_MODEL: ErrorReason.ValueType  # 12
-"""FAILED_PRECONDITION. Cause: no deployment satisfies the request: its constraints, what its
-content needs (images, a response schema, tools), and the tenant's policy. Cure: loosen the
-constraints, or name another model.
-Metadata: `model` as requested, `unmet` with the conditions, separated by commas.
+ERROR_REASON_SCOPE_MISSING: ErrorReason.ValueType  # 8
+"""PERMISSION_DENIED. Cause: the key lacks the scope that the method needs. Cure: a key with
+that scope.
+Metadata: `scope` that is needed; empty when the method is open to nobody.
 """
-ERROR_REASON_TOOLS_UNAVAILABLE: ErrorReason.ValueType  # 13
-"""FAILED_PRECONDITION. Cause: mode TOOLS, on a server that has no tools. Cure: another mode.
-Metadata: none.
-"""
-ERROR_REASON_EMBEDDER_UNAVAILABLE: ErrorReason.ValueType  # 14
-"""FAILED_PRECONDITION. Cause: the embedder that the collection was built with is not configured
-on this server, or its weights are missing. Cure: the operator configures it (`colonnade
-doctor` says what is missing), or the collection is built anew with another one.
-Metadata: `embedder`; `collection` where one is concerned.
-"""
-ERROR_REASON_RETRACTIONS_REQUIRED: ErrorReason.ValueType  # 15
+ERROR_REASON_RETRACTIONS_REQUIRED: ErrorReason.ValueType  # 9
 """FAILED_PRECONDITION. Cause: the turn may take text back and this reader did not say that it
 accepts it. Cure: read with `accept_retractions`, or get the result with `GetTurn`.
 Metadata: `turn_id`.
 """
-ERROR_REASON_CONTEXT_TOO_LONG: ErrorReason.ValueType  # 16
-"""OUT_OF_RANGE. Cause: the input does not fit the model's window, even after all that may be
-dropped was dropped. Cure: a shorter input, or a model with a larger window.
-Metadata: `needed_tokens`, `allowed_tokens`, `model`.
+ERROR_REASON_FEATURE_UNSUPPORTED: ErrorReason.ValueType  # 10
+"""FAILED_PRECONDITION. Cause: nothing that this server has configured can do what the request
+asks for: no deployment satisfies its constraints or its content (images, a response schema,
+tools), or the embedder of its collection is missing. Cure: loosen the constraints or name
+another model; for what the server lacks, `colonnade doctor` tells the operator.
+Metadata: `feature`, what can't be done.
 """
-ERROR_REASON_TURN_LOG_EXPIRED: ErrorReason.ValueType  # 17
-"""OUT_OF_RANGE. Cause: the turn's events after the wanted number are no longer kept. Cure:
-`GetTurn` still tells how it ended.
-Metadata: `turn_id`, `first_sequence` that is kept, or 0 if none is.
+ERROR_REASON_CREDENTIALS_MISSING: ErrorReason.ValueType  # 11
+"""UNAUTHENTICATED. Cause: the call carries no key. Cure: send `authorization: Bearer KEY` as
+metadata.
+Metadata: none.
 """
-ERROR_REASON_TURN_LOG_LOST: ErrorReason.ValueType  # 18
-"""DATA_LOSS. Cause: the caller has seen events that the log does not hold, because a store was
-lost and restored, or because the number is wrong. Cure: read from the beginning, or
-`GetTurn`.
-Metadata: `turn_id`, `last_sequence` that the log holds.
+ERROR_REASON_CREDENTIALS_INVALID: ErrorReason.ValueType  # 12
+"""UNAUTHENTICATED. Cause: the key is malformed, unknown, expired or revoked; which of them is
+not told. Cure: ask the operator for a new one.
+Metadata: none.
 """
-ERROR_REASON_CONCURRENCY_LIMIT: ErrorReason.ValueType  # 19
+ERROR_REASON_TOO_MANY_REQUESTS: ErrorReason.ValueType  # 13
 """RESOURCE_EXHAUSTED. Cause: as many calls of this kind are in progress as the server takes at
-once. Cure: wait as `google.rpc.RetryInfo` says, then send again with the same `request_id`.
-Metadata: `limit`.
+once, or more came in a given time than the key's rate. Cure: wait as `google.rpc.RetryInfo`
+says, then send again with the same `request_id`.
+Metadata: `limit`, the name of the limit.
 """
-ERROR_REASON_RATE_LIMIT: ErrorReason.ValueType  # 20
-"""RESOURCE_EXHAUSTED. Cause: more calls in a given time than the key's rate. Cure: wait as
-`google.rpc.RetryInfo` says.
-Metadata: `limit`.
-"""
-ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 21
-"""RESOURCE_EXHAUSTED. Cause: a quota of tokens or a budget of money is used up; see
-`google.rpc.QuotaFailure`. Cure: wait for the next period, if `google.rpc.RetryInfo` is
-there, or ask the operator for more.
-Metadata: `quota`.
-"""
-ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 22
+ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 14
 """RESOURCE_EXHAUSTED. Cause: the server's disk is full, or nearly so. Reading still works.
 Cure: the operator frees space; then send again.
 Metadata: none.
 """
-ERROR_REASON_MODELS_FAILED: ErrorReason.ValueType  # 23
+ERROR_REASON_MODELS_UNAVAILABLE: ErrorReason.ValueType  # 15
 """UNAVAILABLE. Cause: every deployment that could serve the request failed; one further
 `ErrorInfo` with reason ATTEMPT_FAILED tells of each attempt. Cure: send again later with the
 same `request_id`; `google.rpc.RetryInfo` says when, if it is known.
-Metadata: `attempts`.
-"""
-ERROR_REASON_ATTEMPT_FAILED: ErrorReason.ValueType  # 24
-"""Only beside MODELS_FAILED: one attempt that failed.
-Metadata: `attempt`, `model`, `cause` (`timeout`, `rate_limited`, `refused`, `unreachable`,
-`bad_answer` or `failed`).
-"""
-ERROR_REASON_RETRIEVAL_UNAVAILABLE: ErrorReason.ValueType  # 25
-"""UNAVAILABLE. Cause: the search is down or late, and the settings say to fail rather than
-answer without it. Cure: send again later with the same `request_id`.
-Metadata: `collection` where one is concerned.
-"""
-ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 26
-"""UNAVAILABLE. Cause: the store of record can't be reached. Cure: send again later with the
-same `request_id`.
 Metadata: none.
 """
-ERROR_REASON_SERVER_DRAINING: ErrorReason.ValueType  # 27
-"""UNAVAILABLE. Cause: this process is shutting down and takes no new calls. Cure: send again
-with the same `request_id`, to another replica or a little later.
+ERROR_REASON_ATTEMPT_FAILED: ErrorReason.ValueType  # 16
+"""Only beside MODELS_UNAVAILABLE: one attempt that failed.
+Metadata: `model`, the deployment; `cause`, such as `rate_limited`, `overloaded`, `timeout`,
+`connection`, `bad_request`, `authentication`, `malformed_stream` or `weights_missing`.
+"""
+ERROR_REASON_SERVICE_UNAVAILABLE: ErrorReason.ValueType  # 17
+"""UNAVAILABLE. Cause: something that the request needs can't be reached now: the store, the
+search (where the settings say to fail rather than answer without it), or this process,
+since it is shutting down. Cure: send again with the same `request_id`, when
+`google.rpc.RetryInfo` says.
 Metadata: none.
 """
-ERROR_REASON_TURN_INTERRUPTED: ErrorReason.ValueType  # 28
-"""UNAVAILABLE. Cause: the process that ran the turn died before anything was released. Cure:
-if `rerunnable` is `true`, send the request again with the same `request_id`.
-Metadata: `turn_id`, `rerunnable`.
+ERROR_REASON_CONTEXT_TOO_LONG: ErrorReason.ValueType  # 18
+"""OUT_OF_RANGE. Cause: the input does not fit the model's window, even after all that may be
+dropped was dropped. Cure: a shorter input, or a model with a larger window.
+Metadata: `needed_tokens`, `allowed_tokens`.
 """
-ERROR_REASON_TURN_ABANDONED: ErrorReason.ValueType  # 29
-"""CANCELLED. Cause: all readers of the turn left before anything was released. Cure: if
-`rerunnable` is `true`, send the request again with the same `request_id`.
-Metadata: `turn_id`, `rerunnable`.
-"""
-ERROR_REASON_DEADLINE: ErrorReason.ValueType  # 30
+ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 19
 """DEADLINE_EXCEEDED. Cause: the work did not end by the caller's deadline, or by the server's
 maximum. Cure: more time, or `detach` and `ResumeChat`; what the turn used is booked.
 Metadata: `turn_id` and `rerunnable` where there is a turn.
 """
-ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 31
+ERROR_REASON_TURN_ABANDONED: ErrorReason.ValueType  # 20
+"""CANCELLED. Cause: all readers of the turn left before anything was released. Cure: if
+`rerunnable` is `true`, send the request again with the same `request_id`.
+Metadata: `turn_id`, `rerunnable`.
+"""
+ERROR_REASON_TURN_INTERRUPTED: ErrorReason.ValueType  # 21
+"""UNAVAILABLE. Cause: the process that ran the turn died before anything was released. Cure:
+if `rerunnable` is `true`, send the request again with the same `request_id`.
+Metadata: `turn_id`, `rerunnable`.
+"""
+ERROR_REASON_TURN_LOG_EXPIRED: ErrorReason.ValueType  # 22
+"""OUT_OF_RANGE. Cause: the turn's events after the wanted number are no longer kept. Cure:
+`GetTurn` still tells how it ended.
+Metadata: `turn_id`.
+"""
+ERROR_REASON_TURN_LOG_LOST: ErrorReason.ValueType  # 23
+"""DATA_LOSS. Cause: the caller has seen events that the log does not hold, because a store was
+lost and restored, or because the number is wrong. Cure: read from the beginning, or
+`GetTurn`.
+Metadata: `turn_id`.
+"""
+ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 24
 """INTERNAL. Cause: a mistake in the server. Cure: report it with the id from
 `google.rpc.RequestInfo`; the log holds the rest.
 Metadata: none.

@@ -29,10 +29,10 @@ class _RejectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rejec
     REJECTION_REASON_INVALID: _RejectionReason.ValueType  # 1
     """The `start` itself breaks a rule of its fields."""
     REJECTION_REASON_UNSUPPORTED_TYPE: _RejectionReason.ValueType  # 2
-    """The media type is none that can be read, or the content is binary."""
+    """The media type is none that can be read."""
     REJECTION_REASON_TOO_LARGE: _RejectionReason.ValueType  # 3
     """The content is larger than the server takes."""
-    REJECTION_REASON_NO_TEXT: _RejectionReason.ValueType  # 4
+    REJECTION_REASON_EMPTY: _RejectionReason.ValueType  # 4
     """There is no content, or no text in it (as in a PDF of scanned pages)."""
     REJECTION_REASON_UNDECODABLE: _RejectionReason.ValueType  # 5
     """The text is in no encoding that can be told."""
@@ -44,6 +44,10 @@ class _RejectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rejec
     """The content is not what `sha256` or `size_bytes` said."""
     REJECTION_REASON_DUPLICATE: _RejectionReason.ValueType  # 9
     """The same `uri` came earlier in this call."""
+    REJECTION_REASON_BINARY: _RejectionReason.ValueType  # 10
+    """The content is binary where text was expected."""
+    REJECTION_REASON_TOO_SLOW: _RejectionReason.ValueType  # 11
+    """Reading the file took longer than the server allows."""
 
 class RejectionReason(_RejectionReason, metaclass=_RejectionReasonEnumTypeWrapper):
     """Why a document was not taken in."""
@@ -52,10 +56,10 @@ REJECTION_REASON_UNSPECIFIED: RejectionReason.ValueType  # 0
 REJECTION_REASON_INVALID: RejectionReason.ValueType  # 1
 """The `start` itself breaks a rule of its fields."""
 REJECTION_REASON_UNSUPPORTED_TYPE: RejectionReason.ValueType  # 2
-"""The media type is none that can be read, or the content is binary."""
+"""The media type is none that can be read."""
 REJECTION_REASON_TOO_LARGE: RejectionReason.ValueType  # 3
 """The content is larger than the server takes."""
-REJECTION_REASON_NO_TEXT: RejectionReason.ValueType  # 4
+REJECTION_REASON_EMPTY: RejectionReason.ValueType  # 4
 """There is no content, or no text in it (as in a PDF of scanned pages)."""
 REJECTION_REASON_UNDECODABLE: RejectionReason.ValueType  # 5
 """The text is in no encoding that can be told."""
@@ -67,6 +71,10 @@ REJECTION_REASON_MISMATCH: RejectionReason.ValueType  # 8
 """The content is not what `sha256` or `size_bytes` said."""
 REJECTION_REASON_DUPLICATE: RejectionReason.ValueType  # 9
 """The same `uri` came earlier in this call."""
+REJECTION_REASON_BINARY: RejectionReason.ValueType  # 10
+"""The content is binary where text was expected."""
+REJECTION_REASON_TOO_SLOW: RejectionReason.ValueType  # 11
+"""Reading the file took longer than the server allows."""
 Global___RejectionReason: _TypeAlias = RejectionReason  # noqa: Y015
 
 @_typing.final

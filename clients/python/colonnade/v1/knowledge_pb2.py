@@ -30,7 +30,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63olonnade/v1/knowledge.proto\x12\x0c\x63olonnade.v1\x1a\x1c\x63olonnade/v1/ingestion.proto\x1a\x1a\x63olonnade/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x02\n\nCollection\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\x08\x65mbedder\x18\x03 \x01(\tB\x05\xe2\x41\x02\x01\x05\x12\x1c\n\x0e\x64ocument_count\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x63hunk_count\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08position\x18\x06 \x01(\x04\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10indexed_position\x18\x07 \x01(\x04\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\x90\x03\n\x08\x44ocument\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03uri\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05title\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63ontent_type\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12@\n\nattributes\x18\x05 \x03(\x0b\x32&.colonnade.v1.Document.AttributesEntryB\x04\xe2\x41\x01\x03\x12\x14\n\x06sha256\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nsize_bytes\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x63hunk_count\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"j\n\x17\x43reateCollectionRequest\x12\x1b\n\rcollection_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x32\n\ncollection\x18\x02 \x01(\x0b\x32\x18.colonnade.v1.CollectionB\x04\xe2\x41\x01\x01\"*\n\x14GetCollectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"K\n\x16ListCollectionsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"m\n\x17ListCollectionsResponse\x12\x33\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32\x18.colonnade.v1.CollectionB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"J\n\x17\x44\x65leteCollectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\rallow_missing\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\"(\n\x12GetDocumentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"_\n\x14ListDocumentsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"g\n\x15ListDocumentsResponse\x12/\n\tdocuments\x18\x01 \x03(\x0b\x32\x16.colonnade.v1.DocumentB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"H\n\x15\x44\x65leteDocumentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\rallow_missing\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\"?\n\x0eReindexRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0b\x65mbed_again\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\"}\n\x0fReindexResponse\x12\x1c\n\x0e\x64ocument_count\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x63hunk_count\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x31\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03\x32\xd0\x07\n\x10KnowledgeService\x12j\n\x10\x43reateCollection\x12%.colonnade.v1.CreateCollectionRequest\x1a\x18.colonnade.v1.Collection\"\x15\xaa\xbe\x88\x9b\x0b\x0fknowledge.write\x12\x63\n\rGetCollection\x12\".colonnade.v1.GetCollectionRequest\x1a\x18.colonnade.v1.Collection\"\x14\xaa\xbe\x88\x9b\x0b\x0eknowledge.read\x12t\n\x0fListCollections\x12$.colonnade.v1.ListCollectionsRequest\x1a%.colonnade.v1.ListCollectionsResponse\"\x14\xaa\xbe\x88\x9b\x0b\x0eknowledge.read\x12h\n\x10\x44\x65leteCollection\x12%.colonnade.v1.DeleteCollectionRequest\x1a\x16.google.protobuf.Empty\"\x15\xaa\xbe\x88\x9b\x0b\x0fknowledge.write\x12w\n\x0fIngestDocuments\x12$.colonnade.v1.IngestDocumentsRequest\x1a%.colonnade.v1.IngestDocumentsResponse\"\x15\xaa\xbe\x88\x9b\x0b\x0fknowledge.write(\x01\x12]\n\x0bGetDocument\x12 .colonnade.v1.GetDocumentRequest\x1a\x16.colonnade.v1.Document\"\x14\xaa\xbe\x88\x9b\x0b\x0eknowledge.read\x12n\n\rListDocuments\x12\".colonnade.v1.ListDocumentsRequest\x1a#.colonnade.v1.ListDocumentsResponse\"\x14\xaa\xbe\x88\x9b\x0b\x0eknowledge.read\x12\x64\n\x0e\x44\x65leteDocument\x12#.colonnade.v1.DeleteDocumentRequest\x1a\x16.google.protobuf.Empty\"\x15\xaa\xbe\x88\x9b\x0b\x0fknowledge.write\x12]\n\x07Reindex\x12\x1c.colonnade.v1.ReindexRequest\x1a\x1d.colonnade.v1.ReindexResponse\"\x15\xaa\xbe\x88\x9b\x0b\x0fknowledge.writeB.\n\x10\x63om.colonnade.v1P\x01Z\x18\x63olonnade/v1;colonnadev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63olonnade/v1/knowledge.proto\x12\x0c\x63olonnade.v1\x1a\x1c\x63olonnade/v1/ingestion.proto\x1a\x1a\x63olonnade/v1/options.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x02\n\nCollection\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x19\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\x08\x65mbedder\x18\x03 \x01(\tB\x05\xe2\x41\x02\x01\x05\x12\x1c\n\x0e\x64ocument_count\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x63hunk_count\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08position\x18\x06 \x01(\x04\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10indexed_position\x18\x07 \x01(\x04\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x18\n\ndimensions\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03\"\x90\x03\n\x08\x44ocument\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03uri\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05title\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63ontent_type\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12@\n\nattributes\x18\x05 \x03(\x0b\x32&.colonnade.v1.Document.AttributesEntryB\x04\xe2\x41\x01\x03\x12\x14\n\x06sha256\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nsize_bytes\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x63hunk_count\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"j\n\x17\x43reateCollectionRequest\x12\x1b\n\rcollection_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x32\n\ncollection\x18\x02 \x01(\x0b\x32\x18.colonnade.v1.CollectionB\x04\xe2\x41\x01\x01\"*\n\x14GetCollectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"K\n\x16ListCollectionsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"m\n\x17ListCollectionsResponse\x12\x33\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32\x18.colonnade.v1.CollectionB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"J\n\x17\x44\x65leteCollectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\rallow_missing\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\"(\n\x12GetDocumentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"_\n\x14ListDocumentsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"g\n\x15ListDocumentsResponse\x12/\n\tdocuments\x18\x01 \x03(\x0b\x32\x16.colonnade.v1.DocumentB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"H\n\x15\x44\x65leteDocumentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\rallow_missing\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\"?\n\x0eReindexRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0b\x65mbed_again\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\"}\n\x0fReindexResponse\x12\x1c\n\x0e\x64ocument_count\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x63hunk_count\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x31\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03\x32\xd0\x07\n\x10KnowledgeService\x12j\n\x10\x43reateCollection\x12%.colonnade.v1.CreateCollectionRequest\x1a\x18.colonnade.v1.Collection\"\x15\xaa\xbe\x88\x9b\x0b\x0fknowledge.write\x12\x63\n\rGetCollection\x12\".colonnade.v1.GetCollectionRequest\x1a\x18.colonnade.v1.Collection\"\x14\xaa\xbe\x88\x9b\x0b\x0eknowledge.read\x12t\n\x0fListCollections\x12$.colonnade.v1.ListCollectionsRequest\x1a%.colonnade.v1.ListCollectionsResponse\"\x14\xaa\xbe\x88\x9b\x0b\x0eknowledge.read\x12h\n\x10\x44\x65leteCollection\x12%.colonnade.v1.DeleteCollectionRequest\x1a\x16.google.protobuf.Empty\"\x15\xaa\xbe\x88\x9b\x0b\x0fknowledge.write\x12w\n\x0fIngestDocuments\x12$.colonnade.v1.IngestDocumentsRequest\x1a%.colonnade.v1.IngestDocumentsResponse\"\x15\xaa\xbe\x88\x9b\x0b\x0fknowledge.write(\x01\x12]\n\x0bGetDocument\x12 .colonnade.v1.GetDocumentRequest\x1a\x16.colonnade.v1.Document\"\x14\xaa\xbe\x88\x9b\x0b\x0eknowledge.read\x12n\n\rListDocuments\x12\".colonnade.v1.ListDocumentsRequest\x1a#.colonnade.v1.ListDocumentsResponse\"\x14\xaa\xbe\x88\x9b\x0b\x0eknowledge.read\x12\x64\n\x0e\x44\x65leteDocument\x12#.colonnade.v1.DeleteDocumentRequest\x1a\x16.google.protobuf.Empty\"\x15\xaa\xbe\x88\x9b\x0b\x0fknowledge.write\x12]\n\x07Reindex\x12\x1c.colonnade.v1.ReindexRequest\x1a\x1d.colonnade.v1.ReindexResponse\"\x15\xaa\xbe\x88\x9b\x0b\x0fknowledge.writeB.\n\x10\x63om.colonnade.v1P\x01Z\x18\x63olonnade/v1;colonnadev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,8 +40,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\020com.colonnade.v1P\001Z\030colonnade/v1;colonnadev1'
   _globals['_COLLECTION'].fields_by_name['name']._loaded_options = None
   _globals['_COLLECTION'].fields_by_name['name']._serialized_options = b'\342A\001\010'
-  _globals['_COLLECTION'].fields_by_name['display_name']._loaded_options = None
-  _globals['_COLLECTION'].fields_by_name['display_name']._serialized_options = b'\342A\001\001'
+  _globals['_COLLECTION'].fields_by_name['description']._loaded_options = None
+  _globals['_COLLECTION'].fields_by_name['description']._serialized_options = b'\342A\001\001'
   _globals['_COLLECTION'].fields_by_name['embedder']._loaded_options = None
   _globals['_COLLECTION'].fields_by_name['embedder']._serialized_options = b'\342A\002\001\005'
   _globals['_COLLECTION'].fields_by_name['document_count']._loaded_options = None
@@ -54,8 +54,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COLLECTION'].fields_by_name['indexed_position']._serialized_options = b'\342A\001\003'
   _globals['_COLLECTION'].fields_by_name['create_time']._loaded_options = None
   _globals['_COLLECTION'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
-  _globals['_COLLECTION'].fields_by_name['update_time']._loaded_options = None
-  _globals['_COLLECTION'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_COLLECTION'].fields_by_name['dimensions']._loaded_options = None
+  _globals['_COLLECTION'].fields_by_name['dimensions']._serialized_options = b'\342A\001\003'
   _globals['_DOCUMENT_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_DOCUMENT_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_DOCUMENT'].fields_by_name['name']._loaded_options = None
@@ -141,33 +141,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KNOWLEDGESERVICE'].methods_by_name['Reindex']._loaded_options = None
   _globals['_KNOWLEDGESERVICE'].methods_by_name['Reindex']._serialized_options = b'\252\276\210\233\013\017knowledge.write'
   _globals['_COLLECTION']._serialized_start=232
-  _globals['_COLLECTION']._serialized_end=540
-  _globals['_DOCUMENT']._serialized_start=543
-  _globals['_DOCUMENT']._serialized_end=943
-  _globals['_DOCUMENT_ATTRIBUTESENTRY']._serialized_start=894
-  _globals['_DOCUMENT_ATTRIBUTESENTRY']._serialized_end=943
-  _globals['_CREATECOLLECTIONREQUEST']._serialized_start=945
-  _globals['_CREATECOLLECTIONREQUEST']._serialized_end=1051
-  _globals['_GETCOLLECTIONREQUEST']._serialized_start=1053
-  _globals['_GETCOLLECTIONREQUEST']._serialized_end=1095
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=1097
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=1172
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=1174
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=1283
-  _globals['_DELETECOLLECTIONREQUEST']._serialized_start=1285
-  _globals['_DELETECOLLECTIONREQUEST']._serialized_end=1359
-  _globals['_GETDOCUMENTREQUEST']._serialized_start=1361
-  _globals['_GETDOCUMENTREQUEST']._serialized_end=1401
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1403
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1498
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1500
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1603
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1605
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=1677
-  _globals['_REINDEXREQUEST']._serialized_start=1679
-  _globals['_REINDEXREQUEST']._serialized_end=1742
-  _globals['_REINDEXRESPONSE']._serialized_start=1744
-  _globals['_REINDEXRESPONSE']._serialized_end=1869
-  _globals['_KNOWLEDGESERVICE']._serialized_start=1872
-  _globals['_KNOWLEDGESERVICE']._serialized_end=2848
+  _globals['_COLLECTION']._serialized_end=510
+  _globals['_DOCUMENT']._serialized_start=513
+  _globals['_DOCUMENT']._serialized_end=913
+  _globals['_DOCUMENT_ATTRIBUTESENTRY']._serialized_start=864
+  _globals['_DOCUMENT_ATTRIBUTESENTRY']._serialized_end=913
+  _globals['_CREATECOLLECTIONREQUEST']._serialized_start=915
+  _globals['_CREATECOLLECTIONREQUEST']._serialized_end=1021
+  _globals['_GETCOLLECTIONREQUEST']._serialized_start=1023
+  _globals['_GETCOLLECTIONREQUEST']._serialized_end=1065
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=1067
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=1142
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=1144
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=1253
+  _globals['_DELETECOLLECTIONREQUEST']._serialized_start=1255
+  _globals['_DELETECOLLECTIONREQUEST']._serialized_end=1329
+  _globals['_GETDOCUMENTREQUEST']._serialized_start=1331
+  _globals['_GETDOCUMENTREQUEST']._serialized_end=1371
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1373
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1468
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1470
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1573
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1575
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=1647
+  _globals['_REINDEXREQUEST']._serialized_start=1649
+  _globals['_REINDEXREQUEST']._serialized_end=1712
+  _globals['_REINDEXRESPONSE']._serialized_start=1714
+  _globals['_REINDEXRESPONSE']._serialized_end=1839
+  _globals['_KNOWLEDGESERVICE']._serialized_start=1842
+  _globals['_KNOWLEDGESERVICE']._serialized_end=2818
 # @@protoc_insertion_point(module_scope)

@@ -27,20 +27,20 @@ class Collection(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
-    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
     EMBEDDER_FIELD_NUMBER: _builtins.int
     DOCUMENT_COUNT_FIELD_NUMBER: _builtins.int
     CHUNK_COUNT_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     INDEXED_POSITION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
-    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `collections/{collection}`."""
-    display_name: _builtins.str
-    """Name for people, at most 200 characters. Default: the id."""
+    description: _builtins.str
+    """What it is for, in words for people; at most 2,000 characters. Default: empty."""
     embedder: _builtins.str
-    """The embedder that makes its vectors; at most 128 characters. Default: the server's default
+    """The embedder that makes its vectors; at most 200 characters. Default: the server's default
     embedder.
     """
     document_count: _builtins.int
@@ -51,30 +51,28 @@ class Collection(_message.Message):
     """Position of its last write."""
     indexed_position: _builtins.int
     """Position up to which its indexes have followed."""
+    dimensions: _builtins.int
+    """Numbers in each of its vectors."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
-
-    @_builtins.property
-    def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When it, or its documents, last changed."""
 
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
-        display_name: _builtins.str = ...,
+        description: _builtins.str = ...,
         embedder: _builtins.str = ...,
         document_count: _builtins.int = ...,
         chunk_count: _builtins.int = ...,
         position: _builtins.int = ...,
         indexed_position: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
-        update_time: _timestamp_pb2.Timestamp | None = ...,
+        dimensions: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_count", b"chunk_count", "create_time", b"create_time", "display_name", b"display_name", "document_count", b"document_count", "embedder", b"embedder", "indexed_position", b"indexed_position", "name", b"name", "position", b"position", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_count", b"chunk_count", "create_time", b"create_time", "description", b"description", "dimensions", b"dimensions", "document_count", b"document_count", "embedder", b"embedder", "indexed_position", b"indexed_position", "name", b"name", "position", b"position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

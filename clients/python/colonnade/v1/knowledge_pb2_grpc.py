@@ -97,7 +97,7 @@ class KnowledgeServiceServicer(object):
         nothing.
 
         Errors: INVALID_ARGUMENT, ALREADY_EXISTS (RESOURCE_EXISTS), FAILED_PRECONDITION
-        (EMBEDDER_UNAVAILABLE), RESOURCE_EXHAUSTED, UNAVAILABLE.
+        (FEATURE_UNSUPPORTED: unknown embedder), RESOURCE_EXHAUSTED, UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,8 +143,8 @@ class KnowledgeServiceServicer(object):
 
         Errors, all of which leave ingested documents in place: INVALID_ARGUMENT (header, order of
         messages, more than 1,000 documents), NOT_FOUND (collection), FAILED_PRECONDITION
-        (EMBEDDER_UNAVAILABLE), RESOURCE_EXHAUSTED (STORAGE_FULL, CONCURRENCY_LIMIT), UNAVAILABLE
-        (STORE_UNAVAILABLE, SERVER_DRAINING), DEADLINE_EXCEEDED.
+        (FEATURE_UNSUPPORTED: the collection's embedder is missing), RESOURCE_EXHAUSTED (STORAGE_FULL,
+        TOO_MANY_REQUESTS), UNAVAILABLE (SERVICE_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -184,8 +184,8 @@ class KnowledgeServiceServicer(object):
         Searches go on meanwhile, in the old ones. Safe to retry: it is built once more.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND (collection), FAILED_PRECONDITION
-        (EMBEDDER_UNAVAILABLE), ABORTED (REINDEX_RUNNING), RESOURCE_EXHAUSTED (STORAGE_FULL),
-        UNAVAILABLE, DEADLINE_EXCEEDED.
+        (FEATURE_UNSUPPORTED: the collection's embedder is missing), RESOURCE_EXHAUSTED (STORAGE_FULL,
+        TOO_MANY_REQUESTS), UNAVAILABLE, DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

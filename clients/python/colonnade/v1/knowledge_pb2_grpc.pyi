@@ -43,7 +43,7 @@ class KnowledgeServiceStub:
     nothing.
 
     Errors: INVALID_ARGUMENT, ALREADY_EXISTS (RESOURCE_EXISTS), FAILED_PRECONDITION
-    (EMBEDDER_UNAVAILABLE), RESOURCE_EXHAUSTED, UNAVAILABLE.
+    (FEATURE_UNSUPPORTED: unknown embedder), RESOURCE_EXHAUSTED, UNAVAILABLE.
     """
     GetCollection: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.GetCollectionRequest, _knowledge_pb2.Collection]
     """Returns a collection. Safe to retry.
@@ -73,8 +73,8 @@ class KnowledgeServiceStub:
 
     Errors, all of which leave ingested documents in place: INVALID_ARGUMENT (header, order of
     messages, more than 1,000 documents), NOT_FOUND (collection), FAILED_PRECONDITION
-    (EMBEDDER_UNAVAILABLE), RESOURCE_EXHAUSTED (STORAGE_FULL, CONCURRENCY_LIMIT), UNAVAILABLE
-    (STORE_UNAVAILABLE, SERVER_DRAINING), DEADLINE_EXCEEDED.
+    (FEATURE_UNSUPPORTED: the collection's embedder is missing), RESOURCE_EXHAUSTED (STORAGE_FULL,
+    TOO_MANY_REQUESTS), UNAVAILABLE (SERVICE_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
     GetDocument: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.GetDocumentRequest, _knowledge_pb2.Document]
     """Returns a document's record, without its content. Safe to retry.
@@ -98,8 +98,8 @@ class KnowledgeServiceStub:
     Searches go on meanwhile, in the old ones. Safe to retry: it is built once more.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (collection), FAILED_PRECONDITION
-    (EMBEDDER_UNAVAILABLE), ABORTED (REINDEX_RUNNING), RESOURCE_EXHAUSTED (STORAGE_FULL),
-    UNAVAILABLE, DEADLINE_EXCEEDED.
+    (FEATURE_UNSUPPORTED: the collection's embedder is missing), RESOURCE_EXHAUSTED (STORAGE_FULL,
+    TOO_MANY_REQUESTS), UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
 @_typing.type_check_only
@@ -115,7 +115,7 @@ class KnowledgeServiceAsyncStub(KnowledgeServiceStub):
     nothing.
 
     Errors: INVALID_ARGUMENT, ALREADY_EXISTS (RESOURCE_EXISTS), FAILED_PRECONDITION
-    (EMBEDDER_UNAVAILABLE), RESOURCE_EXHAUSTED, UNAVAILABLE.
+    (FEATURE_UNSUPPORTED: unknown embedder), RESOURCE_EXHAUSTED, UNAVAILABLE.
     """
     GetCollection: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.GetCollectionRequest, _knowledge_pb2.Collection]  # type: ignore[assignment]
     """Returns a collection. Safe to retry.
@@ -145,8 +145,8 @@ class KnowledgeServiceAsyncStub(KnowledgeServiceStub):
 
     Errors, all of which leave ingested documents in place: INVALID_ARGUMENT (header, order of
     messages, more than 1,000 documents), NOT_FOUND (collection), FAILED_PRECONDITION
-    (EMBEDDER_UNAVAILABLE), RESOURCE_EXHAUSTED (STORAGE_FULL, CONCURRENCY_LIMIT), UNAVAILABLE
-    (STORE_UNAVAILABLE, SERVER_DRAINING), DEADLINE_EXCEEDED.
+    (FEATURE_UNSUPPORTED: the collection's embedder is missing), RESOURCE_EXHAUSTED (STORAGE_FULL,
+    TOO_MANY_REQUESTS), UNAVAILABLE (SERVICE_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
     GetDocument: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.GetDocumentRequest, _knowledge_pb2.Document]  # type: ignore[assignment]
     """Returns a document's record, without its content. Safe to retry.
@@ -170,8 +170,8 @@ class KnowledgeServiceAsyncStub(KnowledgeServiceStub):
     Searches go on meanwhile, in the old ones. Safe to retry: it is built once more.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (collection), FAILED_PRECONDITION
-    (EMBEDDER_UNAVAILABLE), ABORTED (REINDEX_RUNNING), RESOURCE_EXHAUSTED (STORAGE_FULL),
-    UNAVAILABLE, DEADLINE_EXCEEDED.
+    (FEATURE_UNSUPPORTED: the collection's embedder is missing), RESOURCE_EXHAUSTED (STORAGE_FULL,
+    TOO_MANY_REQUESTS), UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
 class KnowledgeServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -190,7 +190,7 @@ class KnowledgeServiceServicer(metaclass=_abc_1.ABCMeta):
         nothing.
 
         Errors: INVALID_ARGUMENT, ALREADY_EXISTS (RESOURCE_EXISTS), FAILED_PRECONDITION
-        (EMBEDDER_UNAVAILABLE), RESOURCE_EXHAUSTED, UNAVAILABLE.
+        (FEATURE_UNSUPPORTED: unknown embedder), RESOURCE_EXHAUSTED, UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -244,8 +244,8 @@ class KnowledgeServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors, all of which leave ingested documents in place: INVALID_ARGUMENT (header, order of
         messages, more than 1,000 documents), NOT_FOUND (collection), FAILED_PRECONDITION
-        (EMBEDDER_UNAVAILABLE), RESOURCE_EXHAUSTED (STORAGE_FULL, CONCURRENCY_LIMIT), UNAVAILABLE
-        (STORE_UNAVAILABLE, SERVER_DRAINING), DEADLINE_EXCEEDED.
+        (FEATURE_UNSUPPORTED: the collection's embedder is missing), RESOURCE_EXHAUSTED (STORAGE_FULL,
+        TOO_MANY_REQUESTS), UNAVAILABLE (SERVICE_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
 
     @_abc_1.abstractmethod
@@ -293,8 +293,8 @@ class KnowledgeServiceServicer(metaclass=_abc_1.ABCMeta):
         Searches go on meanwhile, in the old ones. Safe to retry: it is built once more.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND (collection), FAILED_PRECONDITION
-        (EMBEDDER_UNAVAILABLE), ABORTED (REINDEX_RUNNING), RESOURCE_EXHAUSTED (STORAGE_FULL),
-        UNAVAILABLE, DEADLINE_EXCEEDED.
+        (FEATURE_UNSUPPORTED: the collection's embedder is missing), RESOURCE_EXHAUSTED (STORAGE_FULL,
+        TOO_MANY_REQUESTS), UNAVAILABLE, DEADLINE_EXCEEDED.
         """
 
 def add_KnowledgeServiceServicer_to_server(servicer: KnowledgeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,7 +26,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63olonnade/v1/messages.proto\x12\x0c\x63olonnade.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x02\n\x07Message\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12&\n\x04role\x18\x02 \x01(\x0e\x32\x12.colonnade.v1.RoleB\x04\xe2\x41\x01\x01\x12\'\n\x05parts\x18\x03 \x03(\x0b\x32\x12.colonnade.v1.PartB\x04\xe2\x41\x01\x02\x12\x1c\n\x0eparent_message\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07turn_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12/\n\tcitations\x18\x07 \x03(\x0b\x32\x16.colonnade.v1.CitationB\x04\xe2\x41\x01\x03\x12\x15\n\x07partial\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x13\n\x05model\x18\t \x01(\tB\x04\xe2\x41\x01\x03\"\xa5\x01\n\x04Part\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12$\n\x05image\x18\x02 \x01(\x0b\x32\x13.colonnade.v1.ImageH\x00\x12+\n\ttool_call\x18\x03 \x01(\x0b\x32\x16.colonnade.v1.ToolCallH\x00\x12/\n\x0btool_result\x18\x04 \x01(\x0b\x32\x18.colonnade.v1.ToolResultH\x00\x42\t\n\x07\x63ontent\"L\n\x05Image\x12\x11\n\x03uri\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nmedia_type\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x61lt_text\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"S\n\x08ToolCall\x12\x15\n\x07\x63\x61ll_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04tool\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0e\x61rguments_json\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"P\n\nToolResult\x12\x15\n\x07\x63\x61ll_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63ontent\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06\x66\x61iled\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xf2\x01\n\x08\x43itation\x12\x18\n\nstart_byte\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08\x65nd_byte\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\ncited_text\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63hunk_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x64ocument\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05title\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03uri\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12,\n\x04span\x18\x08 \x01(\x0b\x32\x18.colonnade.v1.SourceSpanB\x04\xe2\x41\x01\x03\x12\x14\n\x06number\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03\"j\n\nSourceSpan\x12\x18\n\nstart_byte\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08\x65nd_byte\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x12\n\x04page\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08headings\x18\x04 \x03(\tB\x04\xe2\x41\x01\x03*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\x42.\n\x10\x63om.colonnade.v1P\x01Z\x18\x63olonnade/v1;colonnadev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63olonnade/v1/messages.proto\x12\x0c\x63olonnade.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x02\n\x07Message\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12&\n\x04role\x18\x02 \x01(\x0e\x32\x12.colonnade.v1.RoleB\x04\xe2\x41\x01\x01\x12\'\n\x05parts\x18\x03 \x03(\x0b\x32\x12.colonnade.v1.PartB\x04\xe2\x41\x01\x02\x12\x1c\n\x0eparent_message\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07turn_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12/\n\tcitations\x18\x07 \x03(\x0b\x32\x16.colonnade.v1.CitationB\x04\xe2\x41\x01\x03\x12\x15\n\x07partial\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x13\n\x05model\x18\t \x01(\tB\x04\xe2\x41\x01\x03\"\xa5\x01\n\x04Part\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12$\n\x05image\x18\x02 \x01(\x0b\x32\x13.colonnade.v1.ImageH\x00\x12+\n\ttool_call\x18\x03 \x01(\x0b\x32\x16.colonnade.v1.ToolCallH\x00\x12/\n\x0btool_result\x18\x04 \x01(\x0b\x32\x18.colonnade.v1.ToolResultH\x00\x42\t\n\x07\x63ontent\"4\n\x05Image\x12\x11\n\x03uri\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nmedia_type\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"S\n\x08ToolCall\x12\x15\n\x07\x63\x61ll_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04tool\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0e\x61rguments_json\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"P\n\nToolResult\x12\x15\n\x07\x63\x61ll_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63ontent\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06\x66\x61iled\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xf2\x01\n\x08\x43itation\x12\x18\n\nstart_byte\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08\x65nd_byte\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\ncited_text\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63hunk_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x64ocument\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05title\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03uri\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12,\n\x04span\x18\x08 \x01(\x0b\x32\x18.colonnade.v1.SourceSpanB\x04\xe2\x41\x01\x03\x12\x14\n\x06number\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03\"`\n\nSourceSpan\x12\x1d\n\x0fstart_character\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1b\n\rend_character\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08headings\x18\x03 \x03(\tB\x04\xe2\x41\x01\x03*s\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\x12\x12\n\x0eROLE_DEVELOPER\x10\x05\x42.\n\x10\x63om.colonnade.v1P\x01Z\x18\x63olonnade/v1;colonnadev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,8 +56,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMAGE'].fields_by_name['uri']._serialized_options = b'\342A\001\002'
   _globals['_IMAGE'].fields_by_name['media_type']._loaded_options = None
   _globals['_IMAGE'].fields_by_name['media_type']._serialized_options = b'\342A\001\002'
-  _globals['_IMAGE'].fields_by_name['alt_text']._loaded_options = None
-  _globals['_IMAGE'].fields_by_name['alt_text']._serialized_options = b'\342A\001\001'
   _globals['_TOOLCALL'].fields_by_name['call_id']._loaded_options = None
   _globals['_TOOLCALL'].fields_by_name['call_id']._serialized_options = b'\342A\001\002'
   _globals['_TOOLCALL'].fields_by_name['tool']._loaded_options = None
@@ -88,28 +86,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CITATION'].fields_by_name['span']._serialized_options = b'\342A\001\003'
   _globals['_CITATION'].fields_by_name['number']._loaded_options = None
   _globals['_CITATION'].fields_by_name['number']._serialized_options = b'\342A\001\003'
-  _globals['_SOURCESPAN'].fields_by_name['start_byte']._loaded_options = None
-  _globals['_SOURCESPAN'].fields_by_name['start_byte']._serialized_options = b'\342A\001\003'
-  _globals['_SOURCESPAN'].fields_by_name['end_byte']._loaded_options = None
-  _globals['_SOURCESPAN'].fields_by_name['end_byte']._serialized_options = b'\342A\001\003'
-  _globals['_SOURCESPAN'].fields_by_name['page']._loaded_options = None
-  _globals['_SOURCESPAN'].fields_by_name['page']._serialized_options = b'\342A\001\003'
+  _globals['_SOURCESPAN'].fields_by_name['start_character']._loaded_options = None
+  _globals['_SOURCESPAN'].fields_by_name['start_character']._serialized_options = b'\342A\001\003'
+  _globals['_SOURCESPAN'].fields_by_name['end_character']._loaded_options = None
+  _globals['_SOURCESPAN'].fields_by_name['end_character']._serialized_options = b'\342A\001\003'
   _globals['_SOURCESPAN'].fields_by_name['headings']._loaded_options = None
   _globals['_SOURCESPAN'].fields_by_name['headings']._serialized_options = b'\342A\001\003'
-  _globals['_ROLE']._serialized_start=1191
-  _globals['_ROLE']._serialized_end=1286
+  _globals['_ROLE']._serialized_start=1157
+  _globals['_ROLE']._serialized_end=1272
   _globals['_MESSAGE']._serialized_start=112
   _globals['_MESSAGE']._serialized_end=423
   _globals['_PART']._serialized_start=426
   _globals['_PART']._serialized_end=591
   _globals['_IMAGE']._serialized_start=593
-  _globals['_IMAGE']._serialized_end=669
-  _globals['_TOOLCALL']._serialized_start=671
-  _globals['_TOOLCALL']._serialized_end=754
-  _globals['_TOOLRESULT']._serialized_start=756
-  _globals['_TOOLRESULT']._serialized_end=836
-  _globals['_CITATION']._serialized_start=839
-  _globals['_CITATION']._serialized_end=1081
-  _globals['_SOURCESPAN']._serialized_start=1083
-  _globals['_SOURCESPAN']._serialized_end=1189
+  _globals['_IMAGE']._serialized_end=645
+  _globals['_TOOLCALL']._serialized_start=647
+  _globals['_TOOLCALL']._serialized_end=730
+  _globals['_TOOLRESULT']._serialized_start=732
+  _globals['_TOOLRESULT']._serialized_end=812
+  _globals['_CITATION']._serialized_start=815
+  _globals['_CITATION']._serialized_end=1057
+  _globals['_SOURCESPAN']._serialized_start=1059
+  _globals['_SOURCESPAN']._serialized_end=1155
 # @@protoc_insertion_point(module_scope)

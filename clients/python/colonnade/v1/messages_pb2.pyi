@@ -29,13 +29,19 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     ROLE_UNSPECIFIED: _Role.ValueType  # 0
     """In a request: USER."""
     ROLE_SYSTEM: _Role.ValueType  # 1
-    """The operator of the application. Allowed only in the inline messages of a stateless request."""
+    """The operator of the application: instructions that nobody else overrides. Allowed only in
+    inline messages.
+    """
     ROLE_USER: _Role.ValueType  # 2
     """The person, or program, that asks."""
     ROLE_ASSISTANT: _Role.ValueType  # 3
     """The answer of a turn."""
     ROLE_TOOL: _Role.ValueType  # 4
     """The result of a tool call, for the model to read."""
+    ROLE_DEVELOPER: _Role.ValueType  # 5
+    """The developer of the application: instructions below the system's. Allowed only in inline
+    messages.
+    """
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
     """Who a message speaks for."""
@@ -43,13 +49,19 @@ class Role(_Role, metaclass=_RoleEnumTypeWrapper):
 ROLE_UNSPECIFIED: Role.ValueType  # 0
 """In a request: USER."""
 ROLE_SYSTEM: Role.ValueType  # 1
-"""The operator of the application. Allowed only in the inline messages of a stateless request."""
+"""The operator of the application: instructions that nobody else overrides. Allowed only in
+inline messages.
+"""
 ROLE_USER: Role.ValueType  # 2
 """The person, or program, that asks."""
 ROLE_ASSISTANT: Role.ValueType  # 3
 """The answer of a turn."""
 ROLE_TOOL: Role.ValueType  # 4
 """The result of a tool call, for the model to read."""
+ROLE_DEVELOPER: Role.ValueType  # 5
+"""The developer of the application: instructions below the system's. Allowed only in inline
+messages.
+"""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 @_typing.final
@@ -102,7 +114,7 @@ class Message(_message.Message):
     @_builtins.property
     def citations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Citation]:
         """For an answer: where its statements come from, in the order of `start_byte`. The offsets are
-        into the text of all text parts of this message, joined without a separator.
+        into the text of its one text part.
         """
 
     def __init__(
@@ -173,30 +185,26 @@ Global___Part: _TypeAlias = Part  # noqa: Y015
 @_typing.final
 class Image(_message.Message):
     """A picture that lies elsewhere. Only models that list `images` among their capabilities see it;
-    for the others the request is refused (FAILED_PRECONDITION, NO_SUITABLE_MODEL).
+    for the others the request is refused (FAILED_PRECONDITION, FEATURE_UNSUPPORTED).
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     URI_FIELD_NUMBER: _builtins.int
     MEDIA_TYPE_FIELD_NUMBER: _builtins.int
-    ALT_TEXT_FIELD_NUMBER: _builtins.int
     uri: _builtins.str
     """Where it lies: an `https:` address, or a `data:` address of at most 1 MiB."""
     media_type: _builtins.str
     """Media type, one of `image/png`, `image/jpeg`, `image/webp`, `image/gif`."""
-    alt_text: _builtins.str
-    """What the picture shows, in words; at most 2,000 characters. Default: empty."""
     def __init__(
         self,
         *,
         uri: _builtins.str = ...,
         media_type: _builtins.str = ...,
-        alt_text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alt_text", b"alt_text", "media_type", b"media_type", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["media_type", b"media_type", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -216,7 +224,7 @@ class ToolCall(_message.Message):
     tool: _builtins.str
     """The tool's name; 1 to 128 characters of `A-Z a-z 0-9 _ . -`."""
     arguments_json: _builtins.str
-    """The arguments, a JSON object as text; at most 64 KiB. Default: `{}`."""
+    """The arguments, a JSON object as text; at most 100,000 characters. Default: `{}`."""
     def __init__(
         self,
         *,
@@ -331,16 +339,15 @@ class SourceSpan(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    START_BYTE_FIELD_NUMBER: _builtins.int
-    END_BYTE_FIELD_NUMBER: _builtins.int
-    PAGE_FIELD_NUMBER: _builtins.int
+    START_CHARACTER_FIELD_NUMBER: _builtins.int
+    END_CHARACTER_FIELD_NUMBER: _builtins.int
     HEADINGS_FIELD_NUMBER: _builtins.int
-    start_byte: _builtins.int
-    """Bytes [start_byte, end_byte) of the text that was extracted from the document, in UTF-8."""
-    end_byte: _builtins.int
+    start_character: _builtins.int
+    """Characters [start_character, end_character) of the text that was extracted from the
+    document, counted in Unicode code points.
+    """
+    end_character: _builtins.int
     """End of the span, exclusive."""
-    page: _builtins.int
-    """Page on which the span starts, from 1. 0 where the format has no pages."""
     @_builtins.property
     def headings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Headings that lead to the span, outermost first. Empty where there are none."""
@@ -348,14 +355,13 @@ class SourceSpan(_message.Message):
     def __init__(
         self,
         *,
-        start_byte: _builtins.int = ...,
-        end_byte: _builtins.int = ...,
-        page: _builtins.int = ...,
+        start_character: _builtins.int = ...,
+        end_character: _builtins.int = ...,
         headings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_byte", b"end_byte", "headings", b"headings", "page", b"page", "start_byte", b"start_byte"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_character", b"end_character", "headings", b"headings", "start_character", b"start_character"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -37,7 +37,7 @@ class _ModelTierEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelTier.V
     """A model of some hundred million parameters. In a grounded answer, what it says passes only
     where it stands in the source.
     """
-    MODEL_TIER_STANDARD: _ModelTier.ValueType  # 3
+    MODEL_TIER_SMALL: _ModelTier.ValueType  # 3
     """A model that follows instructions well enough to summarise what it cites."""
     MODEL_TIER_STRONG: _ModelTier.ValueType  # 4
     """A model of the first rank."""
@@ -53,11 +53,39 @@ MODEL_TIER_TINY: ModelTier.ValueType  # 2
 """A model of some hundred million parameters. In a grounded answer, what it says passes only
 where it stands in the source.
 """
-MODEL_TIER_STANDARD: ModelTier.ValueType  # 3
+MODEL_TIER_SMALL: ModelTier.ValueType  # 3
 """A model that follows instructions well enough to summarise what it cites."""
 MODEL_TIER_STRONG: ModelTier.ValueType  # 4
 """A model of the first rank."""
 Global___ModelTier: _TypeAlias = ModelTier  # noqa: Y015
+
+class _ToolChoice:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ToolChoiceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ToolChoice.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TOOL_CHOICE_UNSPECIFIED: _ToolChoice.ValueType  # 0
+    """AUTO."""
+    TOOL_CHOICE_AUTO: _ToolChoice.ValueType  # 1
+    """The model decides."""
+    TOOL_CHOICE_NONE: _ToolChoice.ValueType  # 2
+    """No tool is called."""
+    TOOL_CHOICE_REQUIRED: _ToolChoice.ValueType  # 3
+    """At least one tool is called."""
+
+class ToolChoice(_ToolChoice, metaclass=_ToolChoiceEnumTypeWrapper):
+    """Whether the model calls tools."""
+
+TOOL_CHOICE_UNSPECIFIED: ToolChoice.ValueType  # 0
+"""AUTO."""
+TOOL_CHOICE_AUTO: ToolChoice.ValueType  # 1
+"""The model decides."""
+TOOL_CHOICE_NONE: ToolChoice.ValueType  # 2
+"""No tool is called."""
+TOOL_CHOICE_REQUIRED: ToolChoice.ValueType  # 3
+"""At least one tool is called."""
+Global___ToolChoice: _TypeAlias = ToolChoice  # noqa: Y015
 
 @_typing.final
 class ModelConstraints(_message.Message):
@@ -119,22 +147,20 @@ class GenerationOptions(_message.Message):
     top_p: _builtins.float
     """Nucleus sampling, above 0 up to 1. Default: the deployment's own."""
     max_output_tokens: _builtins.int
-    """The most tokens to write, 1 to 131,072. Default: the deployment's own."""
+    """The most tokens to write, 1 to 1,000,000. Default: the deployment's own."""
     seed: _builtins.int
-    """Seed of the sampling, where the provider has one. Default: none."""
+    """Seed of the sampling, 0 or more. Default: none."""
     response_schema: _builtins.str
-    """JSON Schema (2020-12) that the answer must satisfy, as JSON text; at most 64 KiB.
+    """JSON Schema (2020-12) that the answer must satisfy, as JSON text; at most 100,000 characters.
     Default: none, free text.
     """
+    tool_choice: Global___ToolChoice.ValueType
+    """Whether the model calls tools. Only in mode TOOLS. Default there: AUTO."""
     @_builtins.property
     def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Texts at which to stop, which are not part of the answer. At most 8, each 1 to 100
-        characters. Default: none.
+        """Texts at which to stop, which are not part of the answer. At most 8, none of them empty.
+        Default: none.
         """
-
-    @_builtins.property
-    def tool_choice(self) -> Global___ToolChoice:
-        """Which tools the model may call. Only in mode TOOLS. Default there: AUTO."""
 
     def __init__(
         self,
@@ -145,9 +171,9 @@ class GenerationOptions(_message.Message):
         stop: _abc.Iterable[_builtins.str] | None = ...,
         seed: _builtins.int | None = ...,
         response_schema: _builtins.str = ...,
-        tool_choice: Global___ToolChoice | None = ...,
+        tool_choice: Global___ToolChoice.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_output_tokens", b"_max_output_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "max_output_tokens", b"max_output_tokens", "seed", b"seed", "temperature", b"temperature", "tool_choice", b"tool_choice", "top_p", b"top_p"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_output_tokens", b"_max_output_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "max_output_tokens", b"max_output_tokens", "seed", b"seed", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_output_tokens", b"_max_output_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "max_output_tokens", b"max_output_tokens", "response_schema", b"response_schema", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "tool_choice", b"tool_choice", "top_p", b"top_p"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
@@ -171,59 +197,6 @@ class GenerationOptions(_message.Message):
 Global___GenerationOptions: _TypeAlias = GenerationOptions  # noqa: Y015
 
 @_typing.final
-class ToolChoice(_message.Message):
-    """Which tools the model may call."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    class _Mode:
-        ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
-
-    class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ToolChoice._Mode.ValueType], _builtins.type):
-        DESCRIPTOR: _descriptor.EnumDescriptor
-        MODE_UNSPECIFIED: ToolChoice._Mode.ValueType  # 0
-        """AUTO."""
-        MODE_AUTO: ToolChoice._Mode.ValueType  # 1
-        """The model decides."""
-        MODE_NONE: ToolChoice._Mode.ValueType  # 2
-        """No tool is called."""
-        MODE_REQUIRED: ToolChoice._Mode.ValueType  # 3
-        """At least one tool is called; `tool` names it, if it is set."""
-
-    class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
-        """How free the model is."""
-
-    MODE_UNSPECIFIED: ToolChoice.Mode.ValueType  # 0
-    """AUTO."""
-    MODE_AUTO: ToolChoice.Mode.ValueType  # 1
-    """The model decides."""
-    MODE_NONE: ToolChoice.Mode.ValueType  # 2
-    """No tool is called."""
-    MODE_REQUIRED: ToolChoice.Mode.ValueType  # 3
-    """At least one tool is called; `tool` names it, if it is set."""
-
-    MODE_FIELD_NUMBER: _builtins.int
-    TOOL_FIELD_NUMBER: _builtins.int
-    mode: Global___ToolChoice.Mode.ValueType
-    """How free the model is. Default: AUTO."""
-    tool: _builtins.str
-    """With REQUIRED: the one tool to call; at most 128 characters. Default: any."""
-    def __init__(
-        self,
-        *,
-        mode: Global___ToolChoice.Mode.ValueType = ...,
-        tool: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "tool", b"tool"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ToolChoice: _TypeAlias = ToolChoice  # noqa: Y015
-
-@_typing.final
 class GenerateRequest(_message.Message):
     """Request of `Generate` and `StreamGenerate`."""
 
@@ -238,13 +211,11 @@ class GenerateRequest(_message.Message):
     request_id: _builtins.str
     """Idempotency key: 1 to 128 characters of printable ASCII. Default: none."""
     model: _builtins.str
-    """A deployment such as `smollm2`, or a route such as `cheap`; at most 128 characters.
+    """A deployment such as `smollm2`, or a route such as `cheap`; at most 200 characters.
     Default: the route `default`.
     """
     feature: _builtins.str
-    """What the cost is booked under, such as `summaries`: at most 64 characters of
-    `A-Z a-z 0-9 _ . -`. Default: none.
-    """
+    """What the cost is booked under, such as `summaries`; at most 200 characters. Default: none."""
     @_builtins.property
     def constraints(self) -> Global___ModelConstraints:
         """What the model may be chosen by. Default: no constraint."""
@@ -399,13 +370,13 @@ class EmbedRequest(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     FEATURE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """An embedder such as `minilm`; at most 128 characters. Default: the server's default
+    """An embedder such as `minilm`; at most 200 characters. Default: the server's default
     embedder.
     """
     purpose: Global___EmbedRequest.Purpose.ValueType
     """What the texts are for. Default: DOCUMENT."""
     feature: _builtins.str
-    """What the cost is booked under: at most 64 characters of `A-Z a-z 0-9 _ . -`. Default: none."""
+    """What the cost is booked under; at most 200 characters. Default: none."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The texts: 1 to 256, each 1 to 32,000 characters. What exceeds the model's window is refused
@@ -506,7 +477,7 @@ class CountTokensRequest(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     MESSAGES_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """The deployment whose tokenizer counts; at most 128 characters. A route counts with its first
+    """The deployment whose tokenizer counts; at most 200 characters. A route counts with its first
     deployment. Default: the route `default`.
     """
     text: _builtins.str
@@ -684,7 +655,7 @@ class Model(_message.Message):
     """Where the data goes, such as `eu` or `local`."""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What it can do beyond text, of `images`, `tools`, `response_schema`, `reasoning`, `prefix`."""
+        """What it can do beyond text, some of `images`, `tools`, `json_schema`, `seed`, `stop`."""
 
     @_builtins.property
     def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -74,8 +74,8 @@ class ModelServiceServicer(object):
         text is not kept. Without one, a retry after a lost answer runs and costs again.
 
         Errors: INVALID_ARGUMENT, ALREADY_EXISTS (REQUEST_ID_REUSED), NOT_FOUND (unknown model),
-        FAILED_PRECONDITION (NO_SUITABLE_MODEL), OUT_OF_RANGE (CONTEXT_TOO_LONG),
-        RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_FAILED), DEADLINE_EXCEEDED.
+        FAILED_PRECONDITION (FEATURE_UNSUPPORTED), OUT_OF_RANGE (CONTEXT_TOO_LONG),
+        RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,7 +98,7 @@ class ModelServiceServicer(object):
         text and model give the same vector; a paid embedder is paid again.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), OUT_OF_RANGE (CONTEXT_TOO_LONG),
-        RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_FAILED), DEADLINE_EXCEEDED.
+        RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,7 +108,7 @@ class ModelServiceServicer(object):
         """Counts the tokens of a text, or of messages as rendered by the model's chat template. Safe
         to retry.
 
-        Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), UNAVAILABLE (MODELS_FAILED),
+        Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), UNAVAILABLE (MODELS_UNAVAILABLE),
         DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -41,8 +41,8 @@ class ModelServiceStub:
     text is not kept. Without one, a retry after a lost answer runs and costs again.
 
     Errors: INVALID_ARGUMENT, ALREADY_EXISTS (REQUEST_ID_REUSED), NOT_FOUND (unknown model),
-    FAILED_PRECONDITION (NO_SUITABLE_MODEL), OUT_OF_RANGE (CONTEXT_TOO_LONG),
-    RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_FAILED), DEADLINE_EXCEEDED.
+    FAILED_PRECONDITION (FEATURE_UNSUPPORTED), OUT_OF_RANGE (CONTEXT_TOO_LONG),
+    RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
     StreamGenerate: _grpc.UnaryStreamMultiCallable[_models_pb2.GenerateRequest, _models_pb2.StreamGenerateResponse]
     """The same as `Generate`, in pieces as the model writes them. The texts of all messages, put
@@ -57,13 +57,13 @@ class ModelServiceStub:
     text and model give the same vector; a paid embedder is paid again.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), OUT_OF_RANGE (CONTEXT_TOO_LONG),
-    RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_FAILED), DEADLINE_EXCEEDED.
+    RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
     CountTokens: _grpc.UnaryUnaryMultiCallable[_models_pb2.CountTokensRequest, _models_pb2.CountTokensResponse]
     """Counts the tokens of a text, or of messages as rendered by the model's chat template. Safe
     to retry.
 
-    Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), UNAVAILABLE (MODELS_FAILED),
+    Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), UNAVAILABLE (MODELS_UNAVAILABLE),
     DEADLINE_EXCEEDED.
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_models_pb2.ListModelsRequest, _models_pb2.ListModelsResponse]
@@ -86,8 +86,8 @@ class ModelServiceAsyncStub(ModelServiceStub):
     text is not kept. Without one, a retry after a lost answer runs and costs again.
 
     Errors: INVALID_ARGUMENT, ALREADY_EXISTS (REQUEST_ID_REUSED), NOT_FOUND (unknown model),
-    FAILED_PRECONDITION (NO_SUITABLE_MODEL), OUT_OF_RANGE (CONTEXT_TOO_LONG),
-    RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_FAILED), DEADLINE_EXCEEDED.
+    FAILED_PRECONDITION (FEATURE_UNSUPPORTED), OUT_OF_RANGE (CONTEXT_TOO_LONG),
+    RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
     StreamGenerate: _aio.UnaryStreamMultiCallable[_models_pb2.GenerateRequest, _models_pb2.StreamGenerateResponse]  # type: ignore[assignment]
     """The same as `Generate`, in pieces as the model writes them. The texts of all messages, put
@@ -102,13 +102,13 @@ class ModelServiceAsyncStub(ModelServiceStub):
     text and model give the same vector; a paid embedder is paid again.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), OUT_OF_RANGE (CONTEXT_TOO_LONG),
-    RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_FAILED), DEADLINE_EXCEEDED.
+    RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
     CountTokens: _aio.UnaryUnaryMultiCallable[_models_pb2.CountTokensRequest, _models_pb2.CountTokensResponse]  # type: ignore[assignment]
     """Counts the tokens of a text, or of messages as rendered by the model's chat template. Safe
     to retry.
 
-    Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), UNAVAILABLE (MODELS_FAILED),
+    Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), UNAVAILABLE (MODELS_UNAVAILABLE),
     DEADLINE_EXCEEDED.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_models_pb2.ListModelsRequest, _models_pb2.ListModelsResponse]  # type: ignore[assignment]
@@ -134,8 +134,8 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         text is not kept. Without one, a retry after a lost answer runs and costs again.
 
         Errors: INVALID_ARGUMENT, ALREADY_EXISTS (REQUEST_ID_REUSED), NOT_FOUND (unknown model),
-        FAILED_PRECONDITION (NO_SUITABLE_MODEL), OUT_OF_RANGE (CONTEXT_TOO_LONG),
-        RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_FAILED), DEADLINE_EXCEEDED.
+        FAILED_PRECONDITION (FEATURE_UNSUPPORTED), OUT_OF_RANGE (CONTEXT_TOO_LONG),
+        RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
 
     @_abc_1.abstractmethod
@@ -162,7 +162,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         text and model give the same vector; a paid embedder is paid again.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), OUT_OF_RANGE (CONTEXT_TOO_LONG),
-        RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_FAILED), DEADLINE_EXCEEDED.
+        RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
 
     @_abc_1.abstractmethod
@@ -174,7 +174,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         """Counts the tokens of a text, or of messages as rendered by the model's chat template. Safe
         to retry.
 
-        Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), UNAVAILABLE (MODELS_FAILED),
+        Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), UNAVAILABLE (MODELS_UNAVAILABLE),
         DEADLINE_EXCEEDED.
         """
 

@@ -63,11 +63,8 @@ class Filter(_message.Message):
 
         ATTRIBUTE_FIELD_NUMBER: _builtins.int
         VALUES_FIELD_NUMBER: _builtins.int
-        NEGATE_FIELD_NUMBER: _builtins.int
         attribute: _builtins.str
         """A key of `Document.attributes`: 1 to 64 characters of `A-Z a-z 0-9 _ . -`."""
-        negate: _builtins.bool
-        """True to want documents that have none of the values. Default: false."""
         @_builtins.property
         def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
             """The values that satisfy it, 1 to 100, each at most 1,000 characters; compared exactly. A
@@ -79,18 +76,17 @@ class Filter(_message.Message):
             *,
             attribute: _builtins.str = ...,
             values: _abc.Iterable[_builtins.str] | None = ...,
-            negate: _builtins.bool = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "negate", b"negate", "values", b"values"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "values", b"values"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     CONDITIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Filter.Condition]:
-        """At most 20. Default: none, everything counts."""
+        """At most 20, each on another attribute. Default: none, everything counts."""
 
     def __init__(
         self,
@@ -351,7 +347,7 @@ class BuildContextRequest(_message.Message):
     max_tokens: _builtins.int
     """The most tokens that `text` may have, 1 to 1,000,000. Default: 1,500."""
     model: _builtins.str
-    """The deployment whose tokenizer counts; at most 128 characters. Default: the route `default`."""
+    """The deployment whose tokenizer counts; at most 200 characters. Default: the route `default`."""
     at_least_position: _builtins.int
     """The search sees at least the write that returned this position. Only with exactly one
     collection. Default: 0, whatever the index holds.

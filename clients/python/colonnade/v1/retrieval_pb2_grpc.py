@@ -55,8 +55,8 @@ class RetrievalServiceServicer(object):
         """Finds the chunks that fit a query best, each with an account of its score. Safe to retry.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND (unknown collection), FAILED_PRECONDITION
-        (EMBEDDER_UNAVAILABLE), UNAVAILABLE (RETRIEVAL_UNAVAILABLE), RESOURCE_EXHAUSTED (see
-        RetryInfo), DEADLINE_EXCEEDED.
+        (FEATURE_UNSUPPORTED: the collection's embedder is missing), UNAVAILABLE
+        (SERVICE_UNAVAILABLE), RESOURCE_EXHAUSTED (see RetryInfo), DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

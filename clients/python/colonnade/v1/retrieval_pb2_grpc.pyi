@@ -37,8 +37,8 @@ class RetrievalServiceStub:
     """Finds the chunks that fit a query best, each with an account of its score. Safe to retry.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (unknown collection), FAILED_PRECONDITION
-    (EMBEDDER_UNAVAILABLE), UNAVAILABLE (RETRIEVAL_UNAVAILABLE), RESOURCE_EXHAUSTED (see
-    RetryInfo), DEADLINE_EXCEEDED.
+    (FEATURE_UNSUPPORTED: the collection's embedder is missing), UNAVAILABLE
+    (SERVICE_UNAVAILABLE), RESOURCE_EXHAUSTED (see RetryInfo), DEADLINE_EXCEEDED.
     """
     BuildContext: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.BuildContextRequest, _retrieval_pb2.BuildContextResponse]
     """Finds chunks and fits them into a budget of tokens, as a chat turn would before it asks the
@@ -57,8 +57,8 @@ class RetrievalServiceAsyncStub(RetrievalServiceStub):
     """Finds the chunks that fit a query best, each with an account of its score. Safe to retry.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (unknown collection), FAILED_PRECONDITION
-    (EMBEDDER_UNAVAILABLE), UNAVAILABLE (RETRIEVAL_UNAVAILABLE), RESOURCE_EXHAUSTED (see
-    RetryInfo), DEADLINE_EXCEEDED.
+    (FEATURE_UNSUPPORTED: the collection's embedder is missing), UNAVAILABLE
+    (SERVICE_UNAVAILABLE), RESOURCE_EXHAUSTED (see RetryInfo), DEADLINE_EXCEEDED.
     """
     BuildContext: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.BuildContextRequest, _retrieval_pb2.BuildContextResponse]  # type: ignore[assignment]
     """Finds chunks and fits them into a budget of tokens, as a chat turn would before it asks the
@@ -80,8 +80,8 @@ class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
         """Finds the chunks that fit a query best, each with an account of its score. Safe to retry.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND (unknown collection), FAILED_PRECONDITION
-        (EMBEDDER_UNAVAILABLE), UNAVAILABLE (RETRIEVAL_UNAVAILABLE), RESOURCE_EXHAUSTED (see
-        RetryInfo), DEADLINE_EXCEEDED.
+        (FEATURE_UNSUPPORTED: the collection's embedder is missing), UNAVAILABLE
+        (SERVICE_UNAVAILABLE), RESOURCE_EXHAUSTED (see RetryInfo), DEADLINE_EXCEEDED.
         """
 
     @_abc_1.abstractmethod
