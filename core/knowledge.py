@@ -81,6 +81,12 @@ class Chunk:
     language: str = ""
 
 
+def indexed_text(document: Document, chunk: Chunk) -> str:
+    """The words by which a chunk is found: its document's title, its headings, its own text."""
+    parts = (document.title, " > ".join(chunk.heading), chunk.text)
+    return "\n".join(part for part in parts if part)
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which documents may be found: for each attribute named, one of its allowed values.
