@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -142,11 +143,8 @@ class FakeKnowledgeRows:
         return [_index_change(tables, key, at) for at in positions[:limit]]
 
 
-_FLOAT32: str = "f"
-
-
 def _copy(vector: Vector) -> Vector:
-    return memoryview(bytes(vector)).cast(_FLOAT32)
+    return memoryview(array("f", bytes(vector))).toreadonly()
 
 
 def _chunk_ids(tables: Tables, key: CollectionKey, document: DocumentId) -> tuple[ChunkId, ...]:
