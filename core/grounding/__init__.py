@@ -1,0 +1,1 @@
+"""Grounded answers: citations, what stands in the sources, extraction, plain refusals."""
