@@ -30,11 +30,12 @@ class Reason(Enum):
     CREDENTIALS_MISSING = "CREDENTIALS_MISSING"
     CREDENTIALS_INVALID = "CREDENTIALS_INVALID"
     TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS"
+    STORAGE_FULL = "STORAGE_FULL"
     MODELS_UNAVAILABLE = "MODELS_UNAVAILABLE"
+    ATTEMPT_FAILED = "ATTEMPT_FAILED"
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
     CONTEXT_TOO_LONG = "CONTEXT_TOO_LONG"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
-    TURN_CANCELLED = "TURN_CANCELLED"
     TURN_ABANDONED = "TURN_ABANDONED"
     TURN_INTERRUPTED = "TURN_INTERRUPTED"
     TURN_LOG_EXPIRED = "TURN_LOG_EXPIRED"
@@ -157,6 +158,13 @@ class Exhausted(ColonnadeError):
 
     reason = Reason.TOO_MANY_REQUESTS
     retry_after = Seconds(1.0)
+
+
+class StorageFull(Exhausted):
+    """The disk that the data lies on is full; somebody must make room."""
+
+    reason = Reason.STORAGE_FULL
+    retry_after = Seconds(30.0)
 
 
 class Unavailable(ColonnadeError):

@@ -13,6 +13,7 @@ from core.generation import (
     Deployment,
     GenerationOptions,
     ReasoningDelta,
+    RefusalDelta,
     StopCause,
     TextDelta,
     Tier,
@@ -86,11 +87,9 @@ class Completed:
     estimated: bool
     cost: Decimal | None
     currency: str
-    refused: bool = False
-    """The model declined, since the documents do not answer the question."""
 
 
-GatewayEvent = Selected | Switched | TextDelta | ReasoningDelta | Completed
+GatewayEvent = Selected | Switched | TextDelta | ReasoningDelta | RefusalDelta | Completed
 
 
 class ModelGateway(Protocol):

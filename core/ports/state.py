@@ -32,6 +32,7 @@ from core.identifiers import (
 )
 from core.knowledge import Chunk, Collection, Document, Vector
 from core.messages import StoredMessage
+from core.pages import Cursor
 from core.ports.indexes import IndexChange
 from core.turns.rows import (
     Attempt,
@@ -67,14 +68,6 @@ class StoreUnavailable(Unavailable):
     outcome_known: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a page begins: after the row with this sort key and id."""
-
-    sort_key: str
-    id: str
-
-
 class TurnRows(Protocol):
     """Turns. Only a locked row may be decided upon; the lock is the transaction's."""
 
@@ -86,6 +79,9 @@ class TurnRows(Protocol):
 
     async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:
         """The turn that is RUNNING or WAITING on this branch."""
+
+    async def any_busy(self, conversation: ConversationId) -> bool:
+        """Whether any branch of it has a turn that is RUNNING or WAITING."""
 
     async def running(self, limit: int) -> Sequence[Turn]:
         """Turns in state RUNNING, oldest first."""

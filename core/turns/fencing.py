@@ -31,6 +31,10 @@ class Fence:
         """Whether the row is still this runner's to write."""
         return turn is not None and turn.epoch == self.epoch and turn.state is TurnState.RUNNING
 
+    def ended(self, turn: Turn | None) -> bool:
+        """Whether the turn was ended by this very runner, though it did not hear of it."""
+        return turn is not None and turn.epoch == self.epoch and turn.state.ended
+
 
 def standing_of_append(
     turn: Turn | None, fence: Fence, first: int, count: int

@@ -44,8 +44,8 @@ def outcome(turn: Turn, reason: EndReason | None, failure: TurnFailure | None) -
     return Outcome(TurnState.FAILED, ended_by, told, rerunnable=not shown)
 
 
-def settled(turn: Turn, end: Outcome, events: int, now: datetime) -> Turn:
-    """The row after settlement; `events` closing events were appended with it."""
+def settled(turn: Turn, end: Outcome, now: datetime) -> Turn:
+    """The row after settlement; the numbers of its closing events are not counted in yet."""
     return replace(
         turn,
         state=end.state,
@@ -53,7 +53,6 @@ def settled(turn: Turn, end: Outcome, events: int, now: datetime) -> Turn:
         error=end.failure,
         rerunnable=end.rerunnable,
         ended_at=now,
-        next_seq=turn.next_seq + events,
     )
 
 

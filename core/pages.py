@@ -1,0 +1,82 @@
+"""Lists, a page at a time. A token says after which row the next page begins."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from core.errors import InvalidInput
+
+Item = TypeVar("Item")
+
+DEFAULT_SIZE = 50
+MAX_SIZE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page begins: after the row with this sort key and id."""
+
+    sort_key: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Up to `size` rows after a cursor."""
+
+    size: int = DEFAULT_SIZE
+    after: Cursor | None = None
+
+    @classmethod
+    def of(cls, page_size: int, page_token: str) -> PageRequest:
+        """What a caller asked for: 0 is the default size, more than the most is the most.
+
+        Raises InvalidInput for a negative size and for a token that is not one of ours.
+        """
+        if page_size < 0:
+            raise InvalidInput.at("page_size", "must not be negative; leave it out for the default")
+        size = min(page_size or DEFAULT_SIZE, MAX_SIZE)
+        return cls(size, _cursor(page_token) if page_token else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """The rows, and the token of the next page; empty at the end."""
+
+    items: tuple[Item, ...]
+    next_token: str
+
+
+def page_of(
+    rows: Sequence[Item], request: PageRequest, cursor: Callable[[Item], Cursor]
+) -> Page[Item]:
+    """The page from up to `size + 1` rows: the one too many tells that there is more."""
+    items = tuple(rows[: request.size])
+    more = len(rows) > request.size
+    return Page(items, _token(cursor(items[-1])) if more and items else "")
+
+
+def _token(cursor: Cursor) -> str:
+    packed = json.dumps([cursor.sort_key, cursor.id]).encode()
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def _cursor(token: str) -> Cursor:
+    try:
+        padded = token + "=" * (-len(token) % 4)
+        sort_key, id = json.loads(base64.b64decode(padded.encode(), altchars=b"-_", validate=True))
+    except (ValueError, TypeError) as error:
+        raise _malformed() from error
+    if not isinstance(sort_key, str) or not isinstance(id, str):
+        raise _malformed()
+    return Cursor(sort_key, id)
+
+
+def _malformed() -> InvalidInput:
+    return InvalidInput.at(
+        "page_token", "is not a token of this list; use next_page_token as it came, or leave it out"
+    )

@@ -1,0 +1,1 @@
+"""Use cases: they sequence, and ask the core what to do."""

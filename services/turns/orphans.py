@@ -1,0 +1,90 @@
+"""Turns whose process died: settled by whoever comes, with what their log holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from core.clock import NewId
+from core.identifiers import BootId, MessageId, TurnId
+from core.ports.event_codec import EventCodec
+from core.ports.state import EVERY_TENANT, State, Transaction
+from core.turns.events import TurnEvent, kind_of
+from core.turns.rows import LoggedEvent, Turn
+from core.turns.transcript import Transcript
+from services.turns.settlement import DeploymentOf, Settlement
+
+_PAGE = 256
+_BATCH = 100
+
+MayTakeOver = Callable[[Turn], bool]
+
+
+class Orphans:
+    """Takes over and settles. Every row that it changes gets a new epoch first."""
+
+    def __init__(
+        self,
+        state: State,
+        codec: EventCodec,
+        new_id: NewId,
+        boot: BootId,
+        deployment_of: DeploymentOf,
+    ) -> None:
+        self._state = state
+        self._codec = codec
+        self._new_id = new_id
+        self._boot = boot
+        self._deployment_of = deployment_of
+
+    async def settle_all(self) -> int:
+        """Settle every RUNNING turn: for a start-up that holds the data folder alone.
+
+        Whoever ran them is dead, as the lock proves; no lease has to be waited for.
+        """
+        count = 0
+        while True:
+            async with self._state.snapshot(EVERY_TENANT) as view:
+                running = await view.turns.running(_BATCH)
+            for turn in running:
+                count += await self.settle(turn.id, lambda row: row.owner != self._boot)
+            if len(running) < _BATCH:
+                return count
+
+    async def settle(self, turn: TurnId, may: MayTakeOver) -> bool:
+        """Settle one turn if `may` still agrees once its row is locked; whether it did."""
+        async with self._state.transaction(EVERY_TENANT) as tx:
+            row = (await tx.turns.lock([turn])).get(turn)
+            if row is None or row.state.ended or not may(row):
+                return False
+            await self._take_over(tx, replace(row, epoch=row.epoch + 1, owner=self._boot))
+        return True
+
+    async def _take_over(self, tx: Transaction, row: Turn) -> None:
+        settlement = Settlement(
+            reason=None,
+            failure=None,
+            transcript=await self._transcript(tx, row),
+            answer_id=MessageId(self._new_id("msg")),
+            deployment_of=self._deployment_of,
+        )
+        closing: list[TurnEvent] = []
+        row = await settlement.apply(tx, row, closing)
+        numbered = [
+            LoggedEvent(seq, row.run, row.epoch, kind_of(event), self._codec.encode(seq, event))
+            for seq, event in enumerate(closing, start=row.next_seq)
+        ]
+        tx.events.append(row, numbered)
+        tx.turns.update(replace(row, next_seq=row.next_seq + len(numbered)))
+
+    async def _transcript(self, tx: Transaction, row: Turn) -> Transcript:
+        transcript = Transcript()
+        after = row.log_from - 1
+        while True:
+            page = await tx.events.read(row.id, after, _PAGE)
+            for logged in page:
+                for _, event in self._codec.decode(logged.body):
+                    transcript.add(event)
+                after = logged.seq
+            if len(page) < _PAGE:
+                return transcript

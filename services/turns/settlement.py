@@ -1,0 +1,179 @@
+"""The end of a turn, in one transaction: message, last event, ledger, execution record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from core.generation import Deployment, TokenUsage
+from core.identifiers import DeploymentName, MessageId, Seconds
+from core.messages import Message, Role, StoredMessage
+from core.ports.state import Transaction
+from core.turns.events import Finished, Latencies, TurnEvent
+from core.turns.outcome import Outcome, bookable_usage, cost_of, outcome, settled, unbooked
+from core.turns.rows import (
+    Attempt,
+    EndReason,
+    ExecutionRecord,
+    LedgerLine,
+    Turn,
+    TurnFailure,
+    TurnState,
+)
+from core.turns.transcript import Transcript
+
+DeploymentOf = Callable[[DeploymentName], Deployment | None]
+"""The catalog's entry for a name; None for one that has left the catalog."""
+
+_COMPLETE = frozenset({EndReason.STOP, EndReason.REFUSED})
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What all attempts of a unit used and cost together. None is unknown."""
+
+    usage: TokenUsage
+    cost: Decimal | None
+    currency: str
+    estimated: bool
+
+    @classmethod
+    def of(cls, lines: Sequence[LedgerLine]) -> Total:
+        """The sum; one unknown cost makes the whole unknown, since a part would mislead."""
+        costs = [line.cost for line in lines]
+        known = [cost for cost in costs if cost is not None]
+        return cls(
+            TokenUsage(
+                _sum(line.usage.prompt for line in lines),
+                _sum(line.usage.completion for line in lines),
+                _sum(line.usage.cached_prompt for line in lines),
+                _sum(line.usage.reasoning for line in lines),
+            ),
+            sum(known, Decimal(0)) if len(known) == len(costs) else None,
+            lines[-1].currency if lines else "USD",
+            any(line.estimated for line in lines),
+        )
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The step that ends a run: its owner's, or that of whoever takes over.
+
+    `transcript` is what was released; `answer_id` the id that a stored answer gets. `latencies`
+    are those that the runner measured; a taker has none.
+    """
+
+    reason: EndReason | None
+    failure: TurnFailure | None
+    transcript: Transcript
+    answer_id: MessageId
+    deployment_of: DeploymentOf
+    latencies: Latencies = Latencies()
+
+    async def apply(self, tx: Transaction, row: Turn, closing: list[TurnEvent]) -> Turn:
+        """End the turn by the rules of the core, and book everything that is open."""
+        end = outcome(row, self.reason, self.failure)
+        total = await self._book(tx, row)
+        message = await self._store_answer(tx, row, end)
+        latencies = replace(self.latencies, total=Seconds((tx.now - row.created_at).total_seconds()))
+        if end.state is TurnState.FINISHED:
+            closing.append(
+                Finished(
+                    end.reason,
+                    self.transcript.model,
+                    total.usage,
+                    total.estimated,
+                    total.cost,
+                    total.currency,
+                    latencies,
+                    message,
+                    row.conversation,
+                )
+            )
+        tx.spending.record(self._record(row, end, total, latencies))
+        return settled(row, end, tx.now)
+
+    async def _book(self, tx: Transaction, row: Turn) -> Total:
+        attempts = await tx.spending.attempts(row.id)
+        lines = {line.attempt: line for line in await tx.spending.lines(row.id)}
+        open_attempts = unbooked(attempts)
+        for attempt in open_attempts:
+            received = self.transcript.text_bytes if attempt is open_attempts[-1] else 0
+            seen = replace(attempt, output_bytes=max(attempt.output_bytes, received))
+            line = ledger_line(seen, self.deployment_of(attempt.deployment), tx)
+            tx.spending.book(line)
+            tx.spending.update(replace(seen, booked=True))
+            lines[attempt.number] = line
+        return Total.of([lines[number] for number in sorted(lines)])
+
+    async def _store_answer(self, tx: Transaction, row: Turn, end: Outcome) -> MessageId | None:
+        """The assistant's message and the moved head, where text was released."""
+        text = self.transcript.text
+        if row.conversation is None or row.user_message is None or not text:
+            return None
+        conversation = await tx.conversations.get(row.conversation)
+        if conversation is None:
+            return None
+        tx.conversations.add_message(
+            StoredMessage(
+                self.answer_id,
+                row.conversation,
+                row.user_message,
+                Message.of(Role.ASSISTANT, text),
+                tx.now,
+                turn=row.id,
+                partial=end.reason not in _COMPLETE,
+            )
+        )
+        tx.conversations.update(
+            replace(conversation, head=self.answer_id, updated_at=tx.now, etag=self.answer_id)
+        )
+        return self.answer_id
+
+    def _record(
+        self, row: Turn, end: Outcome, total: Total, latencies: Latencies
+    ) -> ExecutionRecord:
+        seen, verdict = self.transcript, self.transcript.verdict
+        return ExecutionRecord(
+            turn=row.id,
+            request_id=row.request_id,
+            tenant=row.tenant,
+            user=row.user,
+            prompt_version=seen.started.prompt_version if seen.started else "",
+            model_version=seen.model,
+            retrieved=tuple(str(passage.chunk.document) for passage in seen.passages),
+            tool_calls=(),
+            latency_ms=1000.0 * (latencies.total or 0.0),
+            first_event_ms=None,
+            usage=total.usage,
+            cost=total.cost,
+            currency=total.currency,
+            validation=verdict.status.name if verdict else "",
+            answered_by=verdict.answered_by.name if verdict and verdict.answered_by else "",
+            reason=end.reason.value,
+        )
+
+
+def ledger_line(attempt: Attempt, deployment: Deployment | None, tx: Transaction) -> LedgerLine:
+    """What this attempt is booked as; a deployment that left the catalog has no price."""
+    usage, estimated = bookable_usage(attempt)
+    return LedgerLine(
+        unit=attempt.unit,
+        attempt=attempt.number,
+        tenant=attempt.tenant,
+        user=attempt.user,
+        feature=attempt.feature,
+        deployment=attempt.deployment,
+        model=deployment.model if deployment else "",
+        usage=usage,
+        cost=cost_of(usage, deployment.prices) if deployment else None,
+        currency=deployment.prices.currency if deployment else "USD",
+        estimated=estimated,
+        booked_at=tx.now,
+    )

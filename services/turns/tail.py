@@ -1,0 +1,93 @@
+"""The newest events of a run, in memory on its own replica, for the readers here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from core.turns.rows import LoggedEvent, Turn
+from services.turns.timings import TurnTimings
+
+
+class Tail:
+    """What was committed last, keyed by turn and epoch, and who reads it.
+
+    Bounded: a reader that falls behind its first event reads the log. `on_lonely` is told
+    whenever the last reader has left.
+    """
+
+    def __init__(self, turn: Turn, timings: TurnTimings, on_lonely: Callable[[], None]) -> None:
+        self.turn_id = turn.id
+        self.epoch = turn.epoch
+        self.ended: Turn | None = None
+        self.closed = False
+        self.readers = 0
+        self._timings = timings
+        self._on_lonely = on_lonely
+        self._events: deque[LoggedEvent] = deque()
+        self._bytes = 0
+        self._next = turn.next_seq
+        self._changed: asyncio.Future[None] | None = None
+
+    def publish(self, events: Sequence[LoggedEvent]) -> None:
+        """Take over events that are committed, and wake every reader once."""
+        for event in events:
+            self._events.append(event)
+            self._bytes += len(event.body)
+            self._next = event.seq + 1
+        while self._bytes > self._timings.tail_bytes or len(self._events) > self._timings.tail_events:
+            self._bytes -= len(self._events.popleft().body)
+        self._wake()
+
+    def close(self, ended: Turn | None) -> None:
+        """No more events come here: the turn has `ended`, or another has it (None)."""
+        self.closed = True
+        self.ended = ended
+        self._wake()
+
+    def holds(self, sequence: int) -> bool:
+        """Whether the event with this number is here, or is the next to come."""
+        first = self._events[0].seq if self._events else self._next
+        return first <= sequence <= self._next
+
+    def since(self, after: int, most_bytes: int) -> Sequence[LoggedEvent]:
+        """The events above `after`, at least one if there is one, up to about `most_bytes`."""
+        if self._next - 1 <= after:
+            return ()
+        taken: list[LoggedEvent] = []
+        size = 0
+        for event in self._newer(after):
+            if taken and size + len(event.body) > most_bytes:
+                break
+            taken.append(event)
+            size += len(event.body)
+        return taken
+
+    async def changed(self) -> None:
+        """Wait for the next event, or the end. Anything that came before this call is not told."""
+        if self._changed is None:
+            self._changed = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._changed)
+
+    def enter(self) -> None:
+        """One more reader is here."""
+        self.readers += 1
+
+    def leave(self) -> None:
+        """A reader has gone; the run may be lonely now."""
+        self.readers -= 1
+        if self.readers == 0 and not self.closed:
+            self._on_lonely()
+
+    def _newer(self, after: int) -> Sequence[LoggedEvent]:
+        skip = max(0, after + 1 - self._events[0].seq)
+        if skip == 0:
+            return list(self._events)
+        newest = len(self._events) - skip
+        return [self._events[i] for i in range(-newest, 0)]
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, None
+        if changed is not None and not changed.done():
+            changed.set_result(None)

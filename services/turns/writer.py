@@ -1,0 +1,196 @@
+"""The one committer: every write of every run of this process goes through it, in groups.
+
+A runner appends to its run's buffer and marks it dirty. At a flush the text of each run becomes
+one event, numbers are given, the bytes are made once, and all runs share a transaction. Only
+after the commit do events enter the tails, from where readers send them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core.clock import Clock
+from core.ports.event_codec import EventCodec
+from core.ports.state import EVERY_TENANT, State, StoreUnavailable, Transaction
+from core.turns.events import TurnEvent, joined, kind_of, releases
+from core.turns.fencing import Standing, appended, renewed, standing_of_append
+from core.turns.rows import LoggedEvent, Turn
+from services.turns.run_log import RunLog, Step
+from services.turns.timings import TurnTimings
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What one run brings to one commit: its numbered events, and the step that follows them."""
+
+    log: RunLog
+    events: tuple[LoggedEvent, ...]
+    released: bool
+    step: Step | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """How the store took one run's entry: the row as it became, and all that is now logged."""
+
+    standing: Standing
+    row: Turn | None
+    logged: tuple[LoggedEvent, ...] = ()
+
+
+class TurnWriter:
+    """Commits for all runs of this process; one batch is in flight at a time."""
+
+    def __init__(
+        self, state: State, codec: EventCodec, clock: Clock, timings: TurnTimings
+    ) -> None:
+        self._state = state
+        self._codec = codec
+        self._clock = clock
+        self._timings = timings
+        self._dirty: dict[RunLog, None] = {}
+        self._marked = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._last_commit = float("-inf")
+        self._next_tick = float("-inf")
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+
+    def start(self) -> None:
+        """Begin to commit; needs the running loop."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="turn-writer")
+
+    async def close(self) -> None:
+        """Commit what is marked, then stop."""
+        self._closing = True
+        self._marked.set()
+        self._urgent.set()
+        if self._task is not None:
+            await self._task
+
+    def mark(self, log: RunLog, urgent: bool) -> None:
+        """This run has something to commit; `urgent` goes with the next commit, not the tick."""
+        self._dirty[log] = None
+        self._marked.set()
+        if urgent:
+            self._urgent.set()
+
+    async def _run(self) -> None:
+        while not self._closing or self._dirty:
+            await self._marked.wait()
+            await self._gather()
+            batch = [self._entry(log) for log in self._take()]
+            if batch:
+                await self._commit_until_known(batch)
+                self._last_commit = self._clock.monotonic()
+
+    async def _gather(self) -> None:
+        """Wait for the tick, or for something urgent, and never less than the gap."""
+        if self._closing:
+            return
+        until_tick = self._next_tick - self._clock.monotonic()
+        if until_tick > 0 and not self._urgent.is_set():
+            await _set_within(self._urgent, until_tick)
+        until_gap = self._last_commit + self._timings.gap - self._clock.monotonic()
+        if until_gap > 0:
+            await asyncio.sleep(until_gap)
+
+    def _take(self) -> Sequence[RunLog]:
+        taken, self._dirty = list(self._dirty), {}
+        self._urgent.clear()
+        self._marked.clear()
+        if self._closing:
+            self._marked.set()
+        self._next_tick = self._clock.monotonic() + self._timings.tick
+        return sorted(taken, key=lambda log: log.turn_id)
+
+    def _entry(self, log: RunLog) -> _Entry:
+        buffered, step = log.take()
+        events = joined(buffered)
+        released = any(releases(event) for event in events)
+        return _Entry(log, self._numbered(log, log.next_seq, events), released, step)
+
+    def _numbered(
+        self, log: RunLog, first: int, events: Sequence[TurnEvent]
+    ) -> tuple[LoggedEvent, ...]:
+        run, epoch = log.run, log.fence.epoch
+        return tuple(
+            LoggedEvent(seq, run, epoch, kind_of(event), self._codec.encode(seq, event))
+            for seq, event in enumerate(events, start=first)
+        )
+
+    async def _commit_until_known(self, batch: Sequence[_Entry]) -> None:
+        """Commit this batch; a store that is away is asked again, with the same numbers."""
+        while True:
+            try:
+                await self._commit(batch)
+            except StoreUnavailable as away:
+                if self._given_up(batch, away):
+                    return
+                await asyncio.sleep(self._timings.retry_store)
+            except Exception as error:  # one run's step is to blame; the others go on without it
+                if len(batch) == 1:
+                    batch[0].log.failed(error)
+                else:
+                    await self._each_alone(batch)
+                return
+            else:
+                return
+
+    async def _each_alone(self, batch: Sequence[_Entry]) -> None:
+        for entry in batch:
+            await self._commit_until_known([entry])
+
+    def _given_up(self, batch: Sequence[_Entry], away: StoreUnavailable) -> bool:
+        """Tell each run how long the store has been away; only a process that ends gives up."""
+        now = self._clock.monotonic()
+        for entry in batch:
+            entry.log.store_is_away(now, away)
+            if self._closing:
+                entry.log.failed(away)
+        return self._closing
+
+    async def _commit(self, batch: Sequence[_Entry]) -> None:
+        async with self._state.transaction(EVERY_TENANT) as tx:
+            rows = await tx.turns.lock([entry.log.turn_id for entry in batch])
+            verdicts = [await self._judge(tx, e, rows.get(e.log.turn_id)) for e in batch]
+        now = self._clock.monotonic()
+        for entry, verdict in zip(batch, verdicts, strict=True):
+            if verdict.standing is Standing.STALE or verdict.row is None:
+                entry.log.stale()
+            else:
+                entry.log.committed(verdict.logged, verdict.row, now)
+
+    async def _judge(self, tx: Transaction, entry: _Entry, row: Turn | None) -> _Verdict:
+        """Apply one run's entry to its locked row; what is stale writes nothing."""
+        log = entry.log
+        standing = standing_of_append(row, log.fence, log.next_seq, len(entry.events))
+        if row is None or standing is Standing.STALE:
+            if entry.step is not None and log.fence.ended(row):
+                return _Verdict(Standing.APPLIED_BEFORE, row, entry.events)
+            return _Verdict(Standing.STALE, row)
+        lease = tx.now + timedelta(seconds=self._timings.lease)
+        if standing is Standing.APPLIES and entry.events:
+            tx.events.append(row, entry.events)
+            row = appended(row, entry.events, released=entry.released, lease_until=lease)
+        logged = entry.events
+        if entry.step is not None:
+            closing: list[TurnEvent] = []
+            row = await entry.step.apply(tx, row, closing)
+            last = self._numbered(log, row.next_seq, closing)
+            tx.events.append(row, last)
+            row = appended(row, last, released=False, lease_until=lease)
+            logged = (*logged, *last)
+        tx.turns.update(renewed(row, lease))
+        return _Verdict(standing, row, logged)
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
