@@ -63,7 +63,7 @@ def provide_tools() -> Path:
     wanted = "\n".join(TOOLS)
     if not stamp.exists() or stamp.read_text() != wanted:
         venv.create(TOOLS_ENV, clear=True, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *TOOLS], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-qq", *TOOLS], check=True)
         stamp.write_text(wanted)
     return python
 

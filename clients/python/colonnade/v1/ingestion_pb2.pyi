@@ -26,6 +26,7 @@ class _RejectionReason:
 class _RejectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RejectionReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     REJECTION_REASON_UNSPECIFIED: _RejectionReason.ValueType  # 0
+    """The document was not rejected."""
     REJECTION_REASON_INVALID: _RejectionReason.ValueType  # 1
     """The `start` itself breaks a rule of its fields."""
     REJECTION_REASON_UNSUPPORTED_TYPE: _RejectionReason.ValueType  # 2
@@ -53,6 +54,7 @@ class RejectionReason(_RejectionReason, metaclass=_RejectionReasonEnumTypeWrappe
     """Why a document was not taken in."""
 
 REJECTION_REASON_UNSPECIFIED: RejectionReason.ValueType  # 0
+"""The document was not rejected."""
 REJECTION_REASON_INVALID: RejectionReason.ValueType  # 1
 """The `start` itself breaks a rule of its fields."""
 REJECTION_REASON_UNSUPPORTED_TYPE: RejectionReason.ValueType  # 2
@@ -286,6 +288,7 @@ class DocumentResult(_message.Message):
     class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[DocumentResult._Outcome.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         OUTCOME_UNSPECIFIED: DocumentResult._Outcome.ValueType  # 0
+        """Never sent."""
         OUTCOME_INGESTED: DocumentResult._Outcome.ValueType  # 1
         """Stored and indexed."""
         OUTCOME_UNCHANGED: DocumentResult._Outcome.ValueType  # 2
@@ -297,6 +300,7 @@ class DocumentResult(_message.Message):
         """What became of it."""
 
     OUTCOME_UNSPECIFIED: DocumentResult.Outcome.ValueType  # 0
+    """Never sent."""
     OUTCOME_INGESTED: DocumentResult.Outcome.ValueType  # 1
     """Stored and indexed."""
     OUTCOME_UNCHANGED: DocumentResult.Outcome.ValueType  # 2

@@ -606,6 +606,7 @@ class Model(_message.Message):
     class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Model._Kind.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         KIND_UNSPECIFIED: Model._Kind.ValueType  # 0
+        """Never sent."""
         KIND_LANGUAGE: Model._Kind.ValueType  # 1
         """It writes text."""
         KIND_EMBEDDING: Model._Kind.ValueType  # 2
@@ -615,6 +616,7 @@ class Model(_message.Message):
         """What a model does."""
 
     KIND_UNSPECIFIED: Model.Kind.ValueType  # 0
+    """Never sent."""
     KIND_LANGUAGE: Model.Kind.ValueType  # 1
     """It writes text."""
     KIND_EMBEDDING: Model.Kind.ValueType  # 2

@@ -30,6 +30,7 @@ class _TurnState:
 class _TurnStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TurnState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     TURN_STATE_UNSPECIFIED: _TurnState.ValueType  # 0
+    """Never sent."""
     TURN_STATE_RUNNING: _TurnState.ValueType  # 1
     """A replica works on it."""
     TURN_STATE_WAITING: _TurnState.ValueType  # 2
@@ -43,6 +44,7 @@ class TurnState(_TurnState, metaclass=_TurnStateEnumTypeWrapper):
     """Where a turn stands."""
 
 TURN_STATE_UNSPECIFIED: TurnState.ValueType  # 0
+"""Never sent."""
 TURN_STATE_RUNNING: TurnState.ValueType  # 1
 """A replica works on it."""
 TURN_STATE_WAITING: TurnState.ValueType  # 2
@@ -60,6 +62,7 @@ class _FinishReason:
 class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     FINISH_REASON_UNSPECIFIED: _FinishReason.ValueType  # 0
+    """It has not ended."""
     FINISH_REASON_STOP: _FinishReason.ValueType  # 1
     """The answer is complete."""
     FINISH_REASON_LENGTH: _FinishReason.ValueType  # 2
@@ -85,6 +88,7 @@ class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
     """Why a turn ended."""
 
 FINISH_REASON_UNSPECIFIED: FinishReason.ValueType  # 0
+"""It has not ended."""
 FINISH_REASON_STOP: FinishReason.ValueType  # 1
 """The answer is complete."""
 FINISH_REASON_LENGTH: FinishReason.ValueType  # 2
@@ -680,6 +684,7 @@ class Validation(_message.Message):
     class _StatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Validation._Status.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         STATUS_UNSPECIFIED: Validation._Status.ValueType  # 0
+        """No verdict yet."""
         STATUS_PASS: Validation._Status.ValueType  # 1
         """It passed as it was written."""
         STATUS_REPAIRED: Validation._Status.ValueType  # 2
@@ -695,6 +700,7 @@ class Validation(_message.Message):
         """What became of the answer."""
 
     STATUS_UNSPECIFIED: Validation.Status.ValueType  # 0
+    """No verdict yet."""
     STATUS_PASS: Validation.Status.ValueType  # 1
     """It passed as it was written."""
     STATUS_REPAIRED: Validation.Status.ValueType  # 2

@@ -1,0 +1,41 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Time limits for single examples only tell how busy the machine is.
+settings.register_profile("dev", deadline=None, max_examples=50)
+settings.register_profile(
+    "ci",
+    deadline=None,
+    max_examples=200,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(scope="session")
+def data_set() -> Callable[[str], Path]:
+    """Finds the folder of a data set by its name; skips the test where it is not there.
+
+    Data sets are kept outside the repository, in the folder that COLONNADE_DATA names.
+    """
+
+    def find(name: str) -> Path:
+        root = os.environ.get("COLONNADE_DATA")
+        if not root:
+            pytest.skip(f"data set {name!r}: COLONNADE_DATA names no folder")
+        folder = Path(root) / name
+        if not folder.is_dir():
+            pytest.skip(f"data set {name!r}: not in COLONNADE_DATA")
+        return folder
+
+    return find
