@@ -8,10 +8,22 @@ from datetime import datetime
 
 from core.api_keys import ApiKey
 from core.conversations import Conversation, branch
+from core.errors import InvalidInput
 from core.identifiers import ApiKeyId, ConversationId, MessageId, UserId
 from core.messages import StoredMessage
-from core.ports.state import Cursor, StoreConflict
+from core.pages import Cursor
+from core.ports.state import StoreConflict
 from fakes.state_tables import Owned, Tables, View, admits, must_admit, tenant_of
+
+
+def _time_in(cursor: Cursor) -> datetime:
+    try:
+        at = datetime.fromisoformat(cursor.sort_key)
+    except ValueError as error:
+        raise InvalidInput.at("page_token", "is not a token of this list") from error
+    if at.tzinfo is None:
+        raise InvalidInput.at("page_token", "is not a token of this list")
+    return at
 
 
 class FakeConversationRows:
@@ -34,7 +46,7 @@ class FakeConversationRows:
         mine.sort(key=lambda row: row.id)
         mine.sort(key=lambda row: row.updated_at, reverse=True)
         if after is not None:
-            at = datetime.fromisoformat(after.sort_key)
+            at = _time_in(after)
             mine = [
                 row
                 for row in mine
@@ -98,7 +110,7 @@ class FakeConversationRows:
     ) -> Sequence[StoredMessage]:
         rows = sorted(await self._of(conversation), key=lambda row: (row.created_at, row.id))
         if after is not None:
-            start = (datetime.fromisoformat(after.sort_key), after.id)
+            start = (_time_in(after), after.id)
             rows = [row for row in rows if (row.created_at, row.id) > start]
         return rows[:limit]
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from core.identifiers import ChunkId, CollectionName, DocumentId, Position
 from core.knowledge import Collection, CollectionKey, Document, Vector, indexed_text
+from core.pages import Cursor
 from core.ports.indexes import IndexChange, IndexedChunk
-from core.ports.state import Cursor, StoreConflict, StoredChunk
+from core.ports.state import StoreConflict, StoredChunk
 from fakes.state_tables import LoggedChange, Tables, View, admits, must_admit, tenant_of
 
 

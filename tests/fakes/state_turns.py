@@ -62,6 +62,15 @@ class FakeTurnRows:
             None,
         )
 
+    async def any_busy(self, conversation: ConversationId) -> bool:
+        rows = (await self._view.read()).turns.values()
+        return any(
+            row.conversation == conversation
+            and row.state in _BUSY
+            and admits(self._view.scope, row.tenant)
+            for row in rows
+        )
+
     async def running(self, limit: int) -> Sequence[Turn]:
         rows = (await self._view.read()).turns.values()
         running = [
