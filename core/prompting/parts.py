@@ -47,7 +47,7 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a part comes from: its kind, and the id there (chunk, message, call, prompt version)."""
+    """Where a part comes from: its kind, and the id there (a chunk's, message's, call's …)."""
 
     kind: SourceKind
     id: str = ""

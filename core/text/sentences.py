@@ -91,9 +91,7 @@ def sentences(text: str) -> tuple[Sentence, ...]:
     return first + finish_sentences(state)
 
 
-def feed_sentences(
-    state: SentenceStream, text: str
-) -> tuple[SentenceStream, tuple[Sentence, ...]]:
+def feed_sentences(state: SentenceStream, text: str) -> tuple[SentenceStream, tuple[Sentence, ...]]:
     """Take in more text; the sentences that it completes.
 
     However a text is split over calls, all the sentences together are those of the whole.
@@ -193,9 +191,7 @@ def _prose(
     return _Step(len(text), _sentence(text, start, len(text), kind))
 
 
-def _ends(
-    text: str, start: int, line: int, candidate: re.Match[str], final: bool
-) -> int | None:
+def _ends(text: str, start: int, line: int, candidate: re.Match[str], final: bool) -> int | None:
     """Where the sentence ends if it ends at this candidate, -1 if it goes on, None if unknown."""
     if candidate.group() == "\n":
         return _ends_at_newline(text, start, line, candidate.start(), final)
@@ -263,4 +259,3 @@ def _skip_blank(text: str, at: int) -> int:
 def _seen(text: str, at: int, final: bool) -> bool:
     """Whether the window from `at` on is all there."""
     return final or len(text) - at >= WINDOW
-

@@ -34,9 +34,7 @@ from core.grounding.markers import (
         ("trailing blank ", "trailing blank ", []),
     ],
 )
-def test_markers_leave_the_text(
-    source: str, clean: str, numbers: list[tuple[int, ...]]
-) -> None:
+def test_markers_leave_the_text(source: str, clean: str, numbers: list[tuple[int, ...]]) -> None:
     parsed = parse_markers(source)
     assert parsed.text == clean
     assert [marker.numbers for marker in parsed.markers] == numbers

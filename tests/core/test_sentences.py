@@ -29,7 +29,10 @@ def texts(source: str) -> list[str]:
         ("It costs 3.14 EUR. Not more.", ["It costs 3.14 EUR.", "Not more."]),
         ("See https://a.example/x.y?z=1. Then go.", ["See https://a.example/x.y?z=1.", "Then go."]),
         ("It waits... and goes on. Then stops.", ["It waits... and goes on.", "Then stops."]),
-        ("He wrote it in the U.S. The rest is lost.", ["He wrote it in the U.S.", "The rest is lost."]),
+        (
+            "He wrote it in the U.S. The rest is lost.",
+            ["He wrote it in the U.S.", "The rest is lost."],
+        ),
         ("The U.S. Navy came. It left.", ["The U.S. Navy came.", "It left."]),
         ("Use a tool, e.g. Make. It works.", ["Use a tool, e.g. Make.", "It works."]),
         ("See No. 5 for it. No. That is wrong.", ["See No. 5 for it.", "No.", "That is wrong."]),
@@ -93,7 +96,7 @@ def test_a_stream_gives_a_sentence_once_the_next_has_begun() -> None:
     assert [sentence.text for sentence in finish_sentences(state)] == ["Another one"]
 
 
-AWKWARD = st.text(alphabet="aB1.。!？ \n-#`|>[]\"…；很e:", max_size=80)
+AWKWARD = st.text(alphabet='aB1.。!？ \n-#`|>[]"…；很e:', max_size=80)
 WORDY = st.lists(
     st.sampled_from(
         ["The", "dog", "ran.", "Dr.", "U.S.", "3.5", "e.g.", "\n", "\n\n", "- ", "1. ", "```\n"]

@@ -1,0 +1,83 @@
+"""What the checks of an answer came to, as the client is told it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+
+class VerdictStatus(Enum):
+    """How the answer that was shown stands to the one that the model gave.
+
+    REPAIRED: citations were mended or words left out. REPLACED: what was shown, or its rest, is
+    quoted from the documents instead. REFUSED: the documents do not answer the question.
+    """
+
+    PASS = "pass"
+    REPAIRED = "repaired"
+    REPLACED = "replaced"
+    REFUSED = "refused"
+
+
+class AnsweredBy(Enum):
+    """Whose words the client reads."""
+
+    MODEL = "model"
+    REPAIR = "repair"
+    EXTRACTION = "extraction"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The result of validation. `details` are for people, one fact each."""
+
+    status: VerdictStatus
+    answered_by: AnsweredBy
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What happened to an answer's sentences so far.
+
+    `shown` counts those of the answer that are out, `extracted` those among them that were
+    quoted after a failure (`replaced`), `repaired` those whose citations were mended,
+    `left_out` those that were not shown though nothing was wrong with them. `failure` says
+    what did not pass.
+    """
+
+    shown: int = 0
+    extracted: int = 0
+    repaired: int = 0
+    left_out: int = 0
+    unknown_citations: int = 0
+    refused: bool = False
+    replaced: bool = False
+    failure: str = ""
+
+
+def verdict_of(tally: Tally, *, extractive: bool) -> Verdict:
+    """The verdict; `extractive` when the deployment that was asked first only quotes."""
+    details = tuple(_details(tally))
+    own = AnsweredBy.EXTRACTION if extractive else AnsweredBy.MODEL
+    if tally.refused:
+        by = AnsweredBy.EXTRACTION if tally.replaced else own
+        return Verdict(VerdictStatus.REFUSED, by, details)
+    if tally.extracted or (tally.failure and not tally.shown):
+        return Verdict(VerdictStatus.REPLACED, AnsweredBy.EXTRACTION, details)
+    if tally.failure or tally.repaired or tally.left_out or tally.unknown_citations:
+        by = AnsweredBy.EXTRACTION if extractive else AnsweredBy.REPAIR
+        return Verdict(VerdictStatus.REPAIRED, by, details)
+    return Verdict(VerdictStatus.PASS, own, details)
+
+
+def _details(tally: Tally) -> Iterator[str]:
+    if tally.failure:
+        yield tally.failure
+    if tally.repaired:
+        yield f"{tally.repaired} sentence(s) got the citation whose source holds them"
+    if tally.unknown_citations:
+        yield f"{tally.unknown_citations} citation(s) of passages that do not exist were dropped"
+    if tally.left_out:
+        yield f"{tally.left_out} sentence(s) were left out"
