@@ -174,6 +174,10 @@ class Unavailable(ColonnadeError):
     retry_after = Seconds(1.0)
 
 
+ATTEMPT = "attempt:"
+"""In metadata, `attempt:DEPLOYMENT` holds the cause of one attempt's failure."""
+
+
 class ModelsUnavailable(Unavailable):
     """Every candidate deployment failed; `attempts` says each one's cause."""
 
@@ -181,7 +185,8 @@ class ModelsUnavailable(Unavailable):
 
     def __init__(self, attempts: Sequence[tuple[str, str]]) -> None:
         tried = "; ".join(f"{deployment}: {cause}" for deployment, cause in attempts)
-        super().__init__(f"no model could answer ({tried})")
+        causes = {ATTEMPT + deployment: cause for deployment, cause in attempts}
+        super().__init__(f"no model could answer ({tried})", **causes)
         self.attempts = tuple(attempts)
 
 

@@ -43,6 +43,16 @@ class Collection:
     document_count: int = 0
     chunk_count: int = 0
 
+    @property
+    def index_key(self) -> CollectionKey:
+        """What its indexes are kept under: never that of an earlier collection of this name.
+
+        A kill between the deletion of a collection and that of its indexes would else let a new
+        one of the same name find the old one's chunks.
+        """
+        born = int(self.created_at.timestamp() * 1_000_000)
+        return CollectionKey(self.key.tenant, CollectionName(f"{self.key.name}@{born}"))
+
 
 @dataclass(frozen=True, slots=True)
 class Document:

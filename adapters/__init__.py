@@ -1,0 +1,1 @@
+"""What touches the world: each kind in a folder of its own, each technology in a file."""

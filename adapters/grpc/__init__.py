@@ -1,0 +1,1 @@
+"""The gRPC transport: messages to domain types and back, nothing else."""

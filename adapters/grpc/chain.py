@@ -1,0 +1,235 @@
+"""What happens to every call, in one plain chain: context, key, scope, errors, log line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf.message import Message
+from pydantic import ValidationError
+
+from adapters.grpc.errors import Status, status_of
+from core.call import Call, CallFacts
+from core.clock import Clock, NewId
+from core.errors import (
+    ColonnadeError,
+    DeadlineExceeded,
+    Exhausted,
+    FieldViolation,
+    InvalidInput,
+    PermissionRefused,
+    Unauthenticated,
+    Unavailable,
+)
+from core.identifiers import CallId, Seconds
+from core.ports.telemetry import CallLine, Telemetry
+from core.principal import Principal
+from services.authentication import Authenticator
+
+Context = grpc.aio.ServicerContext[Message, Message]
+_BEARER = "bearer "
+_CANCELLED = "CANCELLED"
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """Bounds of this process's calls. Times are in seconds."""
+
+    calls: int = 2048
+    default_deadline: Seconds = Seconds(120.0)
+    longest_deadline: Seconds = Seconds(3600.0)
+
+
+class Chain:
+    """Opens and closes calls around the servicers' plain functions."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        telemetry: Telemetry,
+        clock: Clock,
+        new_id: NewId,
+        limits: CallLimits,
+    ) -> None:
+        self._authenticator = authenticator
+        self._telemetry = telemetry
+        self._clock = clock
+        self._new_id = new_id
+        self._limits = limits
+        self._running = 0
+        self.draining = False
+
+    async def unary(
+        self,
+        method: str,
+        scope: str,
+        context: Context,
+        work: Callable[[Call], Awaitable[Message]],
+    ) -> Message:
+        """Run a call that has one answer."""
+        passage = self._enter(method, context)
+        try:
+            call = await passage.admit(scope)
+            answer = await work(call)
+            passage.sent()
+            return answer
+        except BaseException as error:
+            await passage.abort(error)
+            raise
+        finally:
+            self._leave(passage)
+
+    async def stream(
+        self,
+        method: str,
+        scope: str,
+        context: Context,
+        work: Callable[[Call], AsyncGenerator[Message | bytes, None]],
+    ) -> AsyncGenerator[Message | bytes, None]:
+        """Run a call that answers with a stream; nothing is sent before its first message."""
+        passage = self._enter(method, context)
+        try:
+            call = await passage.admit(scope)
+            messages = work(call)
+            try:
+                async for message in messages:
+                    passage.sent()
+                    yield message
+            finally:
+                await messages.aclose()
+        except GeneratorExit:
+            passage.status = _CANCELLED
+            raise
+        except BaseException as error:
+            await passage.abort(error)
+            raise
+        finally:
+            self._leave(passage)
+
+    def _enter(self, method: str, context: Context) -> _Passage:
+        passage = _Passage(self, method, context)
+        self._running += 1
+        return passage
+
+    def _leave(self, passage: _Passage) -> None:
+        self._running -= 1
+        self._telemetry.call_ended(passage.line())
+
+    def check_room(self) -> None:
+        """Raise Unavailable while draining, Exhausted where too many calls are running."""
+        if self.draining:
+            raise Unavailable("this server is shutting down; send again to another one")
+        if self._running > self._limits.calls:
+            raise Exhausted(f"this server has {self._limits.calls} calls, the most it may")
+
+    def deadline_of(self, context: Context) -> Seconds:
+        """The call's deadline on the monotonic clock: the caller's, bounded, or the default."""
+        left = context.time_remaining()
+        if left is None:
+            left = self._limits.default_deadline
+        return Seconds(self._clock.monotonic() + min(left, self._limits.longest_deadline))
+
+    async def principal_of(self, context: Context) -> Principal:
+        """The caller, by the bearer key in the metadata."""
+        return await self._authenticator.authenticate(_bearer(context))
+
+    def new_call_id(self) -> CallId:
+        """An id for one call."""
+        return CallId(self._new_id("call"))
+
+    def report(self, call_id: CallId, error: BaseException) -> None:
+        """Write a bug's stack down, where operators find it by the call's id."""
+        self._telemetry.failed(call_id, error)
+
+
+class _Passage:
+    """One call's way through the chain."""
+
+    def __init__(self, chain: Chain, method: str, context: Context) -> None:
+        self.status = "OK"
+        self._chain = chain
+        self._method = method
+        self._context = context
+        self._began = time.perf_counter()
+        self._first: float | None = None
+        self._messages = 0
+        self._reason = ""
+        self._id = chain.new_call_id()
+        self._call: Call | None = None
+
+    async def admit(self, scope: str) -> Call:
+        """Who calls, and whether they may."""
+        deadline = self._chain.deadline_of(self._context)
+        principal = await self._chain.principal_of(self._context)
+        self._call = Call(principal, self._id, deadline)
+        if not scope:
+            raise PermissionRefused("this method is open to nobody", rule="scope", scope="")
+        principal.require(scope)
+        self._chain.check_room()
+        return self._call
+
+    def sent(self) -> None:
+        """One more message went out."""
+        self._messages += 1
+        if self._first is None:
+            self._first = time.perf_counter()
+
+    async def abort(self, error: BaseException) -> None:
+        """End the call with the error's status; a cancel goes on as it is."""
+        if not isinstance(error, Exception) or isinstance(error, grpc.aio.AbortError):
+            self.status = _CANCELLED
+            return
+        domain = _as_domain(error)
+        if not isinstance(domain, ColonnadeError):
+            self._chain.report(self._id, error)
+        status = status_of(domain, self._id)
+        self.status, self._reason = status.code.name, status.reason
+        await _end(self._context, status)
+
+    def line(self) -> CallLine:
+        """What the log says of this call."""
+        principal = self._call.principal if self._call else None
+        first = self._first
+        return CallLine(
+            method=self._method,
+            call_id=self._id,
+            tenant=principal.tenant if principal else None,
+            user=principal.user if principal else None,
+            status=self.status,
+            reason=self._reason,
+            latency_ms=(time.perf_counter() - self._began) * 1000,
+            first_message_ms=None if first is None else (first - self._began) * 1000,
+            messages=self._messages,
+            facts=self._call.facts if self._call else CallFacts(),
+        )
+
+
+def _as_domain(error: Exception) -> Exception:
+    """What pydantic and asyncio raise, in the domain's own words."""
+    if isinstance(error, ValidationError):
+        return InvalidInput(
+            [
+                FieldViolation(".".join(str(step) for step in found["loc"]), found["msg"])
+                for found in error.errors(include_url=False, include_input=False)
+            ]
+        )
+    if isinstance(error, TimeoutError):
+        return DeadlineExceeded("not done by the deadline")
+    return error
+
+
+async def _end(context: Context, status: Status) -> None:
+    await context.abort(status.code, status.message, status.details)
+
+
+def _bearer(context: Context) -> str | None:
+    """The key in the call's metadata; None where there is no `authorization` at all."""
+    for key, value in context.invocation_metadata() or ():
+        if key.lower() == "authorization":
+            text = value.decode("latin-1") if isinstance(value, bytes) else value
+            if text[: len(_BEARER)].lower() != _BEARER or not text[len(_BEARER) :].strip():
+                raise Unauthenticated("the authorization must read `Bearer KEY`")
+            return text[len(_BEARER) :].strip()
+    return None

@@ -1,0 +1,33 @@
+"""The embedders of this process, by the names that collections record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.errors import FeatureUnsupported
+from core.identifiers import EmbedderName
+from core.ports.embedder import Embedder
+
+
+class Embedders:
+    """Finds an embedder by its exact name, or by an alias of the settings."""
+
+    def __init__(self, by_alias: Mapping[str, Embedder], default: str) -> None:
+        self.by_alias = dict(by_alias)
+        self.default = self.by_alias[default]
+        self._by_name = {embedder.name: embedder for embedder in by_alias.values()}
+
+    def get(self, name: EmbedderName | str) -> Embedder:
+        """The embedder that a collection or a caller names; "" is the default.
+
+        Raises FeatureUnsupported where this process has none of that name.
+        """
+        if not name:
+            return self.default
+        found = self._by_name.get(EmbedderName(name)) or self.by_alias.get(name)
+        if found is None:
+            known = ", ".join(sorted(self.by_alias))
+            raise FeatureUnsupported(
+                f"this server has no embedder {name!r}; it has: {known}", embedder=str(name)
+            )
+        return found

@@ -1,0 +1,70 @@
+"""The indexes follow the change log of the state, from wherever they stand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+
+from core.identifiers import Position
+from core.knowledge import Collection, CollectionKey
+from core.ports.indexes import KeywordIndex, VectorIndex
+from core.ports.state import State
+
+_PAGE = 32
+"""Changes applied at once: each is a document, so this bounds the memory of a rebuild."""
+
+
+class IndexFollower:
+    """Brings both indexes of a collection up to its log; one at a time a collection.
+
+    The state is the record. A kill between the commit and the indexes, or a lost index, costs
+    only the time to follow again.
+    """
+
+    def __init__(self, state: State, vectors: VectorIndex, keywords: KeywordIndex) -> None:
+        self._state = state
+        self._vectors = vectors
+        self._keywords = keywords
+        self._locks: defaultdict[CollectionKey, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def position(self, collection: Collection) -> Position:
+        """What both indexes hold."""
+        key = collection.index_key
+        return min(await self._vectors.position(key), await self._keywords.position(key))
+
+    async def follow(self, collection: Collection, to: Position) -> Position:
+        """Apply the log until the indexes hold `to`; where they stand then."""
+        at = await self.position(collection)
+        if at >= to:
+            return at
+        async with self._locks[collection.index_key]:
+            return await self._catch_up(collection, to)
+
+    async def rebuild(self, collection: Collection) -> Position:
+        """Forget both indexes and follow the log from its beginning; searches wait for it."""
+        async with self._locks[collection.index_key]:
+            await self._forget(collection.index_key)
+            return await self._catch_up(collection, collection.position)
+
+    async def drop(self, collection: Collection) -> None:
+        """Forget the indexes of a collection that was deleted."""
+        async with self._locks[collection.index_key]:
+            await self._forget(collection.index_key)
+        self._locks.pop(collection.index_key, None)
+
+    async def _catch_up(self, collection: Collection, to: Position) -> Position:
+        key, index = collection.key, collection.index_key
+        at = await self.position(collection)
+        while at < to:
+            async with self._state.snapshot(key.tenant) as view:
+                changes = await view.knowledge.changes(key.name, at, _PAGE)
+            if not changes:
+                break  # the collection was deleted meanwhile
+            await self._vectors.apply(index, changes)
+            await self._keywords.apply(index, changes)
+            at = changes[-1].position
+        return at
+
+    async def _forget(self, index: CollectionKey) -> None:
+        await self._vectors.drop(index)
+        await self._keywords.drop(index)
