@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from core.generation import Tier
-from core.grounding.citations import SourcePlace
 from core.grounding.claims import ClaimKind, missing
 from core.grounding.refusals import is_refusal
-from core.grounding.sources import Sources
 from core.text.sentences import Sentence, SentenceKind
+
+if TYPE_CHECKING:
+    from core.grounding.citations import SourcePlace
+    from core.grounding.sources import Sources
 
 
 class Fault(Enum):

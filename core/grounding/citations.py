@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from core.identifiers import ChunkId, DocumentId
-from core.knowledge import Passage
+if TYPE_CHECKING:
+    from core.identifiers import ChunkId, DocumentId
+    from core.knowledge import Passage
 
 
 @dataclass(frozen=True, slots=True)

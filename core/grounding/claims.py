@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from core.grounding.sources import Source
 from core.text.normal import normal_text, verbatim_key
 from core.text.plain_words import is_plain_word
 from core.text.terms import terms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from core.grounding.sources import Source
 
 
 class ClaimKind(Enum):
@@ -44,13 +48,14 @@ _HAN_NUMBER = re.compile(r"[〇零一二三四五六七八九十百千万亿两]
 _NUMBER_WORD = re.compile(r"[a-z]+", re.IGNORECASE)
 _NAME = re.compile(r"(?<![\w'])[A-Z][^\W\d_]*(?:['-][^\W\d_]+)*")
 _SENTENCE_OPENING = re.compile(r"(?:^|[.!?:]\s+|\n\s*)[\"'(*\s]*\Z")
+_NUMBER_NAMES = """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+sixteen seventeen eighteen nineteen twenty
+"""
 _NUMBER_WORDS = {
     word: str(value)
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen twenty".split()
-    )
-    if word not in ("zero", "one")
+    for value, word in enumerate(_NUMBER_NAMES.split())
+    if value > 1  # "one" is a pronoun as often as a number
 }
 
 

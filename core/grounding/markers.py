@@ -18,6 +18,8 @@ _MAYBE_MARKER = re.compile(r"[ \t]*(?:[\[【][\d \t,，、;；–-]{0,100}[\]】
 _LINE_OPENING = re.compile(r"[ \t]*(?:[-*+•>]|\d{1,3}[.)]|#{1,6})?[ \t]*")
 _PAIR = re.compile(r"(\d+)(?:[ \t]*[–-][ \t]*(\d+))?")
 _MAX_RANGE = 20
+_FENCE = 3
+"""Backticks that open a block of code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ def _read(state: MarkerStream, buffer: str, *, final: bool) -> tuple[MarkerStrea
         if not final and _MAYBE_MARKER.match(buffer, at):
             break
         token = _TOKEN.match(buffer, at)
-        assert token is not None  # the alternatives cover every character
+        if token is None:
+            raise AssertionError("the alternatives cover every character")
         at = token.end()
         state, text, marker = _take(state, token)
         if text:
@@ -135,7 +138,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _toggle_code(state: MarkerStream, ticks: str) -> MarkerStream:
     opens_line = not state.line.strip()
-    if len(ticks) >= 3 and opens_line:
+    if len(ticks) >= _FENCE and opens_line:
         return replace(state, fenced=not state.fenced, inline_code=False)
     if state.fenced:
         return state

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from core.grounding.citations import SourcePlace
-from core.knowledge import Passage
 from core.text.normal import normal_text, verbatim_key
 from core.text.sentences import Sentence, sentences
 from core.text.terms import terms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from core.knowledge import Passage
 
 _TERMINATORS = ".!?;:,"
 

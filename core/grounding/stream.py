@@ -11,8 +11,8 @@ checked; with FINAL all of it at the end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from core.chat import Grounding
 from core.generation import Tier
@@ -21,9 +21,13 @@ from core.grounding.citations import Citation, cite
 from core.grounding.markers import Marker, MarkerStream, Parsed, feed_markers, finish_markers
 from core.grounding.sources import Sources
 from core.grounding.verdict import Tally, Verdict, verdict_of
-from core.knowledge import Passage
 from core.text.normal import verbatim_key
 from core.text.sentences import Sentence, SentenceStream, feed_sentences, finish_sentences
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.knowledge import Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,8 @@ class GroundedStream:
     sources: Sources
     tier: Tier
     mode: Grounding
-    markers: MarkerStream = MarkerStream()
-    segments: SentenceStream = SentenceStream()
+    markers: MarkerStream = field(default_factory=MarkerStream)
+    segments: SentenceStream = field(default_factory=SentenceStream)
     clean: str = ""
     base: int = 0
     waiting: tuple[Marker, ...] = ()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class VerdictStatus(Enum):
@@ -14,7 +17,7 @@ class VerdictStatus(Enum):
     quoted from the documents instead. REFUSED: the documents do not answer the question.
     """
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - no password
     REPAIRED = "repaired"
     REPLACED = "replaced"
     REFUSED = "refused"

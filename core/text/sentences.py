@@ -204,6 +204,12 @@ def _ends(text: str, start: int, line: int, candidate: re.Match[str], final: boo
     if not text[end].isspace():
         shouted = candidate.group()[-1] in "!?" and _CJK.match(text, end)
         return end if shouted else -1
+    return _ends_before_blank(text, start, candidate, end, final)
+
+
+def _ends_before_blank(
+    text: str, start: int, candidate: re.Match[str], end: int, final: bool
+) -> int | None:
     following = _skip_blank(text, end)
     if following == len(text):
         return end if final else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,9 +66,10 @@ AWKWARD = st.text(alphabet="ab1,2-[]【】(`\n .，", max_size=60)
 
 
 def streamed(source: str, cuts: list[int]) -> Parsed:
-    state, text, markers = MarkerStream(), "", ()
+    state, text = MarkerStream(), ""
+    markers: tuple[Marker, ...] = ()
     edges = [0, *sorted(cut % (len(source) + 1) for cut in cuts), len(source)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         state, parsed = feed_markers(state, source[begin:end])
         text, markers = text + parsed.text, markers + parsed.markers
     last = finish_markers(state)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.chat import Grounding
 from core.generation import Tier
 from core.grounding.checks import Fault
-from core.grounding.citations import Citation
 from core.grounding.refusals import refusal_text
 from core.grounding.stream import (
     Failure,
@@ -26,6 +27,9 @@ from core.grounding.verdict import AnsweredBy, VerdictStatus
 from core.identifiers import ChunkId, CollectionName, DocumentId
 from core.knowledge import Chunk, Passage
 
+if TYPE_CHECKING:
+    from core.grounding.citations import Citation
+
 BRIDGE = "The Orla bridge was opened in 1904. It is 310 m long. Two piers carry it."
 FERRY = "Ferry service ended in 1931, when the tunnel was finished. 渡船很慢。隧道很快。"
 
@@ -41,7 +45,8 @@ PASSAGES = (passage("bridge", BRIDGE), passage("ferry", FERRY))
 def run(
     pieces: list[str], tier: Tier = Tier.TINY, mode: Grounding = Grounding.SENTENCE
 ) -> tuple[GroundedStream, list[Guarded]]:
-    state, out = begin(PASSAGES, tier, mode), []
+    state = begin(PASSAGES, tier, mode)
+    out: list[Guarded] = []
     for piece in pieces:
         state, more = feed(state, piece)
         out += more
@@ -72,7 +77,7 @@ def test_a_sentence_goes_out_once_it_is_checked_and_not_before() -> None:
 
 def test_a_citation_has_the_bytes_of_its_sentence_and_the_place_of_its_source() -> None:
     _, out = run(["😀 is not there. "], Tier.STRONG, Grounding.OFF)
-    state, out = run(["渡船很慢。[2] It is 310 m long [1]."])
+    _state, out = run(["渡船很慢。[2] It is 310 m long [1]."])
     text, (first, second) = text_of(out).encode(), citations_of(out)
     assert text[first.start_byte : first.end_byte].decode() == first.cited_text == "渡船很慢。"
     assert text[second.start_byte : second.end_byte].decode() == "It is 310 m long."
@@ -107,7 +112,8 @@ def test_what_does_not_stand_in_the_source_fails_behind_a_tiny_model() -> None:
 
 def test_the_extractive_answer_goes_on_after_what_was_released() -> None:
     state, out = run(["It is 310 m long [1]. It is blue [1]."])
-    assert isinstance(out[-1], Failure) and out[-1].released
+    assert isinstance(out[-1], Failure)
+    assert out[-1].released
     state = continued(state)
     state, more = feed(state, "It is 310 m long. [1] Two piers carry it. [1]")
     state, rest = finish(state)
@@ -161,7 +167,8 @@ def test_a_refusal_after_an_answer_is_left_out() -> None:
 
 def test_an_empty_answer_fails() -> None:
     _, out = run([" \n"])
-    assert isinstance(out[-1], Failure) and out[-1].fault is Fault.EMPTY
+    assert isinstance(out[-1], Failure)
+    assert out[-1].fault is Fault.EMPTY
 
 
 def test_a_sentence_that_was_cut_is_left_out_and_not_judged() -> None:
@@ -178,13 +185,16 @@ def test_extractive_answers_are_checked_too_and_say_whose_they_are() -> None:
     assert verdict(state).status is VerdictStatus.PASS
 
 
-PIECES = st.lists(
-    st.sampled_from(
-        ["It is 310 m long", " [1]", ". ", "Two piers carry it.", "[2]", "渡船很慢。", "[9]"]
-        + ["It is blue. ", "\n", "- ", "[1] ", "```\nx\n```\n", "The Orla ", "1904 "]
-    ),
-    max_size=14,
-)
+CLAIMS = [
+    "It is 310 m long",
+    "Two piers carry it.",
+    "渡船很慢。",
+    "It is blue. ",
+    "The Orla ",
+    "1904 ",
+]
+MARKS = [" [1]", ". ", "[2]", "[9]", "\n", "- ", "[1] ", "```\nx\n```\n"]
+PIECES = st.lists(st.sampled_from(CLAIMS + MARKS), max_size=14)
 
 
 @settings(max_examples=200)
@@ -209,5 +219,6 @@ def test_behind_a_tiny_model_only_sentences_of_the_sources_come_out(pieces: list
     _, out = run(pieces)
     held = [BRIDGE, FERRY]
     for citation in citations_of(out):
-        assert citation.quote and any(citation.quote in text for text in held)
+        assert citation.quote
+        assert any(citation.quote in text for text in held)
     assert "blue" not in text_of(out)
