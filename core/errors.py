@@ -185,8 +185,8 @@ class ModelsUnavailable(Unavailable):
 
     def __init__(self, attempts: Sequence[tuple[str, str]]) -> None:
         tried = "; ".join(f"{deployment}: {cause}" for deployment, cause in attempts)
-        causes = {ATTEMPT + deployment: cause for deployment, cause in attempts}
-        super().__init__(f"no model could answer ({tried})", **causes)
+        super().__init__(f"no model could answer ({tried})")
+        self.metadata = {ATTEMPT + deployment: cause for deployment, cause in attempts}
         self.attempts = tuple(attempts)
 
 

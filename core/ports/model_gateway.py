@@ -83,6 +83,7 @@ class Completed:
 
     cause: StopCause
     deployment: Deployment
+    attempt: int
     usage: TokenUsage
     estimated: bool
     cost: Decimal | None

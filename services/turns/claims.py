@@ -34,14 +34,19 @@ from services.turns.timings import TurnTimings
 ROOT = MessageId("root")
 """As a parent: the beginning of the conversation."""
 _TRIES = 5
+_NO_TIME = Seconds(0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The turn of this request. `mine`: this call claimed it and has to start its runner."""
+    """The turn of this request. `mine`: this call claimed it and has to start its runner.
+
+    `time` is how long the run may take from now.
+    """
 
     turn: Turn
     mine: bool
+    time: Seconds = _NO_TIME
     previous: TurnFailure | None = None
 
 
@@ -111,7 +116,7 @@ class Claims:
                 known = await tx.idempotency.find(key)
                 if known is None:
                     turn = await self._claim(tx, call, request, key, nonce, slot)
-                    return Claim(turn, mine=True)
+                    return Claim(turn, True, self._time_for(call, request))
                 if known.digest != digest(request.content()):
                     raise RequestIdReused(
                         "this request_id was sent with other content; "
@@ -129,7 +134,7 @@ class Claims:
         turn = (await tx.turns.lock([id]))[id]
         if turn.claim_nonce == nonce:
             slot.take()
-            return Claim(turn, mine=True)  # the reply to our own claim was lost
+            return Claim(turn, True, self._time_for(call, request))  # the reply to our own claim was lost
         if may_run_again(turn):
             slot.take()
             return await self._run_again(tx, call, request, turn, nonce)
@@ -151,7 +156,7 @@ class Claims:
             deadline_at=tx.now + timedelta(seconds=self._time_for(call, request)),
         )
         tx.turns.update(again)
-        return Claim(again, mine=True, previous=turn.error)
+        return Claim(again, True, self._time_for(call, request), previous=turn.error)
 
     async def _claim(
         self,

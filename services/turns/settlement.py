@@ -155,7 +155,7 @@ class Settlement:
             cost=total.cost,
             currency=total.currency,
             validation=verdict.status.name if verdict else "",
-            answered_by=verdict.answered_by.name if verdict and verdict.answered_by else "",
+            answered_by=verdict.answered_by.name if verdict else "",
             reason=end.reason.value,
         )
 

@@ -18,8 +18,6 @@ class Tail:
     """
 
     def __init__(self, turn: Turn, timings: TurnTimings, on_lonely: Callable[[], None]) -> None:
-        self.turn_id = turn.id
-        self.epoch = turn.epoch
         self.ended: Turn | None = None
         self.closed = False
         self.readers = 0
@@ -50,6 +48,16 @@ class Tail:
         """Whether the event with this number is here, or is the next to come."""
         first = self._events[0].seq if self._events else self._next
         return first <= sequence <= self._next
+
+    def serves(self, after: int) -> bool:
+        """Whether a reader that has the events up to `after` can go on from here alone."""
+        if not self.closed:
+            return self.holds(after + 1)
+        if self.ended is None:
+            return False
+        return after >= self.ended.next_seq - 1 or (
+            self.holds(after + 1) and after + 1 < self._next
+        )
 
     def since(self, after: int, most_bytes: int) -> Sequence[LoggedEvent]:
         """The events above `after`, at least one if there is one, up to about `most_bytes`."""

@@ -1,0 +1,1 @@
+"""Chat: a request becomes a turn, a turn's run becomes an answer."""

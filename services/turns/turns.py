@@ -1,0 +1,222 @@
+"""Turns as the other services see them: claimed, read, looked at, cancelled, settled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from core.call import Call
+from core.chat import ChatRequest
+from core.clock import Clock, NewId
+from core.errors import NotFound, Unavailable
+from core.identifiers import BootId, MessageId, RequestId, Seconds, TurnId
+from core.ports.event_codec import EventCodec
+from core.ports.state import State, Transaction
+from core.turns.events import Latencies
+from core.turns.rows import CHAT, EndReason, IdempotencyKey, Turn, TurnFailure
+from core.turns.transcript import Transcript
+from services.turns.admission import Admission
+from services.turns.claims import Claim, Claims
+from services.turns.orphans import Orphans
+from services.turns.reading import Batch, Readers, TurnFailed, check_position
+from services.turns.run import Ending, Run
+from services.turns.settlement import DeploymentOf, Settlement
+from services.turns.timings import TurnTimings
+from services.turns.writer import TurnWriter
+
+Produce = Callable[[Call, ChatRequest, Run, TurnFailure | None], Awaitable[EndReason]]
+"""What a run does: emit events until the answer has ended; the reason is returned."""
+
+_PAGE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class TurnView:
+    """A turn as it stands: its row, and what its log says."""
+
+    turn: Turn
+    transcript: Transcript
+    encoded_events: bytes
+
+
+class Turns:
+    """The turn protocol of one process. Open it before use, drain it, then close it."""
+
+    def __init__(
+        self,
+        state: State,
+        codec: EventCodec,
+        clock: Clock,
+        new_id: NewId,
+        boot: BootId,
+        admission: Admission,
+        deployment_of: DeploymentOf,
+        timings: TurnTimings,
+    ) -> None:
+        self._state = state
+        self._codec = codec
+        self._clock = clock
+        self._new_id = new_id
+        self._timings = timings
+        self._admission = admission
+        self._deployment_of = deployment_of
+        self._runs: dict[TurnId, Run] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writer = TurnWriter(state, codec, clock, timings)
+        self._claims = Claims(state, admission, clock, new_id, boot, timings)
+        self._orphans = Orphans(state, codec, new_id, boot, deployment_of)
+        self._readers = Readers(state, self._runs.get, clock, timings)
+        self._draining = False
+
+    async def open(self) -> int:
+        """Settle what an earlier life of this data folder left, and begin to write.
+
+        Returns how many turns were settled.
+        """
+        settled = await self._orphans.settle_all()
+        self._writer.start()
+        return settled
+
+    async def drain(self, patience: Seconds) -> None:
+        """Take no more turns; let those that run end, and interrupt what is left after it."""
+        self._draining = True
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=patience)
+        for run in list(self._runs.values()):
+            run.stop(EndReason.INTERRUPTED)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=self._timings.settle_budget)
+
+    async def close(self) -> None:
+        """Write what is buffered, then stop."""
+        await self._writer.close()
+
+    async def stream(
+        self, call: Call, request: ChatRequest, produce: Produce
+    ) -> AsyncGenerator[Batch, None]:
+        """The turn of this request, claimed or attached to, read from its first event.
+
+        A turn that was abandoned just before this call came is claimed again, once.
+        """
+        for last_try in (False, True):
+            turn, mine = await self._attach_or_start(call, request, produce)
+            try:
+                async for batch in self.read(call, turn.id, 0):
+                    yield batch
+                return
+            except TurnFailed as failed:
+                again = failed.rerunnable and failed.reason.value == "TURN_ABANDONED"
+                if mine or last_try or not again:
+                    raise
+
+    async def read(self, call: Call, turn: TurnId, after: int) -> AsyncGenerator[Batch, None]:
+        """Follow a turn from the event after number `after`."""
+        principal = call.principal
+        call.facts.turn_id = turn
+        batches = self._readers.read(
+            principal.tenant, principal.user, turn, after, call.deadline
+        )
+        try:
+            async for batch in batches:
+                yield batch
+        finally:
+            await batches.aclose()
+
+    async def view(self, call: Call, turn: TurnId, *, with_events: bool) -> TurnView:
+        """The turn as it stands, from one snapshot."""
+        async with self._state.snapshot(call.principal.tenant) as view:
+            row = await _own(view, call, turn)
+            if with_events:
+                check_position(row, 0)
+            encoded = [event async for event in _whole_log(view, row)]
+        transcript = Transcript()
+        for body in encoded:
+            for _, event in self._codec.decode(body):
+                transcript.add(event)
+        call.facts.turn_id, call.facts.request_id = row.id, row.request_id
+        return TurnView(row, transcript, b"".join(encoded) if with_events else b"")
+
+    async def find(self, call: Call, request_id: RequestId) -> TurnId:
+        """The turn that the caller's own request id stands for."""
+        principal = call.principal
+        key = IdempotencyKey(principal.tenant, principal.user, CHAT, request_id)
+        async with self._state.snapshot(principal.tenant) as view:
+            record = await view.idempotency.find(key)
+        if record is None:
+            raise NotFound("turn", request_id)
+        return record.turn
+
+    async def cancel(self, call: Call, turn: TurnId) -> None:
+        """Note the wish to stop, then stop the run where it is here. Ended: nothing happens."""
+        async with self._state.transaction(call.principal.tenant) as tx:
+            await _own(tx, call, turn)
+            row = (await tx.turns.lock([turn]))[turn]
+            if row.state.ended:
+                return
+            tx.turns.update(replace(row, cancel=EndReason.CANCELLED))
+        run = self._runs.get(turn)
+        if run is not None:
+            run.stop(EndReason.CANCELLED)
+
+    async def _attach_or_start(
+        self, call: Call, request: ChatRequest, produce: Produce
+    ) -> tuple[Turn, bool]:
+        if self._draining:
+            raise Unavailable("this server is shutting down; send again to another one")
+        claim = await self._claims.attach_or_claim(call, request)
+        call.facts.request_id = claim.turn.request_id
+        call.facts.attached = not claim.mine
+        if claim.mine and claim.turn.id not in self._runs:
+            self._start(call, request, claim, produce)
+        elif request.detach and claim.turn.id in self._runs:
+            self._runs[claim.turn.id].detach()
+        return claim.turn, claim.mine
+
+    def _start(
+        self, call: Call, request: ChatRequest, claim: Claim, produce: Produce
+    ) -> None:
+        """Begin a run: a task that no call owns."""
+        turn = claim.turn
+        run = Run(turn, self._writer.mark, self._clock, self._timings)
+        self._runs[turn.id] = run
+        deadline = Seconds(self._clock.monotonic() + claim.time)
+        supervised = run.supervise(
+            lambda run: produce(call, request, run, claim.previous), deadline, self._settlement
+        )
+        task = asyncio.get_running_loop().create_task(supervised, name=f"run-{turn.id}")
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._ended(turn, done))
+
+    def _ended(self, turn: Turn, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._admission.give_back(turn.tenant)
+        self._runs.pop(turn.id, None)
+
+    def _settlement(self, run: Run, ending: Ending) -> Settlement:
+        return Settlement(
+            reason=ending.reason,
+            failure=ending.failure,
+            transcript=run.transcript,
+            answer_id=MessageId(self._new_id("msg")),
+            deployment_of=self._deployment_of,
+            latencies=run.latencies,
+        )
+
+
+async def _own(tx: Transaction, call: Call, id: TurnId) -> Turn:
+    turn = await tx.turns.get(id)
+    if turn is None or turn.user != call.principal.user:
+        raise NotFound("turn", id)
+    return turn
+
+
+async def _whole_log(view: Transaction, turn: Turn) -> AsyncGenerator[bytes, None]:
+    after = turn.log_from - 1
+    while True:
+        page = await view.events.read(turn.id, after, _PAGE)
+        for event in page:
+            yield event.body
+            after = event.seq
+        if len(page) < _PAGE:
+            return
