@@ -63,7 +63,8 @@ def with_nested(message: Descriptor) -> Iterator[Descriptor]:
 
 def behaviours(field: FieldDescriptor) -> list[str]:
     """The names of a field's behaviours."""
-    numbers = field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+    options = {option.full_name: value for option, value in field.GetOptions().ListFields()}
+    numbers = options.get("google.api.field_behavior", ())
     return [field_behavior_pb2.FieldBehavior.Name(number) for number in numbers]
 
 
