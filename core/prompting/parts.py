@@ -34,7 +34,10 @@ class Trust(Enum):
 
 
 class Priority(IntEnum):
-    """What goes first when the window is too small: the lowest, and the earlier of equals."""
+    """What goes first when the window is too small: the lowest.
+
+    Of equals, the earlier goes first, but the later among retrieved passages: they are ranked.
+    """
 
     OLD_HISTORY = 10
     TAIL_PASSAGE = 20
