@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pytest
 from core.errors import ContextTooLong
 from core.identifiers import ChunkId, CollectionName, DocumentId
 from core.knowledge import Chunk, Passage
