@@ -1,0 +1,59 @@
+"""Collections on SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adapters.state.encoding.knowledge import COLLECTION, collection_of, collection_row
+from adapters.state.sqlite.session import Session
+from adapters.state.sqlite.statements import insert, scoped, select
+from core.identifiers import CollectionName
+from core.knowledge import Collection
+from core.pages import Cursor
+
+_GET = select(COLLECTION, "FROM collection WHERE name = ?2 AND {mine}")
+_LIST = select(COLLECTION, "FROM collection WHERE {mine} ORDER BY name, tenant LIMIT ?2")
+_LIST_AFTER = select(
+    COLLECTION, "FROM collection WHERE {mine} AND name > ?3 ORDER BY name, tenant LIMIT ?2"
+)
+_LIST_ALL_AFTER = select(
+    COLLECTION,
+    "FROM collection WHERE {mine} AND (name, tenant) > (?3, ?4) ORDER BY name, tenant LIMIT ?2",
+)
+_INSERT = insert("collection", COLLECTION)
+_DELETE = scoped("DELETE FROM collection WHERE name = ?2 AND {mine}")
+
+
+class SqliteCollectionRows:
+    """The part of core.ports.state.KnowledgeRows that is about collections themselves."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def collection(self, name: CollectionName) -> Collection | None:
+        """See KnowledgeRows.collection."""
+        self._session.own_tenant()
+        return await self._session.one(collection_of, _GET, name)
+
+    async def lock_collection(self, name: CollectionName) -> Collection | None:
+        """See KnowledgeRows.lock_collection. The only writer holds every row."""
+        return await self.collection(name)
+
+    async def collections(self, limit: int, after: Cursor | None) -> Sequence[Collection]:
+        """See KnowledgeRows.collections."""
+        read = self._session.all
+        if after is None:
+            return await read(collection_of, _LIST, limit)
+        if self._session.tenant is not None:
+            return await read(collection_of, _LIST_AFTER, limit, after.sort_key)
+        return await read(collection_of, _LIST_ALL_AFTER, limit, after.sort_key, after.id)
+
+    def insert_collection(self, collection: Collection) -> None:
+        """See KnowledgeRows.insert_collection."""
+        self._session.admit(collection.key.tenant)
+        self._session.write(_INSERT, collection_row(collection))
+
+    def delete_collection(self, name: CollectionName) -> None:
+        """See KnowledgeRows.delete_collection. Everything in it goes with it."""
+        self._session.own_tenant()
+        self._session.write_scoped(_DELETE, name)

@@ -1,0 +1,67 @@
+"""Connections to one store's file, set up for their work."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+
+from adapters.state.sqlite.options import SqliteOptions
+from core.identifiers import Seconds
+
+Value = str | bytes | int | float | None
+Row = Sequence[Value]
+
+_OPCODES_BETWEEN_CHECKS = 20_000
+"""About a millisecond of SQLite's virtual machine."""
+
+_LOCK_SHARE = 0.75
+"""How much of a statement's time may go by waiting for another process's lock."""
+
+
+def connect(options: SqliteOptions) -> sqlite3.Connection:
+    """A connection that begins and ends transactions only when told to, from any thread."""
+    connection = sqlite3.connect(
+        options.path,
+        timeout=options.statement_timeout * _LOCK_SHARE,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    for pragma in (
+        f"synchronous = {options.durability.value}",
+        "foreign_keys = ON",
+        "temp_store = MEMORY",
+        "wal_autocheckpoint = 0",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def writing(options: SqliteOptions) -> sqlite3.Connection:
+    """The connection that writes."""
+    connection = connect(options)
+    connection.execute("PRAGMA cache_size = -4096")
+    return connection
+
+
+def reading(options: SqliteOptions) -> sqlite3.Connection:
+    """A connection that cannot write."""
+    connection = connect(options)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+class StatementClock:
+    """Interrupts a connection's statements that run past their time."""
+
+    def __init__(self, connection: sqlite3.Connection, limit: Seconds) -> None:
+        self._limit = limit
+        self._deadline = float("inf")
+        connection.set_progress_handler(self._is_late, _OPCODES_BETWEEN_CHECKS)
+
+    def start(self) -> None:
+        """A step begins now."""
+        self._deadline = time.monotonic() + self._limit
+
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._deadline

@@ -1,0 +1,216 @@
+"""Documents, chunks and the change log on SQLite."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+
+from adapters.state.encoding.knowledge import (
+    CHUNK,
+    DOCUMENT,
+    VECTORS,
+    chunk_of,
+    chunk_row,
+    document_of,
+    document_row,
+    stored_chunk,
+    vectors_row,
+)
+from adapters.state.encoding.values import as_json
+from adapters.state.sqlite.collections import SqliteCollectionRows
+from adapters.state.sqlite.statements import insert, scoped, select
+from core.identifiers import ChunkId, CollectionName, DocumentId, Position, TenantId
+from core.knowledge import Chunk, CollectionKey, Document, indexed_text
+from core.pages import Cursor
+from core.ports.indexes import IndexChange, IndexedChunk
+from core.ports.state import StoredChunk
+
+_DOCUMENT = select(DOCUMENT, "FROM document WHERE {mine} AND collection = ?2 AND id = ?3")
+_DOCUMENTS = select(
+    DOCUMENT, "FROM document WHERE {mine} AND collection = ?2 ORDER BY uri, id LIMIT ?3"
+)
+_DOCUMENTS_AFTER = select(
+    DOCUMENT,
+    "FROM document WHERE {mine} AND collection = ?2 AND (uri, id) > (?4, ?5) "
+    "ORDER BY uri, id LIMIT ?3",
+)
+_BY_URI = select(
+    DOCUMENT,
+    "FROM document WHERE {mine} AND collection = ?2 AND uri IN (SELECT value FROM json_each(?3))",
+)
+_BY_ID = select(
+    DOCUMENT,
+    "FROM document WHERE {mine} AND collection = ?2 AND id IN (SELECT value FROM json_each(?3))",
+)
+_CHUNK_IDS = scoped(
+    "SELECT id FROM chunk WHERE {mine} AND collection = ?2 AND document = ?3 ORDER BY ordinal"
+)
+_CHUNKS = select(
+    (*CHUNK, "vector_count", "body"),
+    "FROM chunk JOIN chunk_vectors USING (tenant, collection) "
+    "WHERE {mine} AND collection = ?2 AND chunk_vectors.chunk = id "
+    "AND id IN (SELECT value FROM json_each(?3))",
+)
+_CHANGES = select(
+    ("position", "document", "removed", "added"),
+    "FROM change WHERE {mine} AND collection = ?2 AND position > ?3 ORDER BY position LIMIT ?4",
+)
+
+# In this order: the collection counts what the document had before it is replaced.
+_COUNT = """
+    UPDATE collection SET position = ?4,
+        document_count = document_count + ?5 - (
+            SELECT count(*) FROM document WHERE tenant = ?1 AND collection = ?2 AND id = ?3),
+        chunk_count = chunk_count + ?6 - (
+            SELECT count(*) FROM chunk WHERE tenant = ?1 AND collection = ?2 AND document = ?3)
+    WHERE tenant = ?1 AND name = ?2
+"""
+_LOG = """
+    INSERT INTO change (tenant, collection, position, document, removed, added)
+    SELECT ?1, ?2, ?4, ?3, (SELECT json_group_array(id) FROM (
+        SELECT id FROM chunk WHERE tenant = ?1 AND collection = ?2 AND document = ?3
+        ORDER BY ordinal)), ?5
+"""
+_REMOVE_CHUNKS = "DELETE FROM chunk WHERE tenant = ?1 AND collection = ?2 AND document = ?3"
+_REMOVE_DOCUMENT = "DELETE FROM document WHERE tenant = ?1 AND collection = ?2 AND id = ?3"
+_PUT_DOCUMENT = insert(
+    "document", DOCUMENT, "ON CONFLICT (tenant, collection, id) DO UPDATE SET {replacing}"
+)
+_PUT_CHUNK = insert("chunk", CHUNK)
+_PUT_VECTORS = insert("chunk_vectors", VECTORS)
+
+_Logged = tuple[int, str, str, str]
+
+
+class SqliteKnowledgeRows(SqliteCollectionRows):
+    """See core.ports.state.KnowledgeRows."""
+
+    def _key(self, collection: CollectionName) -> CollectionKey:
+        return CollectionKey(self._session.own_tenant(), collection)
+
+    async def document(self, collection: CollectionName, id: DocumentId) -> Document | None:
+        """See KnowledgeRows.document."""
+        self._session.own_tenant()
+        return await self._session.one(document_of, _DOCUMENT, collection, id)
+
+    async def documents(
+        self, collection: CollectionName, limit: int, after: Cursor | None
+    ) -> Sequence[Document]:
+        """See KnowledgeRows.documents."""
+        self._session.own_tenant()
+        if after is None:
+            return await self._session.all(document_of, _DOCUMENTS, collection, limit)
+        return await self._session.all(
+            document_of, _DOCUMENTS_AFTER, collection, limit, after.sort_key, after.id
+        )
+
+    async def documents_by_uri(
+        self, collection: CollectionName, uris: Sequence[str]
+    ) -> Mapping[str, Document]:
+        """See KnowledgeRows.documents_by_uri."""
+        self._session.own_tenant()
+        wanted = json.dumps(list(uris))
+        found = await self._session.all(document_of, _BY_URI, collection, wanted)
+        return {document.uri: document for document in found}
+
+    async def chunk_ids(
+        self, collection: CollectionName, document: DocumentId
+    ) -> Sequence[ChunkId]:
+        """See KnowledgeRows.chunk_ids."""
+        self._session.own_tenant()
+        return await self._session.all(_first_id, _CHUNK_IDS, collection, document)
+
+    def put_document(
+        self,
+        collection: CollectionName,
+        document: Document,
+        chunks: Sequence[StoredChunk],
+        position: Position,
+    ) -> None:
+        """See KnowledgeRows.put_document."""
+        key = self._key(collection)
+        added = as_json([stored.chunk.id for stored in chunks])
+        write, place = self._session.write, (key.tenant, key.name, document.id)
+        write(_COUNT, (*place, position, 1, len(chunks)))
+        write(_LOG, (*place, position, added))
+        write(_REMOVE_CHUNKS, place)
+        write(_PUT_DOCUMENT, document_row(key, document, len(chunks)))
+        write(_PUT_CHUNK, *(chunk_row(key, stored.chunk) for stored in chunks))
+        write(_PUT_VECTORS, *(vectors_row(key, stored) for stored in chunks))
+
+    def delete_document(
+        self, collection: CollectionName, document: DocumentId, position: Position
+    ) -> None:
+        """See KnowledgeRows.delete_document."""
+        key = self._key(collection)
+        write, place = self._session.write, (key.tenant, key.name, document)
+        write(_COUNT, (*place, position, 0, 0))
+        write(_LOG, (*place, position, "[]"))
+        write(_REMOVE_DOCUMENT, place)
+
+    async def chunks(
+        self, collection: CollectionName, ids: Sequence[ChunkId]
+    ) -> Mapping[ChunkId, tuple[StoredChunk, Document]]:
+        """See KnowledgeRows.chunks."""
+        tenant = self._session.own_tenant()
+        return await self._session.read(lambda c: _chunks(c, tenant, collection, ids))
+
+    async def changes(
+        self, collection: CollectionName, after: Position, limit: int
+    ) -> Sequence[IndexChange]:
+        """See KnowledgeRows.changes."""
+        tenant = self._session.own_tenant()
+        return await self._session.read(lambda c: _changes(c, tenant, collection, after, limit))
+
+
+def _first_id(row: tuple[str]) -> ChunkId:
+    return ChunkId(row[0])
+
+
+def _chunks(
+    connection: sqlite3.Connection,
+    tenant: TenantId,
+    collection: CollectionName,
+    ids: Iterable[ChunkId],
+) -> dict[ChunkId, tuple[StoredChunk, Document]]:
+    """The chunks that exist, each document read once."""
+    wanted = json.dumps(list(ids))
+    rows = connection.execute(_CHUNKS.one, (tenant, collection, wanted))
+    stored = [stored_chunk(chunk_of(row[:-2]), *row[-2:]) for row in rows]
+    named = json.dumps(sorted({each.chunk.document for each in stored}))
+    found = map(document_of, connection.execute(_BY_ID.one, (tenant, collection, named)))
+    documents = {document.id: document for document in found}
+    return {each.chunk.id: (each, documents[each.chunk.document]) for each in stored}
+
+
+def _changes(
+    connection: sqlite3.Connection,
+    tenant: TenantId,
+    collection: CollectionName,
+    after: Position,
+    limit: int,
+) -> list[IndexChange]:
+    """The log's entries, with those of the added chunks that are still there."""
+    logged: list[_Logged] = connection.execute(
+        _CHANGES.one, (tenant, collection, after, limit)
+    ).fetchall()
+    added = [[ChunkId(id) for id in json.loads(row[3])] for row in logged]
+    alive = _chunks(connection, tenant, collection, [id for ids in added for id in ids])
+    return [
+        IndexChange(
+            Position(position),
+            tuple(ChunkId(id) for id in json.loads(removed)),
+            tuple(
+                _indexed(*alive[id]) for id in ids if id in alive and alive[id][1].id == document
+            ),
+        )
+        for (position, document, removed, _), ids in zip(logged, added, strict=True)
+    ]
+
+
+def _indexed(stored: StoredChunk, document: Document) -> IndexedChunk:
+    chunk: Chunk = stored.chunk
+    return IndexedChunk(
+        chunk.id, indexed_text(document, chunk), stored.vectors, document.attributes
+    )

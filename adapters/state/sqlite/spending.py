@@ -1,0 +1,79 @@
+"""Attempts, the ledger and execution records on SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adapters.state.encoding.spending import (
+    ATTEMPT,
+    EXECUTION,
+    LEDGER,
+    attempt_of,
+    attempt_row,
+    execution_of,
+    execution_row,
+    ledger_of,
+    ledger_row,
+)
+from adapters.state.sqlite.session import Session
+from adapters.state.sqlite.statements import insert, select, update
+from core.identifiers import TurnId
+from core.turns.rows import Attempt, ExecutionRecord, LedgerLine
+
+_BEGIN = insert("attempt", ATTEMPT)
+_UPDATE = update("attempt", ATTEMPT, ("unit", "number", "tenant"))
+_ATTEMPTS = select(ATTEMPT, "FROM attempt WHERE unit = ?2 AND {mine} ORDER BY number")
+
+_BOOK = insert(
+    "ledger",
+    LEDGER,
+    "ON CONFLICT (unit, attempt) DO UPDATE SET {replacing} "
+    "WHERE ledger.estimated AND ledger.tenant = excluded.tenant",
+)
+_LINES = select(LEDGER, "FROM ledger WHERE unit = ?2 AND {mine} ORDER BY attempt")
+
+_RECORD = insert(
+    "execution",
+    EXECUTION,
+    "ON CONFLICT (turn) DO UPDATE SET {replacing} WHERE execution.tenant = excluded.tenant",
+)
+_EXECUTION = select(EXECUTION, "FROM execution WHERE turn = ?2 AND {mine}")
+
+
+class SqliteSpendingRows:
+    """See core.ports.state.SpendingRows."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def begin(self, attempt: Attempt) -> None:
+        """See SpendingRows.begin."""
+        self._session.admit(attempt.tenant)
+        self._session.write(_BEGIN, attempt_row(attempt))
+
+    def update(self, attempt: Attempt) -> None:
+        """See SpendingRows.update."""
+        self._session.admit(attempt.tenant)
+        self._session.write(_UPDATE, attempt_row(attempt))
+
+    async def attempts(self, unit: str) -> Sequence[Attempt]:
+        """See SpendingRows.attempts."""
+        return await self._session.all(attempt_of, _ATTEMPTS, unit)
+
+    def book(self, line: LedgerLine) -> None:
+        """See SpendingRows.book."""
+        self._session.admit(line.tenant)
+        self._session.write(_BOOK, ledger_row(line))
+
+    async def lines(self, unit: str) -> Sequence[LedgerLine]:
+        """See SpendingRows.lines."""
+        return await self._session.all(ledger_of, _LINES, unit)
+
+    def record(self, execution: ExecutionRecord) -> None:
+        """See SpendingRows.record."""
+        self._session.admit(execution.tenant)
+        self._session.write(_RECORD, execution_row(execution))
+
+    async def execution(self, turn: TurnId) -> ExecutionRecord | None:
+        """See SpendingRows.execution."""
+        return await self._session.one(execution_of, _EXECUTION, turn)
