@@ -126,7 +126,7 @@ class Chain:
 
     def deadline_of(self, context: Context) -> Seconds:
         """The call's deadline on the monotonic clock: the caller's, bounded, or the default."""
-        left = context.time_remaining()
+        left: float | None = context.time_remaining()
         if left is None:
             left = self._limits.default_deadline
         return Seconds(self._clock.monotonic() + min(left, self._limits.longest_deadline))

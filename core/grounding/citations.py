@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from core.identifiers import ChunkId, DocumentId
+    from core.identifiers import ChunkId, CollectionName, DocumentId
     from core.knowledge import Passage
 
 
@@ -16,8 +16,8 @@ class Citation:
 
     `start_byte` and `end_byte` are UTF-8 offsets into the final text, whose bytes between them
     are `cited_text`. `number` is the passage's place in the prompt, from 1. `source_start` and
-    `source_end` are character offsets into the chunk's text, between which `quote` stands; None
-    and "" when the sentence is cited but is not a quotation.
+    `source_end` are character offsets into the document's text, between which `quote` stands;
+    None and "" when the sentence is cited but is not a quotation.
     """
 
     start_byte: int
@@ -31,6 +31,7 @@ class Citation:
     source_start: int | None = None
     source_end: int | None = None
     quote: str = ""
+    collection: CollectionName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ def cite(
         document=passage.chunk.document,
         title=passage.title,
         uri=passage.uri,
-        source_start=place.start if place else None,
-        source_end=place.end if place else None,
+        source_start=passage.chunk.start + place.start if place else None,
+        source_end=passage.chunk.start + place.end if place else None,
         quote=passage.chunk.text[place.start : place.end] if place else "",
+        collection=passage.collection,
     )

@@ -22,6 +22,7 @@ from core.generation import (
 from core.identifiers import DeploymentName, Seconds, TenantId, UserId
 from core.knowledge import Passage
 from core.prompting.parts import PromptPart
+from core.routing import TaskClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class GenerationOrder:
     question: str
     deadline: Seconds
     context: tuple[Passage, ...] = ()
-    task: str = "chat"
+    task: TaskClass = TaskClass.CHAT
     model: str = ""
     minimum_tier: Tier | None = None
     only_extractive: bool = False

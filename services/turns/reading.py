@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from core.clock import Clock
 from core.errors import ColonnadeError, NotFound, Reason, TurnLogExpired, TurnLogLost
-from core.identifiers import Seconds, TenantId, TurnId, UserId
+from core.identifiers import TenantId, TurnId, UserId
 from core.ports.state import State
 from core.turns.rows import LoggedEvent, Turn, TurnFailure, TurnState
 from services.turns.run import Run
@@ -55,7 +55,7 @@ class Readers:
         self._timings = timings
 
     async def read(
-        self, tenant: TenantId, user: UserId, turn: TurnId, after: int, deadline: Seconds
+        self, tenant: TenantId, user: UserId, turn: TurnId, after: int
     ) -> AsyncGenerator[Batch, None]:
         """The events after number `after`, as they are committed, until the turn has ended.
 

@@ -34,10 +34,12 @@ class Run:
         self,
         turn: Turn,
         mark: Callable[[RunLog, bool], None],
+        deadline: Seconds,
         clock: Clock,
         timings: TurnTimings,
     ) -> None:
         self.turn = turn
+        self.deadline = deadline
         self.tail = Tail(turn, timings, self.lonely)
         self.log = RunLog(turn, self.tail, timings, mark)
         self.transcript = Transcript()
@@ -99,7 +101,6 @@ class Run:
     async def supervise(
         self,
         produce: Callable[[Run], Awaitable[EndReason]],
-        deadline: Seconds,
         settlement: Callable[[Run, Ending], Settlement],
     ) -> None:
         """Run `produce` until it ends, is stopped, or has to; then settle.
@@ -108,17 +109,15 @@ class Run:
         """
         self.lonely()
         producing = asyncio.ensure_future(produce(self))
-        ending = await self._watch(producing, deadline)
+        ending = await self._watch(producing)
         if ending is not None:
             with suppress(Lost):
                 await self.log.perform(settlement(self, ending))
         self.visited()
 
-    async def _watch(
-        self, producing: asyncio.Future[EndReason], deadline: Seconds
-    ) -> Ending | None:
+    async def _watch(self, producing: asyncio.Future[EndReason]) -> Ending | None:
         """How the run ended; None when the turn is no longer ours."""
-        left = max(0.0, deadline - self._clock.monotonic())
+        left = max(0.0, self.deadline - self._clock.monotonic())
         watched: set[asyncio.Future[EndReason] | asyncio.Future[None]] = {
             producing,
             self._stop,

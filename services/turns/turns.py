@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
-from core.call import Call
+from core.call import Call, CallFacts
 from core.chat import ChatRequest
 from core.clock import Clock, NewId
 from core.errors import NotFound, Unavailable
 from core.identifiers import BootId, MessageId, RequestId, Seconds, TurnId
 from core.ports.event_codec import EventCodec
 from core.ports.state import State, Transaction
-from core.turns.events import Latencies
 from core.turns.rows import CHAT, EndReason, IdempotencyKey, Turn, TurnFailure
 from core.turns.transcript import Transcript
 from services.turns.admission import Admission
@@ -112,16 +113,22 @@ class Turns:
 
     async def read(self, call: Call, turn: TurnId, after: int) -> AsyncGenerator[Batch, None]:
         """Follow a turn from the event after number `after`."""
-        principal = call.principal
+        principal, run = call.principal, self._runs.get(turn)
         call.facts.turn_id = turn
-        batches = self._readers.read(
-            principal.tenant, principal.user, turn, after, call.deadline
-        )
         try:
-            async for batch in batches:
-                yield batch
+            async with aclosing(
+                self._readers.read(principal.tenant, principal.user, turn, after)
+            ) as batches:
+                async for batch in batches:
+                    yield batch
         finally:
-            await batches.aclose()
+            if run is not None:
+                _note(call.facts, run)
+
+    async def row(self, call: Call, turn: TurnId) -> Turn:
+        """The turn's row, or NotFound."""
+        async with self._state.snapshot(call.principal.tenant) as view:
+            return await _own(view, call, turn)
 
     async def view(self, call: Call, turn: TurnId, *, with_events: bool) -> TurnView:
         """The turn as it stands, from one snapshot."""
@@ -178,11 +185,11 @@ class Turns:
     ) -> None:
         """Begin a run: a task that no call owns."""
         turn = claim.turn
-        run = Run(turn, self._writer.mark, self._clock, self._timings)
-        self._runs[turn.id] = run
         deadline = Seconds(self._clock.monotonic() + claim.time)
+        run = Run(turn, self._writer.mark, deadline, self._clock, self._timings)
+        self._runs[turn.id] = run
         supervised = run.supervise(
-            lambda run: produce(call, request, run, claim.previous), deadline, self._settlement
+            lambda run: produce(call, request, run, claim.previous), self._settlement
         )
         task = asyncio.get_running_loop().create_task(supervised, name=f"run-{turn.id}")
         self._tasks.add(task)
@@ -202,6 +209,20 @@ class Turns:
             deployment_of=self._deployment_of,
             latencies=run.latencies,
         )
+
+
+def _note(facts: CallFacts, run: Run) -> None:
+    """What the log line of a call says of the turn that it read."""
+    seen = run.transcript
+    facts.prompt_version = seen.started.prompt_version if seen.started else facts.prompt_version
+    facts.model_version = seen.model
+    facts.retrieved_doc_ids = tuple(dict.fromkeys(str(p.chunk.document) for p in seen.passages))
+    facts.validation_status = seen.verdict.status.name if seen.verdict else ""
+    counted = [n for used in seen.used for n in (used.usage.prompt, used.usage.completion) if n]
+    facts.token_count = sum(counted) if seen.used else None
+    costs = [used.cost for used in seen.used if used.cost is not None]
+    if seen.used and len(costs) == len(seen.used):
+        facts.cost, facts.currency = sum(costs, Decimal(0)), seen.used[-1].currency
 
 
 async def _own(tx: Transaction, call: Call, id: TurnId) -> Turn:

@@ -1,0 +1,130 @@
+"""Small values between messages and domain: times, money, tokens, verdicts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from colonnade.v1 import turns_pb2, usage_pb2
+from core.generation import TokenUsage
+from core.grounding.verdict import AnsweredBy, Verdict, VerdictStatus
+from core.identifiers import Seconds
+from core.turns.events import Latencies
+from core.turns.rows import EndReason
+
+_STATUS = {
+    VerdictStatus.PASS: turns_pb2.Validation.STATUS_PASS,
+    VerdictStatus.REPAIRED: turns_pb2.Validation.STATUS_REPAIRED,
+    VerdictStatus.REPLACED: turns_pb2.Validation.STATUS_REPLACED,
+    VerdictStatus.REFUSED: turns_pb2.Validation.STATUS_REFUSED,
+}
+_BY = {
+    AnsweredBy.MODEL: turns_pb2.Validation.ANSWERED_BY_MODEL,
+    AnsweredBy.REPAIR: turns_pb2.Validation.ANSWERED_BY_REPAIR,
+    AnsweredBy.EXTRACTION: turns_pb2.Validation.ANSWERED_BY_EXTRACTION,
+}
+_STATUS_BACK = {number: status for status, number in _STATUS.items()}
+_BY_BACK = {number: by for by, number in _BY.items()}
+
+
+def timestamp(at: datetime | None) -> Timestamp | None:
+    """An aware time; None stays unset."""
+    if at is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(at.astimezone(UTC).replace(tzinfo=None))
+    return stamp
+
+
+def duration(seconds: float | None) -> Duration | None:
+    """A length of time; None stays unset."""
+    if seconds is None:
+        return None
+    value = Duration()
+    value.FromNanoseconds(int(seconds * 1_000_000_000))
+    return value
+
+
+def seconds(value: Duration) -> Seconds:
+    """A duration's length."""
+    return Seconds(value.seconds + value.nanos / 1_000_000_000)
+
+
+def money(amount: Decimal | None, currency: str) -> usage_pb2.Money | None:
+    """An exact amount in plain digits; an unknown one stays unset, which is not zero."""
+    if amount is None:
+        return None
+    plain = f"{amount:f}"
+    trimmed = plain.rstrip("0").rstrip(".") if "." in plain else plain
+    return usage_pb2.Money(amount=trimmed or "0", currency_code=currency)
+
+
+def amount(value: usage_pb2.Money) -> Decimal | None:
+    """The amount in a message that we wrote; None where it was unset."""
+    return Decimal(value.amount) if value.amount else None
+
+
+def usage(tokens: TokenUsage, *, estimated: bool = False) -> usage_pb2.Usage:
+    """Tokens; what is unknown stays unset."""
+    return usage_pb2.Usage(
+        prompt_tokens=tokens.prompt,
+        cached_prompt_tokens=tokens.cached_prompt,
+        output_tokens=tokens.completion,
+        reasoning_tokens=tokens.reasoning,
+        estimated=estimated,
+    )
+
+
+def tokens(value: usage_pb2.Usage) -> TokenUsage:
+    """The same, back."""
+    return TokenUsage(
+        prompt=value.prompt_tokens if value.HasField("prompt_tokens") else None,
+        completion=value.output_tokens if value.HasField("output_tokens") else None,
+        cached_prompt=(
+            value.cached_prompt_tokens if value.HasField("cached_prompt_tokens") else None
+        ),
+        reasoning=value.reasoning_tokens if value.HasField("reasoning_tokens") else None,
+    )
+
+
+def latencies(value: Latencies) -> usage_pb2.Latencies:
+    """How long the stages took; a stage that did not happen stays unset."""
+    return usage_pb2.Latencies(
+        retrieval=duration(value.retrieval),
+        first_text=duration(value.first_text),
+        generation=duration(value.generation),
+        total=duration(value.total),
+    )
+
+
+def validation(verdict: Verdict) -> turns_pb2.Validation:
+    """A verdict and what was found."""
+    return turns_pb2.Validation(
+        status=_STATUS[verdict.status],
+        answered_by=_BY[verdict.answered_by],
+        findings=[turns_pb2.Validation.Finding(detail=detail) for detail in verdict.details],
+    )
+
+
+def verdict(value: turns_pb2.Validation) -> Verdict:
+    """The same, back."""
+    return Verdict(
+        _STATUS_BACK[value.status],
+        _BY_BACK[value.answered_by],
+        tuple(finding.detail for finding in value.findings),
+    )
+
+
+def finish_reason(reason: EndReason | None) -> turns_pb2.FinishReason.ValueType:
+    """Why a turn ended; unspecified while it has not."""
+    if reason is None:
+        return turns_pb2.FINISH_REASON_UNSPECIFIED
+    return turns_pb2.FinishReason.Value(f"FINISH_REASON_{reason.value}")
+
+
+def end_reason(value: turns_pb2.FinishReason.ValueType) -> EndReason:
+    """The same, back."""
+    return EndReason(turns_pb2.FinishReason.Name(value).removeprefix("FINISH_REASON_"))

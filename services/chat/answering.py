@@ -1,0 +1,243 @@
+"""One run of a turn: the machine decides, this performs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from core.call import Call
+from core.chat import ChatRequest
+from core.clock import Clock
+from core.errors import ColonnadeError, Unavailable
+from core.identifiers import CollectionName, Seconds
+from core.messages import StoredMessage
+from core.ports.model_gateway import GenerationOrder, ModelGateway, SpendingUnit
+from core.ports.retriever import Retriever, SearchRequest
+from core.ports.state import State
+from core.ports.telemetry import Telemetry
+from core.prompting.catalog import PromptCatalog
+from core.prompting.gathering import Material, Said, gather
+from core.prompting.templates import PromptTemplate
+from core.routing import TaskClass
+from core.text.language import language_of
+from core.turns.events import Started
+from core.turns.machine import (
+    Ask,
+    Effect,
+    Emit,
+    End,
+    Found,
+    Hush,
+    RunState,
+    Search,
+    advance,
+    begin,
+)
+from core.turns.rows import EndReason, Turn, TurnFailure
+from services.turns.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweringPolicy:
+    """The operator's choices for chat turns.
+
+    `retrieval` bounds the search within a turn's deadline; `passages` is how many are given to
+    the model; `history` how many earlier messages are read.
+    """
+
+    chat_prompt: str = "chat"
+    grounded_prompt: str = "grounded-answer"
+    default_collection: CollectionName = CollectionName("default")
+    passages: int = 6
+    history: int = 100
+    retrieval: Seconds = Seconds(10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What one run is about."""
+
+    call: Call
+    request: ChatRequest
+    run: Run
+    template: PromptTemplate
+    history: Sequence[Said]
+    language: str
+    deadline: Seconds
+
+
+class Answering:
+    """Performs the effects of the run's machine through the ports."""
+
+    def __init__(
+        self,
+        state: State,
+        gateway: ModelGateway,
+        retriever: Retriever,
+        prompts: PromptCatalog,
+        telemetry: Telemetry,
+        clock: Clock,
+        policy: AnsweringPolicy,
+    ) -> None:
+        self._state = state
+        self._gateway = gateway
+        self._retriever = retriever
+        self._prompts = prompts
+        self._telemetry = telemetry
+        self._clock = clock
+        self._policy = policy
+
+    def template_for(self, request: ChatRequest) -> PromptTemplate:
+        """The template that the request names, or the one for its mode. Raises NotFound."""
+        if request.prompt.name:
+            return self._prompts.get(request.prompt.name)
+        grounded = request.grounded_in_documents
+        return self._prompts.get(
+            self._policy.grounded_prompt if grounded else self._policy.chat_prompt
+        )
+
+    async def produce(
+        self, call: Call, request: ChatRequest, run: Run, previous: TurnFailure | None
+    ) -> EndReason:
+        """Emit the run's events until the answer has ended; raises what made it fail."""
+        try:
+            return await self._produce(call, request, run, previous)
+        except Exception as error:
+            if not isinstance(error, ColonnadeError | TimeoutError):
+                self._telemetry.failed(call.id, error)
+            raise
+
+    async def _produce(
+        self, call: Call, request: ChatRequest, run: Run, previous: TurnFailure | None
+    ) -> EndReason:
+        turn, template = run.turn, self.template_for(request)
+        language = request.language or language_of(request.message.text)
+        started = _started(turn, template, request, previous)
+        state, effects = begin(
+            started,
+            grounded=request.grounded_in_documents,
+            grounding=request.effective_grounding,
+            language=language,
+        )
+        history = await self._history(turn, request)
+        work = _Work(call, request, run, template, history, language, run.deadline)
+        return await self._perform(work, state, effects)
+
+    async def _perform(
+        self, work: _Work, state: RunState, effects: Sequence[Effect]
+    ) -> EndReason:
+        pending: deque[Effect] = deque(effects)
+        while pending:
+            match pending.popleft():
+                case Emit(event):
+                    await work.run.emit(event)
+                case Search():
+                    state, more = advance(state, await self._search(work))
+                    pending.extend(more)
+                case Ask(only_extractive):
+                    state, more = await self._ask(work, state, only_extractive)
+                    pending.extend(more)
+                case Hush():
+                    pass  # leaving the stream has stopped the model
+                case End(reason):
+                    return reason
+        raise AssertionError("a run ends by the effect End")
+
+    async def _ask(
+        self, work: _Work, state: RunState, only_extractive: bool
+    ) -> tuple[RunState, tuple[Effect, ...]]:
+        """Have a model write until it ends or is not wanted any more; what is to be done then."""
+        order = self._order(work, state, only_extractive)
+        began = self._clock.monotonic()
+        try:
+            async with aclosing(self._gateway.generate(work.call, order)) as heard:
+                async for happening in heard:
+                    state, effects = advance(state, happening)
+                    rest: list[Effect] = []
+                    for effect in effects:
+                        if isinstance(effect, Emit) and not rest:
+                            await work.run.emit(effect.event)
+                        else:
+                            rest.append(effect)
+                    if rest:
+                        return state, tuple(rest)
+        finally:
+            work.run.generated_for(Seconds(self._clock.monotonic() - began))
+        raise AssertionError("a generation ends with Completed or raises")
+
+    async def _search(self, work: _Work) -> Found:
+        request = work.request
+        wanted = SearchRequest(
+            query=request.message.text,
+            collections=request.collections or (self._policy.default_collection,),
+            limit=self._policy.passages,
+            where=request.filter,
+        )
+        until = min(work.deadline, self._clock.monotonic() + self._policy.retrieval)
+        call = replace(work.call, deadline=Seconds(until))
+        try:
+            async with asyncio.timeout(max(0.0, until - self._clock.monotonic())):
+                result = await self._retriever.search(call, wanted)
+        except TimeoutError as late:
+            raise Unavailable("the documents could not be searched in time") from late
+        return Found(result.passages, degraded=bool(result.missing))
+
+    def _order(self, work: _Work, state: RunState, only_extractive: bool) -> GenerationOrder:
+        request, turn = work.request, work.run.turn
+        material = Material(
+            message=request.message,
+            message_id=turn.user_message or "",
+            inputs=request.prompt.inputs,
+            passages=state.passages,
+            history=work.history,
+        )
+        grounded = request.grounded_in_documents
+        return GenerationOrder(
+            unit=SpendingUnit(
+                turn.id, turn.tenant, turn.user, turn.feature, turn.run, turn.epoch
+            ),
+            parts=gather(work.template, material),
+            question=request.message.text,
+            deadline=work.deadline,
+            context=state.passages,
+            task=TaskClass.GROUNDED_ANSWER if grounded else work.template.task_class,
+            model=request.model,
+            only_extractive=only_extractive,
+            constraints=request.constraints,
+            options=request.options,
+            language=work.language,
+        )
+
+    async def _history(self, turn: Turn, request: ChatRequest) -> Sequence[Said]:
+        """What was said before, oldest first: the stored branch, or what the caller sent."""
+        if turn.conversation is None:
+            return [Said(message) for message in request.messages]
+        if turn.parent is None:
+            return []
+        async with self._state.snapshot(turn.tenant) as view:
+            branch = await view.conversations.branch(
+                turn.conversation, turn.parent, self._policy.history
+            )
+        return [_said(stored) for stored in branch]
+
+
+def _said(stored: StoredMessage) -> Said:
+    return Said(stored.message, stored.id)
+
+
+def _started(
+    turn: Turn, template: PromptTemplate, request: ChatRequest, previous: TurnFailure | None
+) -> Started:
+    return Started(
+        turn=turn.id,
+        run=turn.run,
+        prompt_version=template.version,
+        model=request.model,
+        request_id=turn.request_id,
+        conversation=turn.conversation,
+        user_message=turn.user_message,
+        previous_error=previous,
+    )

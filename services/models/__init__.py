@@ -1,0 +1,1 @@
+"""The model gateway: routing, attempts, booking; and what is offered on it."""
