@@ -1,0 +1,1 @@
+"""Nearest chunks by meaning: exact search with FAISS over a journal on disk."""

@@ -1,0 +1,1 @@
+"""What the core knows about text as such: its terms, and names made from it."""
