@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from contracts.state_stores import state
+
+__all__ = ["state"]

@@ -1,0 +1,129 @@
+"""Attempts, the ledger and execution records in every store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from contracts.state_samples import (
+    ACME,
+    a_conversation,
+    a_line,
+    a_turn_on,
+    an_attempt,
+    an_execution,
+    later,
+)
+from core.generation import TokenUsage
+from core.identifiers import TurnId, UserId
+from core.ports.state import State, StoreConflict
+from core.turns.rows import Attempt, ExecutionRecord, LedgerLine
+
+EXACT = Decimal("0.1000000000000000000000000001")
+
+
+async def attempts(state: State, unit: str = "turn-1") -> list[Attempt]:
+    async with state.snapshot(ACME) as tx:
+        return list(await tx.spending.attempts(unit))
+
+
+async def lines(state: State, unit: str = "turn-1") -> list[LedgerLine]:
+    async with state.snapshot(ACME) as tx:
+        return list(await tx.spending.lines(unit))
+
+
+async def book(state: State, *booked: LedgerLine) -> None:
+    for line in booked:
+        async with state.transaction(ACME) as tx:
+            tx.spending.book(line)
+
+
+class TestAttempts:
+    async def test_come_back_as_they_were_in_order_of_number(self, state: State) -> None:
+        third = replace(an_attempt(3), reserved=EXACT, user=UserId("bob"), feature="help")
+        second = replace(an_attempt(2), reserved=None, error="overloaded", output_bytes=7)
+        async with state.transaction(ACME) as tx:
+            tx.spending.begin(third)
+            tx.spending.begin(second)
+            tx.spending.begin(an_attempt(1, unit="call-9"))
+        assert await attempts(state) == [second, third]
+        assert await attempts(state, "call-9") == [an_attempt(1, unit="call-9")]
+
+    async def test_a_number_is_taken_once(self, state: State) -> None:
+        async with state.transaction(ACME) as tx:
+            tx.spending.begin(an_attempt())
+        with pytest.raises(StoreConflict):
+            async with state.transaction(ACME) as tx:
+                tx.spending.begin(replace(an_attempt(), epoch=2))
+        assert await attempts(state) == [an_attempt()]
+
+    async def test_an_update_replaces_one(self, state: State) -> None:
+        ended = replace(an_attempt(), used=TokenUsage(9, 4, None, 0), booked=True, output_bytes=11)
+        async with state.transaction(ACME) as tx:
+            tx.spending.begin(an_attempt())
+            tx.spending.update(ended)
+            tx.spending.update(an_attempt(2))
+        assert await attempts(state) == [ended]
+
+
+class TestLedger:
+    async def test_lines_come_back_as_they_were_in_order_of_attempt(self, state: State) -> None:
+        unknown = replace(a_line(2, None), usage=TokenUsage())
+        exact = replace(a_line(1), cost=EXACT, currency="CHF")
+        await book(state, unknown, exact, replace(a_line(), unit="call-9"))
+        assert await lines(state) == [exact, unknown]
+
+    async def test_what_is_booked_stays(self, state: State) -> None:
+        await book(state, a_line(cost="1"), a_line(cost="2"), a_line(cost="3", estimated=True))
+        assert await lines(state) == [a_line(cost="1")]
+
+    async def test_an_estimate_is_replaced_by_the_truth_once(self, state: State) -> None:
+        await book(state, a_line(cost="9", estimated=True), a_line(cost="1"), a_line(cost="2"))
+        assert await lines(state) == [a_line(cost="1")]
+
+    async def test_zero_is_not_unknown(self, state: State) -> None:
+        await book(state, a_line(1, "0"), a_line(2, None))
+        assert [line.cost for line in await lines(state)] == [Decimal(0), None]
+
+
+class TestExecutions:
+    async def test_a_record_comes_back_as_it_was(self, state: State) -> None:
+        assert await self.recorded(state, an_execution()) == an_execution()
+
+    async def test_a_repeat_replaces_it(self, state: State) -> None:
+        again = replace(
+            an_execution(),
+            first_event_ms=3.25,
+            cost=EXACT,
+            retrieved=(),
+            tool_calls=("search",),
+            details=(),
+        )
+        assert await self.recorded(state, an_execution(), again) == again
+
+    async def test_there_is_none_of_an_unknown_turn(self, state: State) -> None:
+        assert await self.recorded(state) is None
+
+    async def recorded(self, state: State, *records: ExecutionRecord) -> ExecutionRecord | None:
+        for record in records:
+            async with state.transaction(ACME) as tx:
+                tx.spending.record(record)
+        async with state.snapshot(ACME) as tx:
+            return await tx.spending.execution(TurnId("turn-1"))
+
+
+async def test_what_was_spent_stays_when_the_conversation_goes(state: State) -> None:
+    async with state.transaction(ACME) as tx:
+        tx.conversations.insert(a_conversation())
+        tx.turns.insert(a_turn_on(None, ended_at=later(1)))
+        tx.spending.begin(an_attempt())
+        tx.spending.book(a_line())
+        tx.spending.record(an_execution())
+    async with state.transaction(ACME) as tx:
+        tx.conversations.delete(a_conversation().id)
+    assert await lines(state) == [a_line()]
+    assert await attempts(state) == [an_attempt()]
+    async with state.snapshot(ACME) as tx:
+        assert await tx.spending.execution(TurnId("turn-1")) is None
