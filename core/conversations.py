@@ -5,16 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as checked
 
 from core.identifiers import ConversationId, MessageId, UserId
 from core.messages import StoredMessage
+
+
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+
+
+@checked(frozen=True, slots=True)
+class ConversationContent:
+    """What a caller says of a conversation: the limits are those of the contract."""
+
+    title: Annotated[str, Field(max_length=200)] = ""
+    labels: Annotated[
+        Mapping[Label, Annotated[str, Field(max_length=256)]], Field(max_length=32)
+    ] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """A conversation's own row. `head` is the last message of the branch that goes on by default.
 
-    `etag` changes with every update, so that a stale writer is told.
+    `etag` changes with every change of title and labels, so that a stale writer is told.
     """
 
     id: ConversationId

@@ -115,12 +115,25 @@ EVERYTHING = Filter()
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
-    """A retrieved chunk with what a reader needs to cite it, and its scores.
+class Signal:
+    """One source of a score: what was measured, the rank by it alone (from 1; 0: not ranked).
 
-    `score` is the fused one, higher is better, comparable within one search only; `scores` has
-    each signal's own (`bm25`, `cosine`, ranks). `cosine` is None where the dense side did not
-    take part.
+    `contribution` is what it adds to the fused score; `weight` how much it counts there.
+    """
+
+    name: str
+    value: float
+    rank: int
+    weight: float
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A retrieved chunk with what a reader needs to cite it, and where its score comes from.
+
+    `score` is the fused one, higher is better, comparable within one search only: the sum of
+    the signals' contributions. `attributes` are the document's.
     """
 
     chunk: Chunk
@@ -128,4 +141,9 @@ class Passage:
     title: str
     uri: str
     score: float
-    scores: Mapping[str, float] = field(default_factory=dict)
+    signals: tuple[Signal, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    def measured(self, signal: str) -> float | None:
+        """The value of one signal, such as `bm25` or `cosine`; None where it took no part."""
+        return next((s.value for s in self.signals if s.name == signal), None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from core.grounding.citations import Citation
 from core.identifiers import ConversationId, MessageId, TurnId
 
 
@@ -78,7 +79,8 @@ class StoredMessage:
     """A message in its conversation. Its parent is the message that it answers or follows.
 
     A conversation is a tree: two children of one message are two branches. `parent` is None for
-    a first message. `partial` marks an answer that was cut short.
+    a first message. `partial` marks an answer that was cut short; `citations` and `model` belong
+    to an answer, and their offsets are into its text.
     """
 
     id: MessageId
@@ -88,3 +90,5 @@ class StoredMessage:
     created_at: datetime
     turn: TurnId | None = None
     partial: bool = False
+    citations: tuple[Citation, ...] = ()
+    model: str = ""

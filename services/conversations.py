@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.call import Call
 from core.clock import NewId
-from core.conversations import Conversation
-from core.errors import BranchBusy, Conflict, NotFound
-from core.identifiers import ConversationId
+from core.conversations import Conversation, ConversationContent
+from core.canonical import digest
+from core.errors import BranchBusy, Conflict, NotFound, RequestIdReused
+from core.identifiers import ConversationId, MessageId, RequestId
 from core.messages import StoredMessage
 from core.pages import Cursor, Page, PageRequest, page_of
 from core.ports.state import State, Transaction
 
 _EXPORT_PAGE = 200
+_LONGEST_BRANCH = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +36,35 @@ class Conversations:
         self._new_id = new_id
 
     async def create(
-        self,
-        call: Call,
-        title: str,
-        labels: Mapping[str, str],
-        id: ConversationId | None = None,
+        self, call: Call, content: ConversationContent, request_id: RequestId
     ) -> Conversation:
-        """A new, empty conversation; the same `id` again gives what the first call made."""
+        """A new, empty conversation; the same `request_id` gives what the first call made.
+
+        Raises RequestIdReused where that call said something else.
+        """
+        id = self._id_for(call, request_id)
         async with self._state.transaction(call.principal.tenant) as tx:
-            if id is not None:
-                known = await tx.conversations.get(id)
-                if known is not None and known.owner == call.principal.user:
-                    return known
+            known = await tx.conversations.get(id)
+            if known is not None:
+                return _same(known, content, request_id)
             made = Conversation(
-                id=id or ConversationId(self._new_id("conv")),
+                id=id,
                 owner=call.principal.user,
-                title=title,
+                title=content.title,
                 created_at=tx.now,
                 updated_at=tx.now,
-                labels=labels,
+                labels=content.labels,
                 etag=self._new_id("etag"),
             )
             tx.conversations.insert(made)
         return made
+
+    def _id_for(self, call: Call, request_id: RequestId) -> ConversationId:
+        """A fresh id, or the one that this caller's request id always leads to."""
+        if not request_id:
+            return ConversationId(self._new_id("conv"))
+        name = digest([call.principal.tenant, call.principal.user, request_id])
+        return ConversationId(f"conv_{name[:32]}")
 
     async def get(self, call: Call, id: ConversationId) -> Conversation:
         """The conversation, or NotFound."""
@@ -92,15 +100,33 @@ class Conversations:
             tx.conversations.update(changed)
         return changed
 
-    async def delete(self, call: Call, id: ConversationId) -> None:
+    async def delete(self, call: Call, id: ConversationId, *, allow_missing: bool) -> None:
         """Delete it with its messages and turns. Raises BranchBusy while a turn of it runs."""
         async with self._state.transaction(call.principal.tenant) as tx:
+            if allow_missing and await tx.conversations.get(id) is None:
+                return
             await _owned(tx, call, id)
             if await tx.turns.any_busy(id):
                 raise BranchBusy(
                     "a turn of this conversation still runs; cancel it, then delete again"
                 )
             tx.conversations.delete(id)
+
+    async def branch(
+        self, call: Call, id: ConversationId, leaf: MessageId | None, page: PageRequest
+    ) -> Page[StoredMessage]:
+        """The messages from the root to `leaf` (None: the head), oldest first."""
+        async with self._state.snapshot(call.principal.tenant) as view:
+            conversation = await _owned(view, call, id)
+            head = leaf or conversation.head
+            if head is None:
+                return Page((), "")
+            if await view.conversations.message(id, head) is None:
+                raise NotFound("message", head)
+            rows = await view.conversations.branch(id, head, _LONGEST_BRANCH)
+        after = page.after
+        start = next((i + 1 for i, m in enumerate(rows) if after and m.id == after.id), 0)
+        return page_of(rows[start:], page, _message_cursor)
 
     async def messages(
         self, call: Call, id: ConversationId, page: PageRequest
@@ -109,11 +135,11 @@ class Conversations:
         async with self._state.snapshot(call.principal.tenant) as view:
             await _owned(view, call, id)
             rows = await view.conversations.messages(id, page.size + 1, page.after)
-        return page_of(rows, page, lambda m: Cursor(m.created_at.isoformat(), m.id))
+        return page_of(rows, page, _message_cursor)
 
     async def export(
         self, call: Call, id: ConversationId
-    ) -> AsyncIterator[Sequence[StoredMessage]]:
+    ) -> AsyncGenerator[Sequence[StoredMessage], None]:
         """Every message, oldest first, page by page, as of one moment."""
         async with self._state.snapshot(call.principal.tenant) as view:
             await _owned(view, call, id)
@@ -122,7 +148,7 @@ class Conversations:
                 rows = await view.conversations.messages(id, _EXPORT_PAGE, after)
                 if rows:
                     yield rows
-                    after = Cursor(rows[-1].created_at.isoformat(), rows[-1].id)
+                    after = _message_cursor(rows[-1])
                 if len(rows) < _EXPORT_PAGE:
                     return
 
@@ -132,3 +158,19 @@ async def _owned(tx: Transaction, call: Call, id: ConversationId) -> Conversatio
     if conversation is None or conversation.owner != call.principal.user:
         raise NotFound("conversation", id)
     return conversation
+
+
+def _message_cursor(message: StoredMessage) -> Cursor:
+    return Cursor(message.created_at.isoformat(), message.id)
+
+
+def _same(
+    known: Conversation, content: ConversationContent, request_id: RequestId
+) -> Conversation:
+    same = known.title == content.title and dict(known.labels) == dict(content.labels)
+    if known.updated_at == known.created_at and not same:
+        raise RequestIdReused(
+            "this request_id made a conversation with another title or other labels",
+            request_id=request_id,
+        )
+    return known

@@ -56,9 +56,13 @@ class Knowledge:
         listed = [await self._status(row) for row in rows]
         return page_of(listed, page, lambda s: _by_name(s.collection))
 
-    async def delete_collection(self, call: Call, name: CollectionName) -> None:
+    async def delete_collection(
+        self, call: Call, name: CollectionName, *, allow_missing: bool
+    ) -> None:
         """Delete it with all that it holds. Raises NotFound."""
         async with self._state.transaction(call.principal.tenant) as tx:
+            if allow_missing and await tx.knowledge.collection(name) is None:
+                return
             collection = await existing(tx, name)
             tx.knowledge.delete_collection(name)
         await self._indexes.drop(collection)
@@ -77,12 +81,16 @@ class Knowledge:
             rows = await view.knowledge.documents(name, page.size + 1, page.after)
         return page_of(rows, page, lambda d: Cursor(d.uri, d.id))
 
-    async def delete_document(self, call: Call, name: CollectionName, id: DocumentId) -> Position:
+    async def delete_document(
+        self, call: Call, name: CollectionName, id: DocumentId, *, allow_missing: bool
+    ) -> Position:
         """Delete a document; searches that begin after this returns do not find it."""
         async with self._state.transaction(call.principal.tenant) as tx:
             collection = await tx.knowledge.lock_collection(name)
             if collection is None:
                 raise NotFound("collection", name)
+            if allow_missing and await tx.knowledge.document(name, id) is None:
+                return collection.position
             await _document(tx, name, id)
             position = Position(collection.position + 1)
             tx.knowledge.delete_document(name, id, position)

@@ -1,23 +1,37 @@
-"""Search over a tenant's collections, as chat sees it."""
+"""Search over a tenant's collections, as chat and the retrieval service see it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from enum import Enum
+from typing import Annotated, Protocol
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as checked
 
 from core.call import Call
-from core.identifiers import CollectionName
+from core.identifiers import CollectionName, Position
 from core.knowledge import EVERYTHING, Filter, Passage
 
 
-@dataclass(frozen=True, slots=True)
-class SearchRequest:
-    """What is searched for, where. `limit` passages at most come back, from 1 to 100."""
+class Strategy(Enum):
+    """How passages are found: by meaning, by words, or by both, fused."""
 
-    query: str
-    collections: tuple[CollectionName, ...]
-    limit: int = 8
+    HYBRID = "hybrid"
+    VECTOR = "vector"
+    KEYWORD = "keyword"
+
+
+@checked(frozen=True, slots=True)
+class SearchRequest:
+    """What is searched for, where. `at_least`: the search sees the write at this position."""
+
+    query: Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"\S")]
+    collections: Annotated[tuple[CollectionName, ...], Field(min_length=1, max_length=20)]
+    limit: Annotated[int, Field(ge=1, le=100)] = 10
     where: Filter = EVERYTHING
+    strategy: Strategy = Strategy.HYBRID
+    at_least: Position = Position(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,6 @@ class Retriever(Protocol):
     async def search(self, call: Call, request: SearchRequest) -> SearchResult:
         """The best passages of all the collections together.
 
-        Raises NotFound for a collection that the tenant does not have, Unavailable where
-        neither index can answer within the call's deadline.
+        Raises NotFound for a collection that the tenant does not have, FeatureUnsupported where
+        its embedder is not here, Unavailable where no index can answer within the deadline.
         """

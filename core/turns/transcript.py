@@ -61,12 +61,12 @@ class Transcript:
 
     @property
     def model(self) -> str:
-        """The deployment that wrote the answer, or was the last to try."""
+        """The deployment that wrote the answer, or was the last to try; "" if none was yet."""
         if self.finished is not None and self.finished.model:
             return self.finished.model
-        if self.switches:
-            return self.switches[-1].next
-        return self.started.model if self.started else ""
+        if self.used:
+            return self.used[-1].deployment
+        return self.switches[-1].next if self.switches else ""
 
     def add(self, event: TurnEvent) -> None:
         """Take one more event."""

@@ -32,11 +32,12 @@ class _Page:
 class TurnFailed(ColonnadeError):
     """The turn failed, in this or an earlier call's sight; every reader is told the same."""
 
-    def __init__(self, failure: TurnFailure, *, rerunnable: bool) -> None:
+    def __init__(self, turn: Turn, failure: TurnFailure) -> None:
         super().__init__(failure.message, retry_after=failure.retry_after)
-        self.metadata = dict(failure.metadata)
+        rerunnable = "true" if turn.rerunnable else "false"
+        self.metadata = {**dict(failure.metadata), "turn_id": turn.id, "rerunnable": rerunnable}
         self.reason = Reason(failure.reason)
-        self.rerunnable = rerunnable
+        self.rerunnable = turn.rerunnable
 
 
 class Readers:
@@ -135,4 +136,4 @@ def _within(events: Sequence[LoggedEvent], most_bytes: int) -> Sequence[LoggedEv
 
 def _tell_end(turn: Turn) -> None:
     if turn.state is TurnState.FAILED and turn.error is not None:
-        raise TurnFailed(turn.error, rerunnable=turn.rerunnable)
+        raise TurnFailed(turn, turn.error)

@@ -37,6 +37,7 @@ class Total:
     cost: Decimal | None
     currency: str
     estimated: bool
+    last: DeploymentName
 
     @classmethod
     def of(cls, lines: Sequence[LedgerLine]) -> Total:
@@ -53,6 +54,7 @@ class Total:
             sum(known, Decimal(0)) if len(known) == len(costs) else None,
             lines[-1].currency if lines else "USD",
             any(line.estimated for line in lines),
+            lines[-1].deployment if lines else DeploymentName(""),
         )
 
 
@@ -80,13 +82,13 @@ class Settlement:
         """End the turn by the rules of the core, and book everything that is open."""
         end = outcome(row, self.reason, self.failure)
         total = await self._book(tx, row)
-        message = await self._store_answer(tx, row, end)
+        message = await self._store_answer(tx, row, end, total)
         latencies = replace(self.latencies, total=Seconds((tx.now - row.created_at).total_seconds()))
         if end.state is TurnState.FINISHED:
             closing.append(
                 Finished(
                     end.reason,
-                    self.transcript.model,
+                    total.last,
                     total.usage,
                     total.estimated,
                     total.cost,
@@ -112,7 +114,9 @@ class Settlement:
             lines[attempt.number] = line
         return Total.of([lines[number] for number in sorted(lines)])
 
-    async def _store_answer(self, tx: Transaction, row: Turn, end: Outcome) -> MessageId | None:
+    async def _store_answer(
+        self, tx: Transaction, row: Turn, end: Outcome, total: Total
+    ) -> MessageId | None:
         """The assistant's message and the moved head, where text was released."""
         text = self.transcript.text
         if row.conversation is None or row.user_message is None or not text:
@@ -129,10 +133,12 @@ class Settlement:
                 tx.now,
                 turn=row.id,
                 partial=end.reason not in _COMPLETE,
+                citations=tuple(self.transcript.citations),
+                model=total.last,
             )
         )
         tx.conversations.update(
-            replace(conversation, head=self.answer_id, updated_at=tx.now, etag=self.answer_id)
+            replace(conversation, head=self.answer_id, updated_at=tx.now)
         )
         return self.answer_id
 
@@ -146,7 +152,7 @@ class Settlement:
             tenant=row.tenant,
             user=row.user,
             prompt_version=seen.started.prompt_version if seen.started else "",
-            model_version=seen.model,
+            model_version=total.last,
             retrieved=tuple(str(passage.chunk.document) for passage in seen.passages),
             tool_calls=(),
             latency_ms=1000.0 * (latencies.total or 0.0),

@@ -122,10 +122,11 @@ class ConversationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteConversation(self, request, context):
-        """Deletes a conversation with its messages. A turn that is running in it is cancelled. What
-        was spent stays booked. Safe to retry with `allow_missing`.
+        """Deletes a conversation with its messages and turns. What was spent stays booked. While a turn
+        runs in it, it is not deleted: cancel the turn first. Safe to retry with `allow_missing`.
 
-        Errors: INVALID_ARGUMENT, NOT_FOUND (without `allow_missing`), UNAVAILABLE.
+        Errors: INVALID_ARGUMENT, NOT_FOUND (without `allow_missing`), ABORTED (BRANCH_BUSY),
+        UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -62,10 +62,11 @@ class ConversationServiceStub:
     UNAVAILABLE.
     """
     DeleteConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.DeleteConversationRequest, _empty_pb2.Empty]
-    """Deletes a conversation with its messages. A turn that is running in it is cancelled. What
-    was spent stays booked. Safe to retry with `allow_missing`.
+    """Deletes a conversation with its messages and turns. What was spent stays booked. While a turn
+    runs in it, it is not deleted: cancel the turn first. Safe to retry with `allow_missing`.
 
-    Errors: INVALID_ARGUMENT, NOT_FOUND (without `allow_missing`), UNAVAILABLE.
+    Errors: INVALID_ARGUMENT, NOT_FOUND (without `allow_missing`), ABORTED (BRANCH_BUSY),
+    UNAVAILABLE.
     """
     ListMessages: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.ListMessagesRequest, _conversations_pb2.ListMessagesResponse]
     """Lists the messages of one branch, or of all, oldest first. Safe to retry.
@@ -114,10 +115,11 @@ class ConversationServiceAsyncStub(ConversationServiceStub):
     UNAVAILABLE.
     """
     DeleteConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.DeleteConversationRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes a conversation with its messages. A turn that is running in it is cancelled. What
-    was spent stays booked. Safe to retry with `allow_missing`.
+    """Deletes a conversation with its messages and turns. What was spent stays booked. While a turn
+    runs in it, it is not deleted: cancel the turn first. Safe to retry with `allow_missing`.
 
-    Errors: INVALID_ARGUMENT, NOT_FOUND (without `allow_missing`), UNAVAILABLE.
+    Errors: INVALID_ARGUMENT, NOT_FOUND (without `allow_missing`), ABORTED (BRANCH_BUSY),
+    UNAVAILABLE.
     """
     ListMessages: _aio.UnaryUnaryMultiCallable[_conversations_pb2.ListMessagesRequest, _conversations_pb2.ListMessagesResponse]  # type: ignore[assignment]
     """Lists the messages of one branch, or of all, oldest first. Safe to retry.
@@ -193,10 +195,11 @@ class ConversationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.DeleteConversationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes a conversation with its messages. A turn that is running in it is cancelled. What
-        was spent stays booked. Safe to retry with `allow_missing`.
+        """Deletes a conversation with its messages and turns. What was spent stays booked. While a turn
+        runs in it, it is not deleted: cancel the turn first. Safe to retry with `allow_missing`.
 
-        Errors: INVALID_ARGUMENT, NOT_FOUND (without `allow_missing`), UNAVAILABLE.
+        Errors: INVALID_ARGUMENT, NOT_FOUND (without `allow_missing`), ABORTED (BRANCH_BUSY),
+        UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

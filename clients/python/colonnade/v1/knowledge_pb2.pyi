@@ -407,20 +407,16 @@ class ReindexRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
-    EMBED_AGAIN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name of the collection, `collections/{collection}`."""
-    embed_again: _builtins.bool
-    """True to make the vectors anew too, instead of taking the stored ones. Default: false."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
-        embed_again: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embed_again", b"embed_again", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -181,7 +181,7 @@ class KnowledgeServiceServicer(object):
 
     def Reindex(self, request, context):
         """Builds a collection's indexes anew from its stored chunks and answers once they are in use.
-        Searches go on meanwhile, in the old ones. Safe to retry: it is built once more.
+        Searches of the collection wait meanwhile. Safe to retry: it is built once more.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND (collection), FAILED_PRECONDITION
         (FEATURE_UNSUPPORTED: the collection's embedder is missing), RESOURCE_EXHAUSTED (STORAGE_FULL,

@@ -95,7 +95,7 @@ class KnowledgeServiceStub:
     """
     Reindex: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.ReindexRequest, _knowledge_pb2.ReindexResponse]
     """Builds a collection's indexes anew from its stored chunks and answers once they are in use.
-    Searches go on meanwhile, in the old ones. Safe to retry: it is built once more.
+    Searches of the collection wait meanwhile. Safe to retry: it is built once more.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (collection), FAILED_PRECONDITION
     (FEATURE_UNSUPPORTED: the collection's embedder is missing), RESOURCE_EXHAUSTED (STORAGE_FULL,
@@ -167,7 +167,7 @@ class KnowledgeServiceAsyncStub(KnowledgeServiceStub):
     """
     Reindex: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.ReindexRequest, _knowledge_pb2.ReindexResponse]  # type: ignore[assignment]
     """Builds a collection's indexes anew from its stored chunks and answers once they are in use.
-    Searches go on meanwhile, in the old ones. Safe to retry: it is built once more.
+    Searches of the collection wait meanwhile. Safe to retry: it is built once more.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (collection), FAILED_PRECONDITION
     (FEATURE_UNSUPPORTED: the collection's embedder is missing), RESOURCE_EXHAUSTED (STORAGE_FULL,
@@ -290,7 +290,7 @@ class KnowledgeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_knowledge_pb2.ReindexResponse, _abc.Awaitable[_knowledge_pb2.ReindexResponse]]:
         """Builds a collection's indexes anew from its stored chunks and answers once they are in use.
-        Searches go on meanwhile, in the old ones. Safe to retry: it is built once more.
+        Searches of the collection wait meanwhile. Safe to retry: it is built once more.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND (collection), FAILED_PRECONDITION
         (FEATURE_UNSUPPORTED: the collection's embedder is missing), RESOURCE_EXHAUSTED (STORAGE_FULL,

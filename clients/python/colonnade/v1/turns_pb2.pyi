@@ -393,7 +393,7 @@ class Started(_message.Message):
     prompt_version: _builtins.str
     """The exact version of the prompt template, `{name}@{digest}`."""
     model: _builtins.str
-    """The deployment that is tried first."""
+    """The deployment or route that the request asked for. Empty: the choice was the server's."""
     replay: _builtins.bool
     """True when the turn repeats the recorded inputs of an earlier turn. A repeated `request_id`
     does not set it: it attaches to the turn that exists and gets the same events.

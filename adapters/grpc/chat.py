@@ -1,0 +1,56 @@
+"""ChatService: translation, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from adapters.grpc import chat_messages
+from colonnade.v1 import chat_pb2, turns_pb2
+from core.call import Call
+from services.chat.chat import Chat
+
+
+class ChatServicer:
+    """One function a method of the contract."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+
+    async def Chat(self, request: chat_pb2.ChatRequest, call: Call) -> turns_pb2.Turn:
+        """The turn once it has ended."""
+        return chat_messages.turn(await self._chat.answer(call, chat_messages.request(request)))
+
+    async def StreamChat(
+        self, request: chat_pb2.ChatRequest, call: Call
+    ) -> AsyncGenerator[bytes, None]:
+        """The turn's events from the first."""
+        async with aclosing(self._chat.ask(call, chat_messages.request(request))) as batches:
+            async for batch in batches:
+                yield batch.encoded
+
+    async def ResumeChat(
+        self, request: chat_pb2.ResumeChatRequest, call: Call
+    ) -> AsyncGenerator[bytes, None]:
+        """The turn's events after a given one."""
+        turn = chat_messages.turn_id(request.turn_id)
+        resumed = self._chat.resume(
+            call,
+            turn,
+            request.after_sequence,
+            accepts_retractions=request.accept_retractions,
+        )
+        async with aclosing(resumed) as batches:
+            async for batch in batches:
+                yield batch.encoded
+
+    async def GetTurn(self, request: chat_pb2.GetTurnRequest, call: Call) -> turns_pb2.Turn:
+        """Where the turn stands."""
+        turn, request_id = chat_messages.turn_or_request(request)
+        view = await self._chat.turn(call, turn, request_id, with_events=request.include_events)
+        return chat_messages.turn(view)
+
+    async def CancelChat(self, request: chat_pb2.CancelChatRequest, call: Call) -> turns_pb2.Turn:
+        """Stop the turn."""
+        turn, request_id = chat_messages.turn_or_request(request)
+        return chat_messages.turn(await self._chat.cancel(call, turn, request_id))

@@ -1,0 +1,114 @@
+"""RetrievalService: translation, and nothing else."""
+
+from __future__ import annotations
+
+import time
+
+from adapters.grpc import codec, generation, names, values
+from colonnade.v1 import retrieval_pb2
+from core.call import Call
+from core.errors import InvalidInput
+from core.identifiers import CollectionName, Position
+from core.knowledge import Passage
+from core.ports.retriever import Retriever, SearchRequest, Strategy
+from services.context import BuiltContext, ContextBuilder, ContextRequest
+
+_STRATEGIES = {
+    retrieval_pb2.SEARCH_STRATEGY_UNSPECIFIED: Strategy.HYBRID,
+    retrieval_pb2.SEARCH_STRATEGY_HYBRID: Strategy.HYBRID,
+    retrieval_pb2.SEARCH_STRATEGY_VECTOR: Strategy.VECTOR,
+    retrieval_pb2.SEARCH_STRATEGY_KEYWORD: Strategy.KEYWORD,
+}
+_SEARCH_LIMIT, _CONTEXT_LIMIT, _CONTEXT_TOKENS = 10, 8, 1500
+
+
+class RetrievalServicer:
+    """One function a method of the contract."""
+
+    def __init__(
+        self, retriever: Retriever, contexts: ContextBuilder, default: CollectionName
+    ) -> None:
+        self._retriever = retriever
+        self._contexts = contexts
+        self._default = default
+
+    async def Search(
+        self, request: retrieval_pb2.SearchRequest, call: Call
+    ) -> retrieval_pb2.SearchResponse:
+        """The chunks that fit best."""
+        began = time.perf_counter()
+        if request.strategy not in _STRATEGIES:
+            raise InvalidInput.at("strategy", "is no strategy that this server knows")
+        wanted = self._wanted(request, request.limit or _SEARCH_LIMIT, _STRATEGIES[request.strategy])
+        found = await self._retriever.search(call, wanted)
+        return retrieval_pb2.SearchResponse(
+            hits=[_hit(passage) for passage in found.passages],
+            degraded=bool(found.missing),
+            duration=values.duration(time.perf_counter() - began),
+        )
+
+    async def BuildContext(
+        self, request: retrieval_pb2.BuildContextRequest, call: Call
+    ) -> retrieval_pb2.BuildContextResponse:
+        """The chunks that fit into a budget, as a prompt would hold them."""
+        wanted = self._wanted(request, request.limit or _CONTEXT_LIMIT, Strategy.HYBRID)
+        tokens = request.max_tokens or _CONTEXT_TOKENS
+        built = await self._contexts.build(call, ContextRequest(wanted, tokens, request.model))
+        return _context(built)
+
+    def _wanted(
+        self,
+        request: retrieval_pb2.SearchRequest | retrieval_pb2.BuildContextRequest,
+        limit: int,
+        strategy: Strategy,
+    ) -> SearchRequest:
+        collections = tuple(
+            names.collection_id(name, f"collections[{i}]")
+            for i, name in enumerate(request.collections)
+        )
+        if request.at_least_position and len(collections) > 1:
+            raise InvalidInput.at("at_least_position", "only with exactly one collection")
+        return SearchRequest(
+            query=request.query,
+            collections=collections or (self._default,),
+            limit=limit,
+            where=generation.document_filter(request.filter),
+            strategy=strategy,
+            at_least=Position(request.at_least_position),
+        )
+
+
+def _context(built: BuiltContext) -> retrieval_pb2.BuildContextResponse:
+    return retrieval_pb2.BuildContextResponse(
+        text=built.text,
+        tokens=built.tokens,
+        used=[_hit(passage) for passage in built.used],
+        dropped=[_hit(passage) for passage in built.dropped],
+        degraded=built.degraded,
+    )
+
+
+def _hit(passage: Passage) -> retrieval_pb2.SearchHit:
+    chunk = passage.chunk
+    return retrieval_pb2.SearchHit(
+        chunk=retrieval_pb2.Chunk(
+            chunk_id=chunk.id,
+            document=names.document_name(passage.collection, chunk.document),
+            title=passage.title,
+            uri=passage.uri,
+            text=chunk.text,
+            span=codec.source_span(chunk),
+            attributes=passage.attributes,
+        ),
+        score=passage.score,
+        explanation=[
+            retrieval_pb2.ScoreComponent(
+                name=signal.name,
+                value=signal.value,
+                rank=signal.rank,
+                weight=signal.weight,
+                contribution=signal.contribution,
+            )
+            for signal in passage.signals
+        ],
+    )

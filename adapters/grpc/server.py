@@ -1,0 +1,132 @@
+"""The gRPC server of a process: our services, health and reflection, from start to drain."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
+
+from adapters.grpc.binding import bind
+from adapters.grpc.chain import Chain, Context
+from adapters.grpc.errors import status_of
+from core.errors import ColonnadeError
+from core.identifiers import Seconds
+
+_WHOLE_SERVER = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """A server certificate and its key, PEM."""
+
+    certificate: bytes
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How the server listens. `open_reflection`: without a key, which only suits loopback."""
+
+    address: str = "127.0.0.1:7600"
+    message_bytes: int = 4 * 1024 * 1024
+    tls: Tls | None = None
+    reflection: bool = True
+    open_reflection: bool = False
+
+
+class GrpcServer:
+    """Serves the given servicers. Open it once, drain it, then it is done."""
+
+    def __init__(
+        self,
+        servicers: Mapping[ServiceDescriptor, object],
+        chain: Chain,
+        options: ServerOptions,
+    ) -> None:
+        self._chain = chain
+        self._options = options
+        self._names = [service.full_name for service in servicers]
+        self._health = health.HealthServicer()
+        self._server = grpc.aio.server(options=_channel_options(options))
+        self._server.add_generic_rpc_handlers(
+            tuple(bind(service, servicer, chain) for service, servicer in servicers.items())
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if options.reflection:
+            names = [*self._names, reflection.SERVICE_NAME, "grpc.health.v1.Health"]
+            guarded = _GuardedReflection(names, chain, options.open_reflection)
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(guarded, self._server)
+
+    async def open(self) -> int:
+        """Listen and serve; the port. Raises OSError with what to do where it is taken."""
+        address, tls = self._options.address, self._options.tls
+        try:
+            if tls is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                pair = (tls.key, tls.certificate)
+                port = self._server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+        except RuntimeError as taken:
+            raise OSError(
+                f"cannot listen on {address}: another process has the port, or the address is "
+                "not this machine's; set server.address"
+            ) from taken
+        await self._server.start()
+        await self._tell(health_pb2.HealthCheckResponse.SERVING)
+        return port
+
+    async def drain(self) -> None:
+        """Take no new calls; those that run go on."""
+        self._chain.draining = True
+        await self._health.enter_graceful_shutdown()
+
+    async def close(self, grace: Seconds) -> None:
+        """End what still runs after `grace`, and let go of the port. Idempotent."""
+        await self._server.stop(grace)
+
+    async def _tell(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
+        for name in (_WHOLE_SERVER, *self._names):
+            await self._health.set(name, status)
+
+
+class _GuardedReflection(reflection.aio.ReflectionServicer):
+    """Reflection for any principal; what the API looks like is nobody else's business."""
+
+    def __init__(self, names: Sequence[str], chain: Chain, open_to_all: bool) -> None:
+        super().__init__(names)
+        self._chain = chain
+        self._open = open_to_all
+
+    async def ServerReflectionInfo(
+        self,
+        request_iterator: AsyncIterator[reflection_pb2.ServerReflectionRequest],
+        context: Context,
+    ) -> AsyncIterator[reflection_pb2.ServerReflectionResponse]:
+        """Answer each question in turn."""
+        if not self._open:
+            try:
+                await self._chain.principal_of(context)
+            except ColonnadeError as error:
+                status = status_of(error, self._chain.new_call_id())
+                await context.abort(status.code, status.message, status.details)
+        async for response in super().ServerReflectionInfo(request_iterator, context):
+            yield response
+
+
+def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
+    """Bounds of one connection, and how long a silent one is kept."""
+    return [
+        ("grpc.max_receive_message_length", options.message_bytes),
+        ("grpc.max_send_message_length", options.message_bytes),
+        ("grpc.so_reuseport", 0),
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.max_ping_strikes", 5),
+        ("grpc.max_concurrent_streams", 1024),
+    ]

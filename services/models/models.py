@@ -1,0 +1,169 @@
+"""The use cases behind ModelService: generation without chat, vectors, counts, the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as checked
+
+from core.call import Call
+from core.canonical import digest
+from core.clock import NewId
+from core.embedding import EmbeddingModel
+from core.errors import FeatureUnsupported, FieldViolation, InvalidInput, RequestIdReused
+from core.generation import Constraints, Deployment, GenerationOptions, Route
+from core.identifiers import RequestId, TurnId
+from core.knowledge import Vector
+from core.messages import Message, Role
+from core.ports.embedder import Embedder, TextKind
+from core.ports.model_gateway import GatewayEvent, GenerationOrder, ModelGateway, SpendingUnit
+from core.ports.state import State
+from core.prompting.parts import PromptPart, Provenance, SourceKind, Trust
+from core.routing import RoutingRequest, TaskClass, route
+from core.turns.rows import IdempotencyKey, IdempotencyRecord
+from services.embedders import Embedders
+from services.models.deployments import Deployments
+
+_GENERATE = "generate"
+_SOURCES = {
+    Role.SYSTEM: SourceKind.SYSTEM,
+    Role.DEVELOPER: SourceKind.DEVELOPER,
+    Role.TOOL: SourceKind.TOOL,
+}
+
+
+@checked(frozen=True, slots=True)
+class GenerateRequest:
+    """A bare generation: the messages as they are, no history, no documents, no checks."""
+
+    messages: Annotated[tuple[Message, ...], Field(min_length=1, max_length=100)]
+    request_id: Annotated[RequestId, Field(max_length=128)] = RequestId("")
+    model: Annotated[str, Field(max_length=200)] = ""
+    constraints: Constraints = field(default_factory=Constraints)
+    options: GenerationOptions = field(default_factory=GenerationOptions)
+    feature: Annotated[str, Field(max_length=200)] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Tokens by one deployment's counter."""
+
+    tokens: int
+    deployment: Deployment
+
+
+class Models:
+    """What callers can do with models directly."""
+
+    def __init__(
+        self,
+        state: State,
+        gateway: ModelGateway,
+        deployments: Callable[[], Deployments],
+        embedders: Embedders,
+        new_id: NewId,
+    ) -> None:
+        self._state = state
+        self._gateway = gateway
+        self._deployments = deployments
+        self._embedders = embedders
+        self._new_id = new_id
+
+    async def generate(
+        self, call: Call, request: GenerateRequest
+    ) -> AsyncGenerator[GatewayEvent, None]:
+        """The completion as it is written.
+
+        Raises InvalidInput, RequestIdReused for a repeat (the text is not kept), and what the
+        gateway raises.
+        """
+        _check(request)
+        unit = SpendingUnit(
+            self._new_id("gen"), call.principal.tenant, call.principal.user, request.feature
+        )
+        await self._once(call, request, unit.id)
+        call.facts.request_id = request.request_id
+        order = GenerationOrder(
+            unit=unit,
+            parts=tuple(_part(message) for message in request.messages),
+            question=request.messages[-1].text,
+            deadline=call.deadline,
+            task=TaskClass.CHAT,
+            model=request.model,
+            constraints=request.constraints,
+            options=request.options,
+        )
+        async with aclosing(self._gateway.generate(call, order)) as events:
+            async for event in events:
+                yield event
+
+    async def embed(
+        self, texts: Sequence[str], kind: TextKind, model: str
+    ) -> tuple[Embedder, Sequence[Vector]]:
+        """One vector a text, in order, and what made them."""
+        embedder = self._embedders.get(model)
+        return embedder, await embedder.embed(texts, kind)
+
+    async def count(self, messages: Sequence[Message], model: str) -> Counted:
+        """How many tokens the messages take for the deployment that a request would get."""
+        deployments = self._deployments()
+        wanted = RoutingRequest(TaskClass.CHAT, model)
+        decision = route(deployments.catalog, wanted, deployments.policy)
+        if not decision.candidates:
+            raise FeatureUnsupported(f"no deployment counts for this: {decision.explanation()}")
+        deployment = decision.candidates[0].deployment
+        tokens = await deployments.models[deployment.name].count_tokens(messages)
+        return Counted(tokens, deployment)
+
+    def deployments(self) -> Sequence[Deployment]:
+        """Every language model of the catalog, by name."""
+        catalog = self._deployments().catalog
+        return [catalog.deployments[name] for name in sorted(catalog.deployments)]
+
+    def embedders(self) -> Sequence[EmbeddingModel]:
+        """Every embedder, by the name that requests give it."""
+        return [
+            EmbeddingModel(alias, e.name, e.dimensions, e.languages)
+            for alias, e in sorted(self._embedders.by_alias.items())
+        ]
+
+    def routes(self) -> Sequence[Route]:
+        """Every route, by name."""
+        routes = self._deployments().catalog.routes
+        return [routes[name] for name in sorted(routes)]
+
+    async def _once(self, call: Call, request: GenerateRequest, unit: str) -> None:
+        """Take the request id, so that a repeat is noticed."""
+        if not request.request_id:
+            return
+        principal = call.principal
+        key = IdempotencyKey(principal.tenant, principal.user, _GENERATE, request.request_id)
+        async with self._state.transaction(key.tenant) as tx:
+            if await tx.idempotency.find(key) is not None:
+                raise RequestIdReused(
+                    "this request_id was used for a generation before, whose text is not kept; "
+                    "use a new one to generate again",
+                    request_id=request.request_id,
+                )
+            tx.idempotency.insert(IdempotencyRecord(key, TurnId(unit), digest(request)))
+
+
+def _check(request: GenerateRequest) -> None:
+    violations = [
+        FieldViolation(f"messages[{index}].role", "SYSTEM is only for the first")
+        for index, message in enumerate(request.messages)
+        if message.role is Role.SYSTEM and index > 0
+    ]
+    if request.messages[-1].role not in (Role.USER, Role.TOOL):
+        violations.append(FieldViolation("messages", "the last must be of USER or TOOL"))
+    if violations:
+        raise InvalidInput(violations)
+
+
+def _part(message: Message) -> PromptPart:
+    source = Provenance(_SOURCES.get(message.role, SourceKind.USER))
+    return PromptPart(message.role, message.parts, source, Trust.CALLER, alone=True)
