@@ -42,16 +42,19 @@ class FaissVectorIndex:
         faiss_threads: int = 1,
         search_threads: int = 2,
         resident_bytes: int = 1 << 30,
+        garbage_bytes: int = 1 << 20,
     ) -> None:
         """Use `folder`, which is made if need be; raises IndexInUse.
 
         `faiss_threads` is FAISS's own number for one search, `search_threads` how many searches
         run at once. Collections beyond `resident_bytes` of memory (all together; one is always
-        kept) are put out and loaded again.
+        kept) are put out and loaded again. A file is written anew when more than `garbage_bytes`
+        of it, and more than a third, is about chunks that are gone.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._lock = FolderLock(folder)
+        self._garbage_bytes = garbage_bytes
         self._residents = Residents(resident_bytes)
         self._writer = ThreadPoolExecutor(1, "vector-index-writer")
         self._searchers = ThreadPoolExecutor(
@@ -99,7 +102,9 @@ class FaissVectorIndex:
         return await _run(self._writer, lambda: self._loaded(collection))
 
     def _loaded(self, collection: CollectionKey) -> StoredCollection:
-        stored = self._residents.find(collection) or StoredCollection(self._file(collection))
+        stored = self._residents.find(collection) or StoredCollection(
+            self._file(collection), self._garbage_bytes
+        )
         if stored.is_known:
             self._residents.keep(collection, stored)
         return stored

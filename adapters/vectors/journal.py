@@ -31,6 +31,7 @@ class Journal:
 
     def read(self) -> Iterator[bytes]:
         """The payloads of the sound records, in order, up to the first that is not."""
+        self._beside.unlink(missing_ok=True)
         self.size_bytes = 0
         try:
             file = self._path.open("rb")
@@ -44,12 +45,15 @@ class Journal:
                 self.size_bytes += _HEAD_BYTES + len(payload)
                 yield payload
 
-    def unsound_bytes(self) -> int:
-        """How much of the file lies behind the last sound record."""
+    def cut_unsound(self) -> int:
+        """Cut off what lies behind the last sound record; how many bytes that was."""
         try:
-            return self._path.stat().st_size - self.size_bytes
+            excess = self._path.stat().st_size - self.size_bytes
         except FileNotFoundError:
             return 0
+        if excess:
+            os.truncate(self._path, self.size_bytes)
+        return excess
 
     def append(self, payloads: Iterable[bytes]) -> None:
         """Add records; they are on the disk when it returns.

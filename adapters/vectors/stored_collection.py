@@ -16,9 +16,6 @@ from adapters.vectors.view import View
 from core.identifiers import Position
 from core.ports.indexes import IndexChange
 
-_GARBAGE_BYTES = 1 << 20
-"""A journal is left alone up to this much that no longer matters."""
-
 _CHUNKS_A_RECORD = 1000
 
 _log = structlog.get_logger(__name__)
@@ -29,8 +26,12 @@ class StoredCollection:
 
     view: View
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, garbage_bytes: int) -> None:
+        """The journal is packed when more than `garbage_bytes`, and than half of what matters
+        in it, no longer does.
+        """
         self._file = file
+        self._garbage_bytes = garbage_bytes
         self._journal = Journal(file)
         self._load()
 
@@ -57,7 +58,8 @@ class StoredCollection:
         for change, record in zip(accepted, records, strict=True):
             self._shelf.take(change, len(record))
         self.view = self._shelf.view()
-        if self._journal.size_bytes > _GARBAGE_BYTES + 1.5 * self._shelf.live_bytes:
+        live = self._shelf.live_bytes
+        if self._journal.size_bytes - live > max(self._garbage_bytes, live / 2):
             self._pack()
 
     def _load(self) -> None:
@@ -68,11 +70,11 @@ class StoredCollection:
             # Nothing, or only a part of what a rewritten journal begins with.
             self._shelf = Shelf()
             self._journal.size_bytes = 0
-        if unsound := self._journal.unsound_bytes():
+        if lost := self._journal.cut_unsound():
             _log.warning(
-                "vector index damaged or torn; it goes on from its last sound change",
+                "vector index torn or damaged; it goes on from its last sound change",
                 file=str(self._file),
-                unsound_bytes=unsound,
+                lost_bytes=lost,
                 position=self._shelf.position,
             )
         self.view = self._shelf.view()
