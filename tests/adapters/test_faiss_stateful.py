@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from typing import TypeAlias
 
 from hypothesis import settings
 from hypothesis import strategies as st
