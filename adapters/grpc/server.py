@@ -33,7 +33,7 @@ class ServerOptions:
     """How the server listens. `open_reflection`: without a key, which only suits loopback."""
 
     address: str = "127.0.0.1:7600"
-    message_bytes: int = 4 * 1024 * 1024
+    message_bytes: int = 16 * 1024 * 1024
     tls: Tls | None = None
     reflection: bool = True
     open_reflection: bool = False
@@ -60,7 +60,9 @@ class GrpcServer:
         if options.reflection:
             names = [*self._names, reflection.SERVICE_NAME, "grpc.health.v1.Health"]
             guarded = _GuardedReflection(names, chain, options.open_reflection)
-            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(guarded, self._server)
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
+                guarded, self._server
+            )
 
     async def open(self) -> int:
         """Listen and serve; the port. Raises OSError with what to do where it is taken."""
@@ -89,16 +91,16 @@ class GrpcServer:
         """End what still runs after `grace`, and let go of the port. Idempotent."""
         await self._server.stop(grace)
 
-    async def _tell(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
+    async def _tell(self, status: int) -> None:
         for name in (_WHOLE_SERVER, *self._names):
             await self._health.set(name, status)
 
 
-class _GuardedReflection(reflection.aio.ReflectionServicer):
+class _GuardedReflection(reflection_pb2_grpc.ServerReflectionServicer):
     """Reflection for any principal; what the API looks like is nobody else's business."""
 
     def __init__(self, names: Sequence[str], chain: Chain, open_to_all: bool) -> None:
-        super().__init__(names)
+        self._answers = reflection.aio.ReflectionServicer(names)
         self._chain = chain
         self._open = open_to_all
 
@@ -114,7 +116,9 @@ class _GuardedReflection(reflection.aio.ReflectionServicer):
             except ColonnadeError as error:
                 status = status_of(error, self._chain.new_call_id())
                 await context.abort(status.code, status.message, status.details)
-        async for response in super().ServerReflectionInfo(request_iterator, context):
+        responses: AsyncIterator[reflection_pb2.ServerReflectionResponse]
+        responses = self._answers.ServerReflectionInfo(request_iterator, context)  # type: ignore[assignment]  # the stubs take it for a coroutine
+        async for response in responses:
             yield response
 
 

@@ -27,3 +27,22 @@ class Deployments:
         """Close every model."""
         for model in self.models.values():
             await model.close()
+
+
+class LiveDeployments:
+    """The snapshot in use. A reload swaps it whole; who holds the old one ends with it."""
+
+    def __init__(self, deployments: Deployments) -> None:
+        self._current = deployments
+
+    def current(self) -> Deployments:
+        """The snapshot that a new request gets."""
+        return self._current
+
+    def deployment(self, name: DeploymentName) -> Deployment | None:
+        """The entry of this name in the current snapshot."""
+        return self._current.deployment(name)
+
+    async def close(self) -> None:
+        """Close every model."""
+        await self._current.close()

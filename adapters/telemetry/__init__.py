@@ -1,0 +1,1 @@
+"""What operators see, by the means at hand."""

@@ -1,0 +1,84 @@
+"""The log: one line a call with every field, and one for each bug, through structlog."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from typing import TextIO
+
+import structlog
+
+from core.identifiers import CallId
+from core.ports.telemetry import CallLine
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """`json` for machines, else lines for people. `level` is a name of the logging module's."""
+
+    json: bool = True
+    level: str = "info"
+
+
+class StructuredLog:
+    """Telemetry as log lines on a stream. Content never gets in; an unknown field is null."""
+
+    def __init__(self, options: LogOptions, stream: TextIO | None = None) -> None:
+        renderer = (
+            structlog.processors.JSONRenderer(ensure_ascii=False)
+            if options.json
+            else structlog.dev.ConsoleRenderer(colors=False)
+        )
+        self._log = structlog.wrap_logger(
+            structlog.WriteLogger(stream or sys.stderr),
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(
+                logging.getLevelNamesMapping()[options.level.upper()]
+            ),
+            cache_logger_on_first_use=True,
+        )
+
+    def call_ended(self, line: CallLine) -> None:
+        """One line with every field, whatever the call came to."""
+        facts = line.facts
+        self._log.info(
+            "call",
+            method=line.method,
+            call_id=line.call_id,
+            request_id=facts.request_id or None,
+            tenant_id=line.tenant,
+            user_id=line.user,
+            turn_id=facts.turn_id or None,
+            prompt_version=facts.prompt_version or None,
+            model_version=facts.model_version or None,
+            retrieved_doc_ids=facts.retrieved_doc_ids,
+            tool_calls=facts.tool_calls,
+            latency_ms=round(line.latency_ms, 3),
+            first_message_ms=_rounded(line.first_message_ms),
+            messages=line.messages,
+            token_count=facts.token_count,
+            cost=None if facts.cost is None else f"{facts.cost:f}",
+            currency=facts.currency or None,
+            validation_status=facts.validation_status or None,
+            attached=facts.attached,
+            status=line.status,
+            reason=line.reason or None,
+        )
+
+    def failed(self, call_id: CallId, error: BaseException) -> None:
+        """A bug, with its stack."""
+        self._log.error("bug", call_id=call_id, exc_info=error)
+
+    def note(self, event: str, **fields: object) -> None:
+        """Something about the process itself, such as its start."""
+        self._log.info(event, **fields)
+
+
+def _rounded(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds, 3)

@@ -1,0 +1,46 @@
+"""`colonnade serve`: the server process."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from colonnaded.cli.exits import Exit, fail
+from colonnaded.cli.options import ConfigFile, settings_or_fail
+
+if TYPE_CHECKING:
+    from colonnaded.node import Serving
+
+
+def serve(
+    config: ConfigFile = None,
+    address: Annotated[str, typer.Option(help="host:port; overrides server.address.")] = "",
+    demo_key: Annotated[
+        bool, typer.Option("--demo-key", help="Let calls without a key in; only on loopback.")
+    ] = False,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; then drain: running streams end, or can be resumed."""
+    settings = settings_or_fail(config)
+    try:
+        settings = settings.with_overrides(address=address, demo_key=demo_key)
+    except ValueError as error:
+        fail(str(error), Exit.SETTINGS)
+    from colonnaded.data_directory import DataDirectoryLocked
+    from colonnaded.node import run_forever
+    from colonnaded.secrets import MissingSecret
+    from colonnaded.settings import SettingsError
+    from core.errors import ColonnadeError
+
+    try:
+        run_forever(settings, _started)
+    except (DataDirectoryLocked, MissingSecret, SettingsError, OSError) as error:
+        fail(str(error), Exit.SETTINGS)
+    except ColonnadeError as error:
+        fail(error.message)
+
+
+def _started(node: Serving) -> None:
+    """The line that a script may wait for."""
+    print(f"listening on {node.address}", file=sys.stdout, flush=True)

@@ -1,0 +1,179 @@
+"""The list of what a node is made of, and what each part is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from dependency_injector import containers, providers
+from google.protobuf.descriptor import ServiceDescriptor
+
+from adapters.grpc.chain import Chain
+from adapters.grpc.chat import ChatServicer
+from adapters.grpc.codec import ProtobufCodec
+from adapters.grpc.conversations import ConversationServicer
+from adapters.grpc.knowledge import KnowledgeServicer
+from adapters.grpc.models import ModelServicer
+from adapters.grpc.retrieval import RetrievalServicer
+from adapters.grpc.server import GrpcServer
+from colonnade.v1 import (
+    chat_pb2,
+    conversations_pb2,
+    knowledge_pb2,
+    models_pb2,
+    retrieval_pb2,
+)
+from colonnaded import policies
+from colonnaded.data_directory import DataDirectory, owned_data_directory
+from colonnaded.identity import new_boot_id, new_id, system_clock
+from colonnaded.openers.documents import open_document_reader
+from colonnaded.openers.embedders import open_embedders
+from colonnaded.openers.indexes import open_keyword_index, open_vector_index
+from colonnaded.openers.models import open_deployments
+from colonnaded.openers.prompts import open_prompts
+from colonnaded.openers.state import open_state
+from colonnaded.settings import Settings
+from services.authentication import Authenticator
+from services.chat.answering import Answering
+from services.chat.chat import Chat
+from services.context import ContextBuilder
+from services.conversations import Conversations
+from services.indexing import IndexFollower
+from services.ingestion import Ingestion
+from services.knowledge import Knowledge
+from services.models.attempts import Attempts
+from services.models.gateway import Gateway
+from services.models.models import Models
+from services.retrieval import Retrieval
+from services.turns.admission import Admission
+from services.turns.turns import Turns
+
+
+SERVICES: tuple[ServiceDescriptor, ...] = (
+    chat_pb2.DESCRIPTOR.services_by_name["ChatService"],
+    conversations_pb2.DESCRIPTOR.services_by_name["ConversationService"],
+    models_pb2.DESCRIPTOR.services_by_name["ModelService"],
+    knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"],
+    retrieval_pb2.DESCRIPTOR.services_by_name["RetrievalService"],
+)
+
+
+def _data_directory(settings: Settings) -> Iterator[DataDirectory]:
+    with owned_data_directory(settings.data_dir) as data:
+        yield data
+
+
+def _servicers(
+    chat: ChatServicer,
+    conversations: ConversationServicer,
+    models: ModelServicer,
+    knowledge: KnowledgeServicer,
+    retrieval: RetrievalServicer,
+) -> Mapping[ServiceDescriptor, object]:
+    return dict(
+        zip(SERVICES, (chat, conversations, models, knowledge, retrieval), strict=True)
+    )
+
+
+class Container(containers.DeclarativeContainer):
+    """Every adapter by the settings; tests override what they want to replace."""
+
+    settings = providers.Dependency(instance_of=Settings)
+
+    clock = providers.Singleton(system_clock)
+    ids = providers.Object(new_id)
+    boot = providers.Singleton(new_boot_id)
+    codec = providers.Singleton(ProtobufCodec)
+    telemetry = providers.Singleton(policies.telemetry, settings)
+    prompts = providers.Singleton(open_prompts, settings)
+
+    data = providers.Resource(_data_directory, settings)
+    state = providers.Resource(open_state, settings, data)
+    vectors = providers.Resource(open_vector_index, settings, data)
+    keywords = providers.Resource(open_keyword_index, settings, data)
+    documents = providers.Resource(open_document_reader, settings)
+    embedders = providers.Resource(open_embedders, settings)
+    deployments = providers.Resource(open_deployments, settings, embedders)
+
+    indexes = providers.Singleton(IndexFollower, state, vectors, keywords)
+    retrieval = providers.Singleton(
+        Retrieval, state, vectors, keywords, embedders, indexes, clock
+    )
+    attempts = providers.Singleton(Attempts, state)
+    gateway = providers.Singleton(
+        Gateway, deployments.provided.current, attempts, clock
+    )
+    admission = providers.Singleton(
+        Admission, providers.Factory(policies.turn_limits, settings)
+    )
+    turns = providers.Singleton(
+        Turns,
+        state,
+        codec,
+        clock,
+        ids,
+        boot,
+        admission,
+        deployments.provided.deployment,
+        providers.Factory(policies.turn_timings, settings),
+    )
+    answering = providers.Singleton(
+        Answering,
+        state,
+        gateway,
+        retrieval,
+        prompts,
+        telemetry,
+        clock,
+        providers.Factory(policies.answering_policy, settings),
+    )
+    chat = providers.Singleton(Chat, turns, answering)
+    conversations = providers.Singleton(Conversations, state, ids)
+    knowledge = providers.Singleton(Knowledge, state, indexes, embedders)
+    ingestion = providers.Singleton(
+        Ingestion,
+        state,
+        documents,
+        embedders,
+        indexes,
+        clock,
+        ids,
+        providers.Factory(policies.chunk_policy, settings),
+        providers.Factory(policies.ingest_limits, settings),
+    )
+    models = providers.Singleton(
+        Models, state, gateway, deployments.provided.current, embedders, ids
+    )
+    contexts = providers.Singleton(ContextBuilder, retrieval, deployments.provided.current)
+
+    authenticator = providers.Singleton(
+        Authenticator,
+        state,
+        clock,
+        demo=providers.Factory(policies.demo_principal, settings),
+    )
+    chain = providers.Singleton(
+        Chain,
+        authenticator,
+        telemetry,
+        clock,
+        ids,
+        providers.Factory(policies.call_limits, settings),
+    )
+    server = providers.Singleton(
+        GrpcServer,
+        providers.Factory(
+            _servicers,
+            providers.Singleton(ChatServicer, chat),
+            providers.Singleton(ConversationServicer, conversations),
+            providers.Singleton(ModelServicer, models),
+            providers.Singleton(KnowledgeServicer, knowledge, ingestion),
+            providers.Singleton(
+                RetrievalServicer,
+                retrieval,
+                contexts,
+                settings.provided.retrieval.default_collection,
+            ),
+        ),
+        chain,
+        providers.Factory(policies.server_options, settings),
+    )

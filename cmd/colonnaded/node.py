@@ -1,0 +1,87 @@
+"""The life of a server process: opened in order, served, drained on SIGTERM, closed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from colonnaded.container import Container
+from colonnaded.settings import Settings
+from core.identifiers import Seconds
+
+_LAST_WORDS = Seconds(2.0)
+"""What calls get to send their status once their turns have ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A node that serves: where it listens, and how many turns of an earlier life it settled."""
+
+    address: str
+    settled: int
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, override: Callable[[Container], None] | None = None
+) -> AsyncIterator[Serving]:
+    """A node while the block runs. Leaving it drains: running streams end, or can be resumed.
+
+    `override` may replace parts of the container before anything is opened.
+    """
+    container = Container(settings=settings)
+    if override is not None:
+        override(container)
+    opening = container.init_resources()
+    if opening is not None:
+        await opening
+    try:
+        turns = await container.turns.async_()
+        server = await container.server.async_()
+        settled = await turns.open()
+        try:
+            port = await server.open()
+            host = settings.server.address.rpartition(":")[0]
+            container.telemetry().note("serving", address=f"{host}:{port}", settled_turns=settled)
+            yield Serving(f"{host}:{port}", settled)
+            await server.drain()
+            await turns.drain(Seconds(settings.server.drain_seconds))
+            await server.close(_LAST_WORDS)
+        finally:
+            await server.close(Seconds(0.0))
+            await turns.close()
+    finally:
+        closing = container.shutdown_resources()
+        if closing is not None:
+            await closing
+
+
+async def run(settings: Settings, started: Callable[[Serving], None]) -> None:
+    """Serve until SIGTERM or SIGINT; a second one ends the drain at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _on_signal, stop)
+    async with serving(settings) as node:
+        started(node)
+        await stop.wait()
+
+
+def run_forever(settings: Settings, started: Callable[[Serving], None]) -> None:
+    """`run` on uvloop where it can be had."""
+    if sys.platform == "win32":
+        asyncio.run(run(settings, started))
+        return
+    import uvloop
+
+    uvloop.run(run(settings, started))
+
+
+def _on_signal(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        sys.exit(130)
+    stop.set()

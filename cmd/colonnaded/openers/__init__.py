@@ -1,0 +1,1 @@
+"""One opener a port: it picks the adapter by its name in the settings, and imports it then."""

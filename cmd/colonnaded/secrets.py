@@ -1,0 +1,48 @@
+"""Secrets by reference: settings say where one is, never what it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class MissingSecret(Exception):
+    """The place that a setting names holds no secret; the message says which place."""
+
+
+class SecretReference(BaseModel):
+    """`{env = "NAME"}` or `{file = "PATH"}`; exactly one of the two."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    env: str = ""
+    file: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_literal(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError('a secret is given by reference: {env = "NAME"} or {file = "PATH"}')
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if bool(self.env) == (self.file is not None):
+            raise ValueError("set exactly one of env and file")
+        return self
+
+    def resolve(self) -> str:
+        """The secret itself. Raises MissingSecret."""
+        if self.env:
+            value = os.environ.get(self.env, "")
+            if not value:
+                raise MissingSecret(f"the environment variable {self.env} is not set")
+            return value
+        assert self.file is not None  # exactly one is set
+        try:
+            return self.file.read_text().rstrip("\r\n")
+        except OSError as error:
+            raise MissingSecret(f"{self.file}: {error.strerror}") from error

@@ -1,0 +1,315 @@
+"""Everything that a node is told: one TOML file, and the environment over it."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from colonnaded.secrets import SecretReference
+from core.generation import Capability
+
+DEFAULT_FILE = Path("colonnade.toml")
+EXTRACTIVE = "extractive"
+"""The deployment that is always there: it quotes, and is the safe answer of last resort."""
+LOOPBACK = ("127.", "localhost", "[::1]", "::1")
+
+Positive = Annotated[float, Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+
+
+class Table(BaseModel):
+    """A table of the file. An unknown key is an error, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(Table):
+    """How the process listens, and how much it takes on."""
+
+    address: str = "127.0.0.1:7600"
+    max_concurrent_calls: Annotated[int, Field(ge=1)] = 1024
+    max_message_bytes: Annotated[int, Field(ge=65_536, le=268_435_456)] = 16 * 1024 * 1024
+    drain_seconds: Annotated[float, Field(ge=0)] = 20.0
+    default_deadline_seconds: Positive = 120.0
+    max_deadline_seconds: Positive = 3600.0
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    reflection: bool = True
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return self.address.startswith(LOOPBACK)
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together: set both, or neither")
+        return self
+
+
+class AuthSettings(Table):
+    """Who gets in. `demo_key` lets calls without a key in, which only loopback allows."""
+
+    demo_key: bool = False
+
+
+class StateSettings(Table):
+    """Where the state of record lies, and what a commit withstands."""
+
+    adapter: Literal["sqlite"] = "sqlite"
+    path: Path | None = None
+    durability: Literal["process", "power"] = "process"
+
+
+class TurnSettings(Table):
+    """The bounds of turns."""
+
+    max_seconds: Positive = 600.0
+    linger_seconds: Annotated[float, Field(ge=0, le=60)] = 0.25
+    max_running: Annotated[int, Field(ge=1)] = 512
+    max_running_per_tenant: Annotated[int, Field(ge=1)] = 256
+    id_retention_hours: Positive = 24.0
+    log_retention_hours: Positive = 48.0
+
+    @model_validator(mode="after")
+    def _log_outlives_id(self) -> Self:
+        if self.log_retention_hours < self.id_retention_hours + 1:
+            raise ValueError("log_retention_hours must exceed id_retention_hours by 1 at least")
+        return self
+
+
+class RetrievalSettings(Table):
+    """How documents are searched for a turn."""
+
+    embedder: Name = "minilm"
+    timeout_seconds: Positive = 10.0
+    passages: Annotated[int, Field(ge=1, le=50)] = 6
+    default_collection: Name = "default"
+
+
+class IngestionSettings(Table):
+    """What is taken in."""
+
+    max_document_bytes: Annotated[int, Field(ge=1024)] = 50 * 1024 * 1024
+    max_chunk_characters: Annotated[int, Field(ge=200, le=8000)] = 8000
+    timeout_seconds: Positive = 60.0
+    workers: Annotated[int, Field(ge=1, le=16)] = 1
+
+
+class EmbedderSettings(Table):
+    """One embedder. `model` is a folder or name, or the provider's name of the model."""
+
+    adapter: Literal["minilm", "e5", "sentence-transformers", "openai"]
+    model: str = ""
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    base_url: str = ""
+    api_key: SecretReference | None = None
+    dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    languages: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.adapter == "openai" and not (self.base_url and self.model and self.dimensions):
+            raise ValueError("adapter openai needs base_url, model and dimensions")
+        return self
+
+
+class PriceSettings(Table):
+    """Money a million tokens. What is left out is unknown, which is not zero."""
+
+    input: Annotated[Decimal, Field(ge=0)] | None = None
+    output: Annotated[Decimal, Field(ge=0)] | None = None
+    cached_input: Annotated[Decimal, Field(ge=0)] | None = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+
+
+class DeploymentSettings(Table):
+    """One deployment of the catalog."""
+
+    adapter: Literal["llamacpp", "openai", "extractive"]
+    model: str = ""
+    base_url: str = ""
+    api_key: SecretReference | None = None
+    ca_file: Path | None = None
+    tier: Literal["extractive", "tiny", "small", "strong"] = "small"
+    context_window: Annotated[int, Field(ge=256)] = 4096
+    max_output_tokens: Annotated[int, Field(ge=16)] = 1024
+    capabilities: tuple[Capability, ...] = ()
+    languages: tuple[str, ...] = ()
+    residency: str = ""
+    prices: PriceSettings = PriceSettings()
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+    slots: Annotated[int, Field(ge=1, le=64)] = 2
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.adapter == "openai" and not (self.base_url and self.model):
+            raise ValueError("adapter openai needs base_url and model")
+        return self
+
+
+class RouteSettings(Table):
+    """A way through the catalog: deployments in order of preference."""
+
+    candidates: Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+class RoutingSettings(Table):
+    """Which deployments may write what."""
+
+    grounded_tier: Literal["tiny", "small", "strong"] = "small"
+
+
+class PromptSettings(Table):
+    """The templates: the built-in ones, and those of a folder of your own."""
+
+    folder: Path | None = None
+    chat: str = "chat"
+    rag: str = "grounded-answer"
+
+
+class LogSettings(Table):
+    """The log: JSON lines, or lines for people."""
+
+    format: Literal["json", "text"] = "json"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def _embedded_embedders() -> dict[str, EmbedderSettings]:
+    return {
+        "minilm": EmbedderSettings(adapter="minilm"),
+        "e5": EmbedderSettings(adapter="e5"),
+    }
+
+
+def _embedded_deployments() -> dict[str, DeploymentSettings]:
+    return {
+        "smollm2": DeploymentSettings(
+            adapter="llamacpp",
+            tier="tiny",
+            context_window=4096,
+            max_output_tokens=512,
+            languages=("en",),
+            residency="local",
+            capabilities=(Capability.STOP, Capability.SEED, Capability.JSON_SCHEMA),
+            prices=PriceSettings(input=Decimal(0), output=Decimal(0), cached_input=Decimal(0)),
+        )
+    }
+
+
+class Settings(BaseSettings):
+    """The whole. Every field has a default: a server starts with no file at all."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="COLONNADE_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    data_dir: Path = Path("colonnade-data")
+    server: ServerSettings = ServerSettings()
+    auth: AuthSettings = AuthSettings()
+    state: StateSettings = StateSettings()
+    turns: TurnSettings = TurnSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
+    ingestion: IngestionSettings = IngestionSettings()
+    embedders: dict[Name, EmbedderSettings] = Field(default_factory=_embedded_embedders)
+    deployments: dict[Name, DeploymentSettings] = Field(default_factory=_embedded_deployments)
+    routes: dict[Name, RouteSettings] = Field(default_factory=dict)
+    routing: RoutingSettings = RoutingSettings()
+    prompts: PromptSettings = PromptSettings()
+    log: LogSettings = LogSettings()
+
+    def with_overrides(self, *, address: str = "", demo_key: bool = False) -> Settings:
+        """These settings with what the command line says. Raises ValueError as a file would."""
+        server = self.server.model_copy(update={"address": address} if address else {})
+        auth = self.auth.model_copy(update={"demo_key": True} if demo_key else {})
+        changed = self.model_copy(update={"server": server, "auth": auth})
+        _check(changed)
+        return changed
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, whose content is handed in as init values."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _check(self)
+        return self
+
+
+def _check(settings: Settings) -> None:
+    """What no table can know alone. Raises ValueError with the key and how to mend it."""
+    if settings.auth.demo_key and not settings.server.on_loopback:
+        raise ValueError(
+            "auth.demo_key: only for a server on loopback; set server.address to "
+            "127.0.0.1:PORT, or make keys with: colonnade keys create"
+        )
+    if settings.retrieval.embedder not in settings.embedders:
+        known = ", ".join(sorted(settings.embedders))
+        raise ValueError(
+            f"retrieval.embedder: no embedder {settings.retrieval.embedder!r}; there are: {known}"
+        )
+    for name, route in settings.routes.items():
+        for candidate in route.candidates:
+            if candidate not in settings.deployments and candidate != EXTRACTIVE:
+                raise ValueError(f"routes.{name}.candidates: no deployment {candidate!r}")
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. `problems` has a line each: the key, and how to mend it."""
+
+    def __init__(self, source: str, problems: list[str]) -> None:
+        super().__init__("\n".join([f"{source}:", *(f"  {problem}" for problem in problems)]))
+        self.problems = problems
+
+
+def load_settings(file: Path | None = None) -> Settings:
+    """The settings of this process. Raises SettingsError with every problem at once.
+
+    `file` must exist; without it `colonnade.toml` in the working directory is read if it does.
+    """
+    if file is None:
+        named = os.environ.get("COLONNADE_CONFIG")
+        file = Path(named) if named else DEFAULT_FILE if DEFAULT_FILE.exists() else None
+    content: dict[str, object] = {}
+    if file is not None:
+        try:
+            content = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(str(file), [f"can't be read: {error.strerror}"]) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(str(file), [f"is not TOML: {error}"]) from error
+    try:
+        return Settings(**content)  # type: ignore[arg-type]  # pydantic checks them just here
+    except ValidationError as error:
+        source = str(file) if file else "settings"
+        raise SettingsError(source, [_problem(found) for found in error.errors()]) from error
+
+
+def _problem(found: ErrorDetails) -> str:
+    """A problem's key, and pydantic's words for it. Never the value, which may be a secret."""
+    key = ".".join(str(step) for step in found["loc"])
+    if found["type"] == "extra_forbidden":
+        return f"{key}: unknown key; see the configuration page for those that there are"
+    message = found["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}" if key else message
