@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 OURS = {"core", "services", "adapters", "evals", "colonnaded", "colonnade"}
 MAY_IMPORT = {
     "core": {"pydantic"},
-    "services": set[str](),
-    "evals": set[str](),
+    "services": {"pydantic"},
+    "evals": {"pydantic"},
     "clients/python/colonnade/client": {"grpc", "google"},
 }
 IMPURE = {

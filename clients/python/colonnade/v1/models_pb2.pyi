@@ -379,8 +379,8 @@ class EmbedRequest(_message.Message):
     """What the cost is booked under; at most 200 characters. Default: none."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The texts: 1 to 256, each 1 to 32,000 characters. What exceeds the model's window is refused
-        (OUT_OF_RANGE), not cut.
+        """The texts: 1 to 256, each 1 to 32,000 characters. What exceeds the model's window is cut
+        off.
         """
 
     def __init__(
