@@ -13,7 +13,6 @@ from pydantic.dataclasses import dataclass as checked
 from core.identifiers import ConversationId, MessageId, UserId
 from core.messages import StoredMessage
 
-
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.call import Call
+from core.canonical import digest
 from core.clock import NewId
 from core.conversations import Conversation, ConversationContent
-from core.canonical import digest
 from core.errors import BranchBusy, Conflict, NotFound, RequestIdReused
 from core.identifiers import ConversationId, MessageId, RequestId
 from core.messages import StoredMessage
@@ -74,9 +74,7 @@ class Conversations:
     async def list(self, call: Call, page: PageRequest) -> Page[Conversation]:
         """The caller's own, newest update first."""
         async with self._state.snapshot(call.principal.tenant) as view:
-            rows = await view.conversations.list(
-                call.principal.user, page.size + 1, page.after
-            )
+            rows = await view.conversations.list(call.principal.user, page.size + 1, page.after)
         return page_of(rows, page, lambda c: Cursor(c.updated_at.isoformat(), c.id))
 
     async def update(
@@ -164,9 +162,7 @@ def _message_cursor(message: StoredMessage) -> Cursor:
     return Cursor(message.created_at.isoformat(), message.id)
 
 
-def _same(
-    known: Conversation, content: ConversationContent, request_id: RequestId
-) -> Conversation:
+def _same(known: Conversation, content: ConversationContent, request_id: RequestId) -> Conversation:
     same = known.title == content.title and dict(known.labels) == dict(content.labels)
     if known.updated_at == known.created_at and not same:
         raise RequestIdReused(

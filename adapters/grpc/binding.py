@@ -62,7 +62,9 @@ def _serialize(message: Message | bytes) -> bytes:
     return message if isinstance(message, bytes) else message.SerializeToString()
 
 
-def _unary(name: str, scope: str, function: Callable[..., object], chain: Chain) -> Callable[..., object]:
+def _unary(
+    name: str, scope: str, function: Callable[..., object], chain: Chain
+) -> Callable[..., object]:
     work: Unary = function  # type: ignore[assignment]  # bound by the method's name
 
     async def handle(request: Message, context: Context) -> Message:
@@ -71,7 +73,9 @@ def _unary(name: str, scope: str, function: Callable[..., object], chain: Chain)
     return handle
 
 
-def _streamed(name: str, scope: str, function: Callable[..., object], chain: Chain) -> Callable[..., object]:
+def _streamed(
+    name: str, scope: str, function: Callable[..., object], chain: Chain
+) -> Callable[..., object]:
     work: Streamed = function  # type: ignore[assignment]  # bound by the method's name
 
     def handle(request: Message, context: Context) -> AsyncGenerator[Message | bytes, None]:
@@ -80,7 +84,9 @@ def _streamed(name: str, scope: str, function: Callable[..., object], chain: Cha
     return handle
 
 
-def _collected(name: str, scope: str, function: Callable[..., object], chain: Chain) -> Callable[..., object]:
+def _collected(
+    name: str, scope: str, function: Callable[..., object], chain: Chain
+) -> Callable[..., object]:
     work: Collected = function  # type: ignore[assignment]  # bound by the method's name
 
     async def handle(requests: AsyncIterator[Message], context: Context) -> Message:

@@ -178,7 +178,9 @@ _WRITERS: dict[type[TurnEvent], Callable[..., turns_pb2.TurnEvent]] = {
 
 def _read_started(message: turns_pb2.TurnEvent) -> Started:
     value = message.started
-    previous = errors.failure_from(value.previous_error) if value.HasField("previous_error") else None
+    previous = (
+        errors.failure_from(value.previous_error) if value.HasField("previous_error") else None
+    )
     return Started(
         turn=TurnId(value.turn_id),
         run=value.run,

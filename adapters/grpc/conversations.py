@@ -108,9 +108,7 @@ class ConversationServicer:
         """The conversation, then all its messages."""
         id = names.conversation_id(request.name, "name")
         conversation = await self._conversations.get(call, id)
-        yield conversations_pb2.ExportConversationResponse(
-            conversation=_conversation(conversation)
-        )
+        yield conversations_pb2.ExportConversationResponse(conversation=_conversation(conversation))
         async with aclosing(self._conversations.export(call, id)) as pages:
             async for page in pages:
                 for stored in page:

@@ -74,7 +74,9 @@ def status_of(error: BaseException, call: CallId) -> Status:
     ]
     code = _STATUS[error.reason]
     rich = _rich(code, error.message, details)
-    return Status(code, error.message, ((DETAILS_KEY, rich.SerializeToString()),), error.reason.value)
+    return Status(
+        code, error.message, ((DETAILS_KEY, rich.SerializeToString()),), error.reason.value
+    )
 
 
 def rich_failure(failure: TurnFailure) -> status_pb2.Status:

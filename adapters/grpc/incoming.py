@@ -10,7 +10,7 @@ from core.chunking import ChunkPolicy
 from core.errors import InvalidInput
 from core.identifiers import CollectionName
 from core.ingestion import IncomingDocument
-from services.ingestion import IngestOptions
+from services.ingestion.ingestion import IngestOptions
 
 _FEWEST_CHARACTERS, _MOST_CHARACTERS = 200, 8000
 
@@ -59,9 +59,7 @@ async def incoming_documents(pieces: Pieces, most_bytes: int) -> AsyncIterator[I
         yield _document(start, data, size)
 
 
-def _document(
-    start: ingestion_pb2.DocumentStart, data: bytearray, size: int
-) -> IncomingDocument:
+def _document(start: ingestion_pb2.DocumentStart, data: bytearray, size: int) -> IncomingDocument:
     declared = start.size_bytes or None
     left_out = size == 0 and bool(start.sha256)
     return IncomingDocument(

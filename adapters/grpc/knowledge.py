@@ -12,11 +12,11 @@ from adapters.grpc.incoming import incoming_documents, ingest_header
 from colonnade.v1 import ingestion_pb2, knowledge_pb2
 from core.call import Call
 from core.errors import InvalidInput
-from core.ingestion import DocumentOutcome, IngestOutcome, IngestSummary, Rejection
 from core.identifiers import CollectionName
+from core.ingestion import DocumentOutcome, IngestOutcome, IngestSummary, Rejection
 from core.knowledge import Document
 from core.pages import PageRequest
-from services.ingestion import Ingestion
+from services.ingestion.ingestion import Ingestion
 from services.knowledge import CollectionStatus, Knowledge
 
 _LONGEST_DESCRIPTION = 2000

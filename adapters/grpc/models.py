@@ -77,9 +77,7 @@ class ModelServicer:
                 if piece is not None:
                     yield piece
 
-    async def Embed(
-        self, request: models_pb2.EmbedRequest, call: Call
-    ) -> models_pb2.EmbedResponse:
+    async def Embed(self, request: models_pb2.EmbedRequest, call: Call) -> models_pb2.EmbedResponse:
         """One vector a text."""
         del call
         texts = list(request.texts)

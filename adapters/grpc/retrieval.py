@@ -39,7 +39,9 @@ class RetrievalServicer:
         began = time.perf_counter()
         if request.strategy not in _STRATEGIES:
             raise InvalidInput.at("strategy", "is no strategy that this server knows")
-        wanted = self._wanted(request, request.limit or _SEARCH_LIMIT, _STRATEGIES[request.strategy])
+        wanted = self._wanted(
+            request, request.limit or _SEARCH_LIMIT, _STRATEGIES[request.strategy]
+        )
         found = await self._retriever.search(call, wanted)
         return retrieval_pb2.SearchResponse(
             hits=[_hit(passage) for passage in found.passages],

@@ -38,7 +38,8 @@ from services.chat.chat import Chat
 from services.context import ContextBuilder
 from services.conversations import Conversations
 from services.indexing import IndexFollower
-from services.ingestion import Ingestion
+from services.ingestion.ingestion import Ingestion
+from services.ingestion.preparing import Preparing
 from services.knowledge import Knowledge
 from services.models.attempts import Attempts
 from services.models.gateway import Gateway
@@ -46,7 +47,6 @@ from services.models.models import Models
 from services.retrieval import Retrieval
 from services.turns.admission import Admission
 from services.turns.turns import Turns
-
 
 SERVICES: tuple[ServiceDescriptor, ...] = (
     chat_pb2.DESCRIPTOR.services_by_name["ChatService"],
@@ -69,9 +69,7 @@ def _servicers(
     knowledge: KnowledgeServicer,
     retrieval: RetrievalServicer,
 ) -> Mapping[ServiceDescriptor, object]:
-    return dict(
-        zip(SERVICES, (chat, conversations, models, knowledge, retrieval), strict=True)
-    )
+    return dict(zip(SERVICES, (chat, conversations, models, knowledge, retrieval), strict=True))
 
 
 class Container(containers.DeclarativeContainer):
@@ -95,16 +93,10 @@ class Container(containers.DeclarativeContainer):
     deployments = providers.Resource(open_deployments, settings, embedders)
 
     indexes = providers.Singleton(IndexFollower, state, vectors, keywords)
-    retrieval = providers.Singleton(
-        Retrieval, state, vectors, keywords, embedders, indexes, clock
-    )
+    retrieval = providers.Singleton(Retrieval, state, vectors, keywords, embedders, indexes, clock)
     attempts = providers.Singleton(Attempts, state)
-    gateway = providers.Singleton(
-        Gateway, deployments.provided.current, attempts, clock
-    )
-    admission = providers.Singleton(
-        Admission, providers.Factory(policies.turn_limits, settings)
-    )
+    gateway = providers.Singleton(Gateway, deployments.provided.current, attempts, clock)
+    admission = providers.Singleton(Admission, providers.Factory(policies.turn_limits, settings))
     turns = providers.Singleton(
         Turns,
         state,
@@ -129,15 +121,22 @@ class Container(containers.DeclarativeContainer):
     chat = providers.Singleton(Chat, turns, answering)
     conversations = providers.Singleton(Conversations, state, ids)
     knowledge = providers.Singleton(Knowledge, state, indexes, embedders)
-    ingestion = providers.Singleton(
-        Ingestion,
-        state,
+    preparing = providers.Singleton(
+        Preparing,
         documents,
-        embedders,
-        indexes,
         clock,
         ids,
         providers.Factory(policies.chunk_policy, settings),
+        settings.provided.ingestion.timeout_seconds,
+        sentence_vectors=settings.provided.retrieval.sentence_vectors,
+    )
+    ingestion = providers.Singleton(
+        Ingestion,
+        state,
+        preparing,
+        embedders,
+        indexes,
+        clock,
         providers.Factory(policies.ingest_limits, settings),
     )
     models = providers.Singleton(

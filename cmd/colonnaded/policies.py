@@ -10,13 +10,11 @@ from core.chunking import ChunkPolicy
 from core.identifiers import ApiKeyId, CollectionName, Seconds, TenantId, UserId
 from core.principal import EVERY_SCOPE, Principal
 from services.chat.answering import AnsweringPolicy
-from services.ingestion import IngestLimits
+from services.ingestion.ingestion import IngestLimits
 from services.turns.admission import TurnLimits
 from services.turns.timings import TurnTimings
 
-DEMO = Principal(
-    TenantId("demo"), UserId("demo"), ApiKeyId("demo"), frozenset({EVERY_SCOPE})
-)
+DEMO = Principal(TenantId("demo"), UserId("demo"), ApiKeyId("demo"), frozenset({EVERY_SCOPE}))
 """Whom a call without a key stands for, where the settings let one in."""
 
 
@@ -88,5 +86,3 @@ def server_options(settings: Settings) -> ServerOptions:
         reflection=server.reflection,
         open_reflection=server.on_loopback,
     )
-
-

@@ -97,6 +97,7 @@ class RetrievalSettings(Table):
     timeout_seconds: Positive = 10.0
     passages: Annotated[int, Field(ge=1, le=50)] = 6
     default_collection: Name = "default"
+    sentence_vectors: bool = True
 
 
 class IngestionSettings(Table):
@@ -177,7 +178,7 @@ class PromptSettings(Table):
 
     folder: Path | None = None
     chat: str = "chat"
-    rag: str = "grounded-answer"
+    rag: str = "grounded"
 
 
 class LogSettings(Table):

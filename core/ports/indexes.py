@@ -104,3 +104,7 @@ class KeywordIndex(Protocol):
 
 class DimensionMismatch(ValueError):
     """A vector does not have the collection's number of dimensions."""
+
+
+class IndexInUse(RuntimeError):
+    """Somebody else writes this index, and there is one writer at a time."""

@@ -274,19 +274,32 @@ class Transaction(Protocol):
         """The store's time at the transaction's start, aware, UTC."""
 
     @property
-    def turns(self) -> TurnRows: ...
+    def turns(self) -> TurnRows:
+        """The turns' own rows."""
+
     @property
-    def idempotency(self) -> IdempotencyRows: ...
+    def idempotency(self) -> IdempotencyRows:
+        """Which turn a request id stands for."""
+
     @property
-    def events(self) -> EventRows: ...
+    def events(self) -> EventRows:
+        """The turn log."""
+
     @property
-    def spending(self) -> SpendingRows: ...
+    def spending(self) -> SpendingRows:
+        """Attempts, the ledger, execution records."""
+
     @property
-    def conversations(self) -> ConversationRows: ...
+    def conversations(self) -> ConversationRows:
+        """Conversations and their messages."""
+
     @property
-    def knowledge(self) -> KnowledgeRows: ...
+    def knowledge(self) -> KnowledgeRows:
+        """Collections, documents, chunks, change logs."""
+
     @property
-    def api_keys(self) -> ApiKeyRows: ...
+    def api_keys(self) -> ApiKeyRows:
+        """Who gets in."""
 
 
 class State(Protocol):

@@ -22,7 +22,7 @@ from core.prompting.catalog import PromptCatalog
 from core.prompting.gathering import Material, Said, gather
 from core.prompting.templates import PromptTemplate
 from core.routing import TaskClass
-from core.text.language import language_of
+from core.text.language import detect_language
 from core.turns.events import Started
 from core.turns.machine import (
     Ask,
@@ -49,7 +49,7 @@ class AnsweringPolicy:
     """
 
     chat_prompt: str = "chat"
-    grounded_prompt: str = "grounded-answer"
+    grounded_prompt: str = "grounded"
     default_collection: CollectionName = CollectionName("default")
     passages: int = 6
     history: int = 100
@@ -114,7 +114,7 @@ class Answering:
         self, call: Call, request: ChatRequest, run: Run, previous: TurnFailure | None
     ) -> EndReason:
         turn, template = run.turn, self.template_for(request)
-        language = request.language or language_of(request.message.text)
+        language = request.language or detect_language(request.message.text)
         started = _started(turn, template, request, previous)
         state, effects = begin(
             started,
@@ -126,9 +126,7 @@ class Answering:
         work = _Work(call, request, run, template, history, language, run.deadline)
         return await self._perform(work, state, effects)
 
-    async def _perform(
-        self, work: _Work, state: RunState, effects: Sequence[Effect]
-    ) -> EndReason:
+    async def _perform(self, work: _Work, state: RunState, effects: Sequence[Effect]) -> EndReason:
         pending: deque[Effect] = deque(effects)
         while pending:
             match pending.popleft():
@@ -196,9 +194,7 @@ class Answering:
         )
         grounded = request.grounded_in_documents
         return GenerationOrder(
-            unit=SpendingUnit(
-                turn.id, turn.tenant, turn.user, turn.feature, turn.run, turn.epoch
-            ),
+            unit=SpendingUnit(turn.id, turn.tenant, turn.user, turn.feature, turn.run, turn.epoch),
             parts=gather(work.template, material),
             question=request.message.text,
             deadline=work.deadline,

@@ -102,9 +102,7 @@ class Gateway:
                     break
         raise _failed(failures)
 
-    def _candidates(
-        self, deployments: Deployments, order: GenerationOrder
-    ) -> Sequence[Candidate]:
+    def _candidates(self, deployments: Deployments, order: GenerationOrder) -> Sequence[Candidate]:
         needs = needed_capabilities(order.options, render(order.parts))
         request = RoutingRequest(
             task=order.task,

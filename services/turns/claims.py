@@ -134,7 +134,9 @@ class Claims:
         turn = (await tx.turns.lock([id]))[id]
         if turn.claim_nonce == nonce:
             slot.take()
-            return Claim(turn, True, self._time_for(call, request))  # the reply to our own claim was lost
+            return Claim(
+                turn, True, self._time_for(call, request)
+            )  # the reply to our own claim was lost
         if may_run_again(turn):
             slot.take()
             return await self._run_again(tx, call, request, turn, nonce)

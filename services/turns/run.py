@@ -77,9 +77,7 @@ class Run:
         """The last reader has left: after `linger` without another the run is abandoned."""
         if self._detached or self.tail.readers or self._lonely_timer is not None:
             return
-        self._lonely_timer = asyncio.get_running_loop().call_later(
-            self.turn.linger, self._abandon
-        )
+        self._lonely_timer = asyncio.get_running_loop().call_later(self.turn.linger, self._abandon)
 
     def visited(self) -> None:
         """A reader has come."""

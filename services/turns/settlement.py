@@ -83,7 +83,9 @@ class Settlement:
         end = outcome(row, self.reason, self.failure)
         total = await self._book(tx, row)
         message = await self._store_answer(tx, row, end, total)
-        latencies = replace(self.latencies, total=Seconds((tx.now - row.created_at).total_seconds()))
+        latencies = replace(
+            self.latencies, total=Seconds((tx.now - row.created_at).total_seconds())
+        )
         if end.state is TurnState.FINISHED:
             closing.append(
                 Finished(
@@ -137,9 +139,7 @@ class Settlement:
                 model=total.last,
             )
         )
-        tx.conversations.update(
-            replace(conversation, head=self.answer_id, updated_at=tx.now)
-        )
+        tx.conversations.update(replace(conversation, head=self.answer_id, updated_at=tx.now))
         return self.answer_id
 
     def _record(

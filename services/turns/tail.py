@@ -34,7 +34,9 @@ class Tail:
             self._events.append(event)
             self._bytes += len(event.body)
             self._next = event.seq + 1
-        while self._bytes > self._timings.tail_bytes or len(self._events) > self._timings.tail_events:
+        while (
+            self._bytes > self._timings.tail_bytes or len(self._events) > self._timings.tail_events
+        ):
             self._bytes -= len(self._events.popleft().body)
         self._wake()
 

@@ -180,9 +180,7 @@ class Turns:
             self._runs[claim.turn.id].detach()
         return claim.turn, claim.mine
 
-    def _start(
-        self, call: Call, request: ChatRequest, claim: Claim, produce: Produce
-    ) -> None:
+    def _start(self, call: Call, request: ChatRequest, claim: Claim, produce: Produce) -> None:
         """Begin a run: a task that no call owns."""
         turn = claim.turn
         deadline = Seconds(self._clock.monotonic() + claim.time)

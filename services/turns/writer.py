@@ -44,9 +44,7 @@ class _Verdict:
 class TurnWriter:
     """Commits for all runs of this process; one batch is in flight at a time."""
 
-    def __init__(
-        self, state: State, codec: EventCodec, clock: Clock, timings: TurnTimings
-    ) -> None:
+    def __init__(self, state: State, codec: EventCodec, clock: Clock, timings: TurnTimings) -> None:
         self._state = state
         self._codec = codec
         self._clock = clock

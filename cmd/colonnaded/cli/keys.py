@@ -27,7 +27,9 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 @app.command()
 def create(
     tenant: Annotated[str, typer.Option(help="Whose data the key opens.")] = "default",
-    user: Annotated[str, typer.Option(help="Who it stands for; conversations are a user's.")] = "default",
+    user: Annotated[
+        str, typer.Option(help="Who it stands for; conversations are a user's.")
+    ] = "default",
     scope: Annotated[
         list[str] | None,
         typer.Option(help="What it may do, such as chat.write; may be repeated. Else all: *."),
@@ -45,7 +47,9 @@ def create(
         if one != "*" and one not in known:
             fail(f"no scope {one!r}; there are: {', '.join(sorted(known))}, *", Exit.USAGE)
     secret = secret_from(secrets.token_bytes(32))
-    key = _with_state(config, lambda state: _insert(state, secret, tenant, user, scope, label, days))
+    key = _with_state(
+        config, lambda state: _insert(state, secret, tenant, user, scope, label, days)
+    )
     if output is Output.JSON:
         print(json.dumps({"id": key.id, "secret": secret, "tenant": tenant, "user": user}))
     else:

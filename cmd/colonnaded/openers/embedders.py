@@ -33,12 +33,13 @@ def _open(chosen: EmbedderSettings) -> Embedder:
             return e5_nano(threads=chosen.threads, weights=weights)
         case "sentence-transformers":
             from adapters.embedders.sentence_transformers import (
+                PACKAGED,
                 SentenceTransformerModel,
                 sentence_transformer,
             )
 
             return sentence_transformer(
-                SentenceTransformerModel(chosen.model, threads=chosen.threads)
+                SentenceTransformerModel(chosen.model or PACKAGED, threads=chosen.threads)
             )
         case "openai":
             from adapters.embedders.openai_compatible import (
