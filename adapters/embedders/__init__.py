@@ -1,0 +1,1 @@
+"""Embedders: texts to vectors, in this process or by a server's help."""
