@@ -50,7 +50,7 @@ class Retrieval:
         embedders: Embedders,
         indexes: IndexFollower,
         clock: Clock,
-        fusion: FusionPolicy,
+        fusion: FusionPolicy = FusionPolicy(),
     ) -> None:
         self._state = state
         self._vectors = vectors
@@ -166,7 +166,7 @@ class Retrieval:
                     document.title,
                     document.uri,
                     hit.score,
-                    hit.signals,
+                    (),
                     document.attributes,
                 )
             )

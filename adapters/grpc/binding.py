@@ -10,12 +10,12 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from adapters.grpc.chain import Chain, Context
+from adapters.grpc.chain import Chain, Context, Outgoing
 from colonnade.v1 import options_pb2
 from core.call import Call
 
 Unary = Callable[[Message, Call], Awaitable[Message]]
-Streamed = Callable[[Message, Call], AsyncGenerator[Message | bytes, None]]
+Streamed = Callable[[Message, Call], AsyncGenerator[Outgoing, None]]
 Collected = Callable[[AsyncIterator[Message], Call], Awaitable[Message]]
 Servicer = TypeVar("Servicer")
 
@@ -57,7 +57,7 @@ def _handler(
     )
 
 
-def _serialize(message: Message | bytes) -> bytes:
+def _serialize(message: Outgoing) -> bytes:
     """What was serialised for the log goes out as it is."""
     return message if isinstance(message, bytes) else message.SerializeToString()
 
@@ -78,8 +78,8 @@ def _streamed(
 ) -> Callable[..., object]:
     work: Streamed = function  # type: ignore[assignment]  # bound by the method's name
 
-    def handle(request: Message, context: Context) -> AsyncGenerator[Message | bytes, None]:
-        return chain.stream(name, scope, context, lambda call: work(request, call))
+    async def handle(request: Message, context: Context) -> None:
+        await chain.stream(name, scope, context, lambda call: work(request, call))
 
     return handle
 

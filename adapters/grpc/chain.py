@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import grpc
@@ -28,7 +29,9 @@ from core.ports.telemetry import CallLine, Telemetry
 from core.principal import Principal
 from services.authentication import Authenticator
 
-Context = grpc.aio.ServicerContext[Message, Message]
+Outgoing = Message | bytes
+"""What is sent: a message, or one that was serialised for the log."""
+Context = grpc.aio.ServicerContext[Message, Outgoing]
 _BEARER = "bearer "
 _CANCELLED = "CANCELLED"
 
@@ -86,22 +89,16 @@ class Chain:
         method: str,
         scope: str,
         context: Context,
-        work: Callable[[Call], AsyncGenerator[Message | bytes, None]],
-    ) -> AsyncGenerator[Message | bytes, None]:
+        work: Callable[[Call], AsyncGenerator[Outgoing, None]],
+    ) -> None:
         """Run a call that answers with a stream; nothing is sent before its first message."""
         passage = self._enter(method, context)
         try:
             call = await passage.admit(scope)
-            messages = work(call)
-            try:
+            async with aclosing(work(call)) as messages:
                 async for message in messages:
                     passage.sent()
-                    yield message
-            finally:
-                await messages.aclose()
-        except GeneratorExit:
-            passage.status = _CANCELLED
-            raise
+                    await context.write(message)
         except BaseException as error:
             await passage.abort(error)
             raise

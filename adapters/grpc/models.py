@@ -22,7 +22,7 @@ from core.identifiers import RequestId
 from core.messages import Message, Role
 from core.pages import Cursor, PageRequest, page_of
 from core.ports.embedder import TextKind
-from core.ports.model_gateway import Completed, GatewayEvent, Selected
+from core.ports.model_gateway import Completed, GatewayEvent
 from services.models.models import GenerateRequest, Models
 
 _MOST_TEXTS, _LONGEST_TEXT = 256, 32_000
@@ -158,9 +158,6 @@ def _counted_messages(request: models_pb2.CountTokensRequest) -> list[Message]:
 
 def _piece(event: GatewayEvent, call: Call) -> models_pb2.StreamGenerateResponse | None:
     match event:
-        case Selected(deployment):
-            call.facts.model_version = deployment.name
-            return None
         case TextDelta(text) | RefusalDelta(text):
             return models_pb2.StreamGenerateResponse(text=text, model=call.facts.model_version)
         case ReasoningDelta(text):

@@ -1,4 +1,4 @@
-"""Resource names: `conversations/{conversation}`, `collections/{collection}/documents/{document}`."""
+"""Resource names, such as `conversations/{conversation}`: to ids and back."""
 
 from __future__ import annotations
 

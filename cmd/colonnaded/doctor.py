@@ -156,7 +156,7 @@ def _missing(chosen: EmbedderSettings) -> Iterator[tuple[str, str]]:
             model = st.SentenceTransformerModel(chosen.model or st.PACKAGED)
             lacking = st.describe_missing(model)
         case "openai":
-            lacking = []
+            return
     for one in lacking:
         yield one.what, one.remedy
 

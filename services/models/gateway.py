@@ -88,6 +88,7 @@ class Gateway:
                 continue
             if failures:
                 yield _switched(failures[-1], trial)
+            call.facts.model_version = trial.deployment.name
             yield _selected(trial)
             try:
                 async with aclosing(self._call(order, model, trial)) as events:

@@ -129,7 +129,7 @@ class TurnWriter:
                 if self._given_up(batch, away):
                     return
                 await asyncio.sleep(self._timings.retry_store)
-            except Exception as error:  # one run's step is to blame; the others go on without it
+            except Exception as error:  # noqa: BLE001  # one run is to blame; the others go on
                 if len(batch) == 1:
                     batch[0].log.failed(error)
                 else:
