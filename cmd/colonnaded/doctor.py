@@ -6,12 +6,13 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from adapters.embedders.weights import Missing
 from colonnaded.data_directory import DataDirectoryLocked, owned_data_directory
 from colonnaded.openers.prompts import open_prompts
 from colonnaded.secrets import MissingSecret, SecretReference
@@ -141,6 +142,8 @@ def _embedder(settings: Settings, name: str, chosen: EmbedderSettings) -> Iterat
 
 
 def _missing(chosen: EmbedderSettings) -> Iterator[tuple[str, str]]:
+    """What the embedder needs and does not find, each with how to get it."""
+    lacking: Sequence[Missing] = ()
     match chosen.adapter:
         case "minilm":
             from adapters.embedders import minilm_onnx
@@ -156,7 +159,7 @@ def _missing(chosen: EmbedderSettings) -> Iterator[tuple[str, str]]:
             model = st.SentenceTransformerModel(chosen.model or st.PACKAGED)
             lacking = st.describe_missing(model)
         case "openai":
-            return
+            pass  # whether a server answers is seen when it is asked
     for one in lacking:
         yield one.what, one.remedy
 
