@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.state.sqlite.options import SqliteOptions
+from adapters.state.sqlite.options import Durability, SqliteOptions
 from adapters.state.sqlite.state import open_sqlite
 from core.ports.state import State
 from fakes.state import FakeState
@@ -21,7 +21,15 @@ async def _sqlite(folder: Path) -> State:
     return await open_sqlite(SqliteOptions(folder / "state.sqlite"))
 
 
-ALL_STORES = [pytest.param(_fake, id="fake"), pytest.param(_sqlite, id="sqlite")]
+async def _sqlite_power(folder: Path) -> State:
+    return await open_sqlite(SqliteOptions(folder / "state.sqlite", Durability.POWER))
+
+
+ALL_STORES = [
+    pytest.param(_fake, id="fake"),
+    pytest.param(_sqlite, id="sqlite"),
+    pytest.param(_sqlite_power, id="sqlite-power"),
+]
 
 
 @pytest.fixture(params=ALL_STORES)

@@ -12,11 +12,13 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from adapters.state.migrations import HEAD
 
+SCRIPTS = Path(__file__).parent
+
 
 def configuration(connection: Connection) -> Config:
     """Alembic's settings for this connection."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
 

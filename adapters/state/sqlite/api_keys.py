@@ -7,7 +7,7 @@ from datetime import datetime
 
 from adapters.state.encoding.conversations import API_KEY, api_key_of, api_key_row
 from adapters.state.encoding.values import micros
-from adapters.state.sqlite.session import Session
+from adapters.state.sqlite.session import MANY_ROWS, Session
 from adapters.state.sqlite.statements import insert, scoped, select
 from core.api_keys import ApiKey
 from core.identifiers import ApiKeyId
@@ -34,7 +34,7 @@ class SqliteApiKeyRows:
 
     async def list(self) -> Sequence[ApiKey]:
         """See ApiKeyRows.list."""
-        return await self._session.all(api_key_of, _LIST)
+        return await self._session.all(api_key_of, _LIST, rows=MANY_ROWS)
 
     def insert(self, key: ApiKey) -> None:
         """See ApiKeyRows.insert."""

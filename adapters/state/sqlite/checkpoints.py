@@ -42,12 +42,9 @@ class Checkpointer:
             self._work.set()
 
     def close(self) -> None:
-        """End the thread; the last connection to close moves what is left."""
+        """Block until the thread has ended; what is left is moved when the store is closed."""
         self._stop.set()
         self._work.set()
-
-    def join(self) -> None:
-        """Block until the thread has ended."""
         self._thread.join()
 
     def _run(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adapters.state.encoding.knowledge import COLLECTION, collection_of, collection_row
-from adapters.state.sqlite.session import Session
+from adapters.state.sqlite.session import MANY_ROWS, Session
 from adapters.state.sqlite.statements import insert, scoped, select
 from core.identifiers import CollectionName
 from core.knowledge import Collection
@@ -43,10 +43,12 @@ class SqliteCollectionRows:
         """See KnowledgeRows.collections."""
         read = self._session.all
         if after is None:
-            return await read(collection_of, _LIST, limit)
+            return await read(collection_of, _LIST, limit, rows=limit)
         if self._session.tenant is not None:
-            return await read(collection_of, _LIST_AFTER, limit, after.sort_key)
-        return await read(collection_of, _LIST_ALL_AFTER, limit, after.sort_key, after.id)
+            return await read(collection_of, _LIST_AFTER, limit, after.sort_key, rows=limit)
+        return await read(
+            collection_of, _LIST_ALL_AFTER, limit, after.sort_key, after.id, rows=limit
+        )
 
     def insert_collection(self, collection: Collection) -> None:
         """See KnowledgeRows.insert_collection."""
@@ -56,4 +58,4 @@ class SqliteCollectionRows:
     def delete_collection(self, name: CollectionName) -> None:
         """See KnowledgeRows.delete_collection. Everything in it goes with it."""
         self._session.own_tenant()
-        self._session.write_scoped(_DELETE, name)
+        self._session.write_scoped(_DELETE, name, rows=MANY_ROWS)

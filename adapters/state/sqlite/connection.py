@@ -15,15 +15,20 @@ Row = Sequence[Value]
 _OPCODES_BETWEEN_CHECKS = 20_000
 """About a millisecond of SQLite's virtual machine."""
 
-_LOCK_SHARE = 0.75
-"""How much of a statement's time may go by waiting for another process's lock."""
+_READER_PATIENCE_S = 0.1
+"""Readers wait for nobody, but for another process that opens or closes the file just now."""
+
+_OPENING_PATIENCE_S = 10.0
 
 
-def connect(options: SqliteOptions) -> sqlite3.Connection:
-    """A connection that begins and ends transactions only when told to, from any thread."""
+def connect(options: SqliteOptions, patience: float = _OPENING_PATIENCE_S) -> sqlite3.Connection:
+    """A connection that begins and ends transactions only when told to, from any thread.
+
+    It waits `patience` seconds for locks.
+    """
     connection = sqlite3.connect(
         options.path,
-        timeout=options.statement_timeout * _LOCK_SHARE,
+        timeout=patience,
         isolation_level=None,
         check_same_thread=False,
     )
@@ -38,15 +43,15 @@ def connect(options: SqliteOptions) -> sqlite3.Connection:
 
 
 def writing(options: SqliteOptions) -> sqlite3.Connection:
-    """The connection that writes."""
-    connection = connect(options)
+    """The connection that writes. It does not wait for locks: whoever uses it does."""
+    connection = connect(options, 0.0)
     connection.execute("PRAGMA cache_size = -4096")
     return connection
 
 
 def reading(options: SqliteOptions) -> sqlite3.Connection:
     """A connection that cannot write."""
-    connection = connect(options)
+    connection = connect(options, _READER_PATIENCE_S)
     connection.execute("PRAGMA query_only = ON")
     return connection
 

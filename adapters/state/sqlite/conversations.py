@@ -13,7 +13,7 @@ from adapters.state.encoding.conversations import (
     message_row,
 )
 from adapters.state.encoding.values import cursor_micros
-from adapters.state.sqlite.session import Session
+from adapters.state.sqlite.session import MANY_ROWS, Session
 from adapters.state.sqlite.statements import insert, scoped, select
 from core.conversations import Conversation, branch
 from core.identifiers import ConversationId, MessageId, UserId
@@ -93,9 +93,11 @@ class SqliteConversationRows:
     async def list(self, owner: UserId, limit: int, after: Cursor | None) -> Sequence[Conversation]:
         """See ConversationRows.list."""
         if after is None:
-            return await self._session.all(conversation_of, _LIST, owner, limit)
+            return await self._session.all(conversation_of, _LIST, owner, limit, rows=limit)
         at = cursor_micros(after.sort_key)
-        return await self._session.all(conversation_of, _LIST_AFTER, owner, limit, at, after.id)
+        return await self._session.all(
+            conversation_of, _LIST_AFTER, owner, limit, at, after.id, rows=limit
+        )
 
     def insert(self, conversation: Conversation) -> None:
         """See ConversationRows.insert."""
@@ -109,7 +111,7 @@ class SqliteConversationRows:
     def delete(self, conversation: ConversationId) -> None:
         """See ConversationRows.delete."""
         for statement in _DELETE:
-            self._session.write_scoped(statement, conversation)
+            self._session.write_scoped(statement, conversation, rows=MANY_ROWS)
 
     def add_message(self, message: StoredMessage) -> None:
         """See ConversationRows.add_message."""
@@ -125,7 +127,7 @@ class SqliteConversationRows:
         self, conversation: ConversationId, head: MessageId, limit: int
     ) -> Sequence[StoredMessage]:
         """See ConversationRows.branch."""
-        found = await self._session.all(message_of, _BRANCH, conversation, head, limit)
+        found = await self._session.all(message_of, _BRANCH, conversation, head, limit, rows=limit)
         return branch({row.id: row for row in found}, head)
 
     async def messages(
@@ -133,8 +135,8 @@ class SqliteConversationRows:
     ) -> Sequence[StoredMessage]:
         """See ConversationRows.messages."""
         if after is None:
-            return await self._session.all(message_of, _MESSAGES, conversation, limit)
+            return await self._session.all(message_of, _MESSAGES, conversation, limit, rows=limit)
         at = cursor_micros(after.sort_key)
         return await self._session.all(
-            message_of, _MESSAGES_AFTER, conversation, limit, at, after.id
+            message_of, _MESSAGES_AFTER, conversation, limit, at, after.id, rows=limit
         )

@@ -28,6 +28,11 @@ def primary_code(error: sqlite3.Error) -> int:
     return code & 0xFF
 
 
+def is_locked(error: sqlite3.Error) -> bool:
+    """Whether somebody else holds the lock that was asked for."""
+    return primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 def unavailable(cause: str, *, outcome_known: bool = True) -> StoreUnavailable:
     """The error of a store that cannot be used now, for this cause."""
     error = StoreUnavailable(f"the store cannot be used: {cause}")
@@ -46,13 +51,13 @@ def port_error(error: Exception) -> Exception:
     return error
 
 
-def commit_error(error: sqlite3.Error) -> StoreUnavailable:
+def commit_error(error: Exception) -> StoreUnavailable:
     """What a failed commit means.
 
     Only a lock that was not given tells that nothing happened. After any other failure the
     commit's record may have reached the disk, where a restart would find it.
     """
-    code = primary_code(error)
+    code = primary_code(error) if isinstance(error, sqlite3.Error) else 0
     return unavailable(
         _CAUSES.get(code, "the commit failed"), outcome_known=code == sqlite3.SQLITE_BUSY
     )

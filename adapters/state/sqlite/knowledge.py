@@ -19,6 +19,7 @@ from adapters.state.encoding.knowledge import (
 )
 from adapters.state.encoding.values import as_json
 from adapters.state.sqlite.collections import SqliteCollectionRows
+from adapters.state.sqlite.session import MANY_ROWS
 from adapters.state.sqlite.statements import insert, scoped, select
 from core.identifiers import ChunkId, CollectionName, DocumentId, Position, TenantId
 from core.knowledge import Chunk, CollectionKey, Document, indexed_text
@@ -100,9 +101,9 @@ class SqliteKnowledgeRows(SqliteCollectionRows):
         """See KnowledgeRows.documents."""
         self._session.own_tenant()
         if after is None:
-            return await self._session.all(document_of, _DOCUMENTS, collection, limit)
+            return await self._session.all(document_of, _DOCUMENTS, collection, limit, rows=limit)
         return await self._session.all(
-            document_of, _DOCUMENTS_AFTER, collection, limit, after.sort_key, after.id
+            document_of, _DOCUMENTS_AFTER, collection, limit, after.sort_key, after.id, rows=limit
         )
 
     async def documents_by_uri(
@@ -110,8 +111,9 @@ class SqliteKnowledgeRows(SqliteCollectionRows):
     ) -> Mapping[str, Document]:
         """See KnowledgeRows.documents_by_uri."""
         self._session.own_tenant()
-        wanted = json.dumps(list(uris))
-        found = await self._session.all(document_of, _BY_URI, collection, wanted)
+        found = await self._session.all(
+            document_of, _BY_URI, collection, json.dumps(list(uris)), rows=len(uris)
+        )
         return {document.uri: document for document in found}
 
     async def chunk_ids(
@@ -119,7 +121,7 @@ class SqliteKnowledgeRows(SqliteCollectionRows):
     ) -> Sequence[ChunkId]:
         """See KnowledgeRows.chunk_ids."""
         self._session.own_tenant()
-        return await self._session.all(_first_id, _CHUNK_IDS, collection, document)
+        return await self._session.all(_first_id, _CHUNK_IDS, collection, document, rows=MANY_ROWS)
 
     def put_document(
         self,
@@ -154,14 +156,16 @@ class SqliteKnowledgeRows(SqliteCollectionRows):
     ) -> Mapping[ChunkId, tuple[StoredChunk, Document]]:
         """See KnowledgeRows.chunks."""
         tenant = self._session.own_tenant()
-        return await self._session.read(lambda c: _chunks(c, tenant, collection, ids))
+        return await self._session.read(lambda c: _chunks(c, tenant, collection, ids), 3 * len(ids))
 
     async def changes(
         self, collection: CollectionName, after: Position, limit: int
     ) -> Sequence[IndexChange]:
         """See KnowledgeRows.changes."""
         tenant = self._session.own_tenant()
-        return await self._session.read(lambda c: _changes(c, tenant, collection, after, limit))
+        return await self._session.read(
+            lambda c: _changes(c, tenant, collection, after, limit), MANY_ROWS
+        )
 
 
 def _first_id(row: tuple[str]) -> ChunkId:

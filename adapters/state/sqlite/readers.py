@@ -1,138 +1,165 @@
-"""Threads that read: each serves one snapshot at a time, on a connection of its own."""
+"""Connections that read: each serves one snapshot at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Iterable
-from threading import Thread
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
-from adapters.state.sqlite.connection import StatementClock
-from adapters.state.sqlite.delivery import Delivery
 from adapters.state.sqlite.failures import port_error, unavailable
 from adapters.state.sqlite.options import SqliteOptions
-from adapters.state.sqlite.session import Step
-from adapters.state.sqlite.steps import GivenUp, Steps, deadline_after, late_answers, perform
+from adapters.state.sqlite.session import LIGHT_ROWS
+from adapters.state.sqlite.workbench import Workbench, answer, execute, within
+
+Result = TypeVar("Result")
 
 
-class Reader:
-    """A desk for snapshots. A snapshot is of the moment of its first read."""
+class ReadingUnit:
+    """A snapshot, of the moment of its first read: see session.Unit."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, options: SqliteOptions, delivery: Delivery
-    ) -> None:
-        self._connection = connection
-        self._options = options
-        self._delivery = delivery
-        self._clock = StatementClock(connection, options.statement_timeout)
-        self._steps = Steps()
-        self._thread = Thread(target=self._run, name="sqlite-reader", daemon=True)
-        self._thread.start()
+    def __init__(self, bench: Workbench, pool: ReaderPool, deadline: float) -> None:
+        self.deadline = deadline
+        self._bench: Workbench | None = bench
+        self._pool = pool
+        self._is_open = False
+        self._failure: Exception | None = None
+        self._turns = asyncio.Lock()
 
-    def open(self, step: Step) -> None:
-        """See Desk.open."""
-        self._steps.put(step)
-
-    def post(self, step: Step) -> None:
-        """See Desk.post."""
-        self._steps.put(step)
-
-    def close(self) -> None:
-        """Serve what was handed in, close the connection, end the thread."""
-        self._steps.close()
-
-    def join(self) -> None:
-        """Block until the thread has ended."""
-        self._thread.join()
-
-    def _run(self) -> None:
-        while (step := self._steps.wait()) is not None:
-            if step.session.over:
-                self._delivery.send(late_answers(step.session, step))
-            else:
-                self._serve(step)
-        self._connection.close()
-
-    def _serve(self, step: Step) -> None:
-        session = step.session
-        session.started = True
-        deadline = deadline_after(self._options.transaction_timeout)
+    async def run(self, work: Callable[[sqlite3.Connection], Result], rows: int) -> Result:
+        """See Unit.run."""
+        if self._turns.locked() or rows > LIGHT_ROWS:
+            async with self._turns:  # reads that are awaited together go one after the other
+                return await self._run_away(self._opened(), work)
         try:
-            self._connection.execute("BEGIN")
-            while True:
-                self._clock.start()
-                result = perform(self._connection, step)
-                if step.future is not None:
-                    self._delivery.send([(step.future, result, None)])
-                step = self._steps.next_of(session, deadline)
-        except GivenUp:
-            pass
-        except Exception as error:  # noqa: BLE001 - passed on to whoever waits for the step
-            session.failure = port_error(error)
-            if step.future is not None:
-                self._delivery.send([(step.future, None, session.failure)])
-        finally:
-            session.over = True
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            self._delivery.send(late_answers(session))
+            return self._opened().here(work)
+        except sqlite3.Error as error:
+            raise self._failed(error) from None
+
+    def end(self, failure: Exception | None = None) -> None:
+        """Let go of the connection, at once or when the thread is back. Idempotent."""
+        bench, self._bench = self._bench, None
+        self._failure = self._failure or failure
+        if bench is not None and not bench.is_away:
+            self._give_back(bench)
+
+    def _opened(self) -> Workbench:
+        if self._failure is not None:
+            raise self._failure
+        if self._bench is None:
+            raise RuntimeError("the snapshot is over")
+        if not self._is_open:
+            self._bench.here(execute("BEGIN"))
+            self._is_open = True
+        return self._bench
+
+    async def _run_away(
+        self, bench: Workbench, work: Callable[[sqlite3.Connection], Result]
+    ) -> Result:
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        bench.away(work, partial(self._back, bench, future))
+        try:
+            return await within(self._pool.options.statement_timeout, future)
+        except sqlite3.Error as error:
+            raise self._failed(error) from None
+        except BaseException:
+            self.end(unavailable("a read of it was given up"))  # the thread may still be at it
+            raise
+
+    def _back(
+        self,
+        bench: Workbench,
+        future: asyncio.Future[Result],
+        result: object,
+        error: Exception | None,
+    ) -> None:
+        if self._bench is None:  # ended meanwhile
+            self._give_back(bench)
+            error = error or self._failure or unavailable("the snapshot is over")
+        answer(future, result, error)
+
+    def _give_back(self, bench: Workbench) -> None:
+        bench.roll_back()
+        self._pool.release(self, bench)
+
+    def _failed(self, error: Exception) -> Exception:
+        self._failure = port_error(error)
+        return self._failure
 
 
 class ReaderPool:
-    """Hands out idle readers, first come, first served."""
+    """Hands out idle connections, first come, first served, for a limited time."""
 
-    def __init__(self, readers: Iterable[Reader], options: SqliteOptions) -> None:
-        self._all = tuple(readers)
-        self._idle = list(self._all)
-        self._waiting: deque[asyncio.Future[Reader]] = deque()
-        self._options = options
+    def __init__(self, benches: Sequence[Workbench], options: SqliteOptions) -> None:
+        self.options = options
+        self._loop = asyncio.get_running_loop()
+        self._all = tuple(benches)
+        self._idle = list(benches)
+        self._busy: set[ReadingUnit] = set()
+        self._waiting: deque[asyncio.Future[Workbench]] = deque()
+        self._watch: asyncio.TimerHandle | None = None
         self._closed = False
+        self._drained = asyncio.Event()
 
-    async def acquire(self) -> Reader:
-        """A reader for one snapshot. StoreUnavailable where none is free in time."""
+    async def acquire(self) -> ReadingUnit:
+        """A connection for one snapshot. StoreUnavailable where none is free in time."""
         if self._closed:
             raise unavailable("it is closed")
-        if self._idle:
-            return self._idle.pop()
-        if len(self._waiting) >= self._options.queue_limit:
-            raise unavailable("too many snapshots wait for it")
-        future: asyncio.Future[Reader] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
-        try:
-            async with asyncio.timeout(self._options.statement_timeout):
-                return await future
-        except TimeoutError:
-            self._return_unused(future)
-            raise unavailable("too many snapshots are open") from None
-        except asyncio.CancelledError:
-            self._return_unused(future)
-            raise
+        bench = self._idle.pop() if self._idle else await self._wait()
+        unit = ReadingUnit(bench, self, self._loop.time() + self.options.transaction_timeout)
+        self._busy.add(unit)
+        if self._watch is None:
+            self._watch = self._loop.call_at(unit.deadline, self._end_the_late)
+        return unit
 
-    def release(self, reader: Reader) -> None:
-        """The snapshot is over, or its end was handed in."""
+    def release(self, unit: ReadingUnit | None, bench: Workbench) -> None:
+        """Hand the connection on."""
+        if unit is not None:
+            self._busy.discard(unit)
         while self._waiting:
             future = self._waiting.popleft()
             if not future.done():
-                future.set_result(reader)
+                future.set_result(bench)
                 return
-        self._idle.append(reader)
+        self._idle.append(bench)
+        self._note_drained()
 
-    def close(self) -> None:
-        """Let every reader serve what was handed in, and end."""
-        if not self._closed:
-            self._closed = True
-            for future in self._waiting:
-                if not future.done():
-                    future.set_exception(unavailable("it is closed"))
-            for reader in self._all:
-                reader.close()
+    async def close(self) -> None:
+        """Refuse new snapshots, wait for those that are open, close. Idempotent."""
+        self._closed = True
+        self._note_drained()
+        await self._drained.wait()
+        if self._watch is not None:
+            self._watch.cancel()
+        await asyncio.to_thread(self._close_all)
 
-    def join(self) -> None:
-        """Block until all threads have ended."""
-        for reader in self._all:
-            reader.join()
+    async def _wait(self) -> Workbench:
+        if len(self._waiting) >= self.options.queue_limit:
+            raise unavailable("too many snapshots wait for it")
+        future: asyncio.Future[Workbench] = self._loop.create_future()
+        self._waiting.append(future)
+        try:
+            return await within(self.options.statement_timeout, future)
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self.release(None, future.result())  # it was handed over in the same moment
+            raise
 
-    def _return_unused(self, future: asyncio.Future[Reader]) -> None:
-        if future.done() and not future.cancelled() and future.exception() is None:
-            self.release(future.result())
+    def _end_the_late(self) -> None:
+        self._watch = None
+        now = self._loop.time()
+        for unit in [unit for unit in self._busy if unit.deadline <= now]:
+            unit.end(unavailable("the snapshot was kept open for too long"))
+        if self._busy:
+            soonest = min(unit.deadline for unit in self._busy)
+            self._watch = self._loop.call_at(max(soonest, now + 0.1), self._end_the_late)
+
+    def _note_drained(self) -> None:
+        if self._closed and len(self._idle) == len(self._all):
+            self._drained.set()
+
+    def _close_all(self) -> None:
+        for bench in self._all:
+            bench.close()

@@ -1,92 +1,54 @@
-"""One transaction or snapshot, as the event loop sees it."""
+"""What a transaction's repositories stand on: recorded writes, and reads that bring them along."""
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, TypeVar
 
 from adapters.state.sqlite.connection import Row, Value
-from adapters.state.sqlite.failures import unavailable
 from adapters.state.sqlite.statements import Scoped
-from core.identifiers import Seconds, TenantId
+from core.identifiers import TenantId
 from core.ports.state import Scope
 
 Result = TypeVar("Result")
 RowOf = TypeVar("RowOf")
-Write = tuple[str, Sequence[Row]]
-Query = Callable[[sqlite3.Connection], object]
+
+LIGHT_ROWS = 64
+"""Up to so many rows are read or written on the event loop: at some microseconds each, that is
+less than what a thread's hop costs while the loop is busy. More go to the connection's thread."""
+
+MANY_ROWS = 1_000
+"""Said of work whose size is not known beforehand and may be large."""
 
 
-class Step:
-    """What goes to a connection's thread in one hop: writes, then a query or the end.
+class Unit(Protocol):
+    """A turn at a connection."""
 
-    Without a future nobody waits for an answer: that is how a session is given up.
-    """
-
-    __slots__ = ("ends", "future", "query", "session", "writes")
-
-    def __init__(
-        self,
-        session: Session,
-        writes: list[Write],
-        query: Query | None,
-        future: asyncio.Future[object] | None,
-        ends: bool,
-    ) -> None:
-        self.session = session
-        self.writes = writes
-        self.query = query
-        self.future = future
-        self.ends = ends
-
-
-class Desk(Protocol):
-    """Where steps are handed in; a thread behind it takes them in order."""
-
-    def open(self, step: Step) -> None:
-        """A session's first step. StoreUnavailable where too many wait already, or it closed."""
-
-    def post(self, step: Step) -> None:
-        """A later step of a session that was opened."""
+    async def run(self, work: Callable[[sqlite3.Connection], Result], rows: int) -> Result:
+        """Do the work, which touches about so many rows, here or on the connection's thread."""
 
 
 class Session:
-    """Gathers writes, sends them with the next read or the end, and waits for the answer.
-
-    `given_up` is set by the loop, `started` and `over` by the thread. Each is written by one
-    side only, and set before the other is read, so that either side sees the other's. `backlog`
-    is the thread's: steps that came while an earlier one still waited.
-    """
+    """One transaction or snapshot. Writes are recorded, and done with the next read or the end."""
 
     __slots__ = (
         "_closed",
-        "_desk",
-        "_reached",
-        "_timeout",
+        "_recorded_rows",
+        "_unit",
         "_writable",
         "_writes",
-        "backlog",
-        "failure",
-        "given_up",
-        "over",
-        "started",
+        "rows_written",
         "tenant",
     )
 
-    def __init__(self, desk: Desk, scope: Scope, timeout: Seconds, *, writable: bool) -> None:
+    def __init__(self, unit: Unit, scope: Scope, *, writable: bool) -> None:
         self.tenant: TenantId | None = scope if isinstance(scope, str) else None
-        self.failure: Exception | None = None
-        self.backlog: list[Step] | None = None
-        self.given_up = False
-        self.started = False
-        self.over = False
-        self._desk = desk
-        self._timeout = timeout
+        self.rows_written = 0
+        self._unit = unit
         self._writable = writable
-        self._writes: list[Write] = []
-        self._reached = False
+        self._writes: list[tuple[str, Sequence[Row]]] = []
+        self._recorded_rows = 0
         self._closed = False
 
     def admit(self, tenant: TenantId) -> None:
@@ -108,23 +70,39 @@ class Session:
             raise RuntimeError("a snapshot is only for reading")
         if rows:
             self._writes.append((sql, rows))
+            self._recorded_rows += len(rows)
+            self.rows_written += len(rows)
 
-    def write_scoped(self, statement: Scoped, *values: Value) -> None:
-        """Record a statement that finds out by itself whether the rows are the scope's."""
+    def write_scoped(self, statement: Scoped, *values: Value, rows: int = 1) -> None:
+        """Record a statement that finds the scope's rows by itself, about so many."""
         self.write(statement.of(self.tenant), (self.tenant, *values))
+        self._recorded_rows += rows - 1
+        self.rows_written += rows - 1
 
-    async def read(self, query: Callable[[sqlite3.Connection], Result]) -> Result:
-        """What `query` returns, on the connection's thread, after all writes so far."""
+    async def read(self, query: Callable[[sqlite3.Connection], Result], rows: int = 1) -> Result:
+        """What `query` returns after all writes so far; it reads about so many rows."""
         if self._closed:
             raise RuntimeError("the transaction is over")
-        return await self._send(query, ends=False)
+        if not self._writes:
+            return await self._unit.run(query, rows)
+        writes, recorded = self._take()
+
+        def work(connection: sqlite3.Connection) -> Result:
+            _write(connection, writes)
+            return query(connection)
+
+        return await self._unit.run(work, rows + recorded)
 
     async def all(
-        self, decode: Callable[[RowOf], Result], statement: Scoped, *values: Value
+        self,
+        decode: Callable[[RowOf], Result],
+        statement: Scoped,
+        *values: Value,
+        rows: int = 1,
     ) -> list[Result]:
         """Every row, decoded; the scope's tenant goes before the values."""
         sql, bound = statement.of(self.tenant), (self.tenant, *values)
-        return await self.read(lambda c: [decode(row) for row in c.execute(sql, bound)])
+        return await self.read(lambda c: [decode(row) for row in c.execute(sql, bound)], rows)
 
     async def one(
         self, decode: Callable[[RowOf], Result], statement: Scoped, *values: Value
@@ -133,50 +111,25 @@ class Session:
         rows = await self.all(decode, statement, *values)
         return rows[0] if rows else None
 
-    async def finish(self) -> None:
-        """Commit what was done, and return once that is so."""
+    def close(self) -> None:
+        """Nothing may be read or written through this session any more."""
         self._closed = True
-        if self.failure is not None:
-            raise self.failure
-        if self._reached or self._writes:
-            try:
-                await self._send(_nothing, ends=True)
-            except asyncio.CancelledError:
-                self.given_up = True  # spares the work if it has not begun
-                raise
 
-    def give_up(self) -> None:
-        """Undo everything; nobody waits for it."""
-        self._closed = self.given_up = True
-        if self._reached and not self.over:
-            self._desk.post(Step(self, [], None, None, ends=True))
+    async def flush(self) -> None:
+        """Do the writes that are still recorded, if any."""
+        if self._writes:
+            writes, recorded = self._take()
+            await self._unit.run(lambda connection: _write(connection, writes), recorded)
 
-    async def _send(self, query: Callable[[sqlite3.Connection], Result], *, ends: bool) -> Result:
-        if self.failure is not None:
-            raise self.failure
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[object] = loop.create_future()
-        writes, self._writes = self._writes, []
-        hand_in = self._desk.post if self._reached else self._desk.open
-        hand_in(Step(self, writes, query, future, ends))
-        self._reached = True
-        alarm = loop.call_later(self._timeout, self._expire, future, ends)
-        try:
-            return cast("Result", await future)  # the thread puts there what `query` returned
-        except Exception as error:
-            self.failure = error
-            raise
-        finally:
-            alarm.cancel()
-
-    def _expire(self, future: asyncio.Future[object], ends: bool) -> None:
-        if future.done():
-            return
-        self.given_up = True
-        known = not ends or not self.started
-        self.failure = unavailable("it did not answer in time", outcome_known=known)
-        future.set_exception(self.failure)
+    def _take(self) -> tuple[list[tuple[str, Sequence[Row]]], int]:
+        taken = self._writes, self._recorded_rows
+        self._writes, self._recorded_rows = [], 0
+        return taken
 
 
-def _nothing(_: sqlite3.Connection) -> None:
-    """The end of a transaction has no answer but that it is done."""
+def _write(connection: sqlite3.Connection, writes: Sequence[tuple[str, Sequence[Row]]]) -> None:
+    for sql, rows in writes:
+        if len(rows) == 1:
+            connection.execute(sql, rows[0])
+        else:
+            connection.executemany(sql, rows)

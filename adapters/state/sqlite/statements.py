@@ -45,9 +45,14 @@ def insert(table: str, columns: Sequence[str], otherwise: str = "") -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) {clause}".strip()  # noqa: S608 - our names
 
 
-def update(table: str, columns: Sequence[str], key: Sequence[str]) -> str:
-    """A statement that replaces the row with this key, given in this order of columns."""
+def update(
+    table: str, columns: Sequence[str], key: Sequence[str], leave: Sequence[str] = ()
+) -> str:
+    """A statement that replaces the row with this key, but for what it is to leave.
+
+    It takes a row in this order of columns.
+    """
     places = {column: f"{column} = ?{number}" for number, column in enumerate(columns, 1)}
-    changes = ", ".join(text for column, text in places.items() if column not in key)
+    changes = ", ".join(places[name] for name in columns if name not in (*key, *leave))
     condition = " AND ".join(places[column] for column in key)
     return f"UPDATE {table} SET {changes} WHERE {condition}"  # noqa: S608 - our names

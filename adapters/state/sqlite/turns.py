@@ -39,7 +39,17 @@ _RUNNING = select(
     TURN, "FROM turn WHERE state = 'RUNNING' AND {mine} ORDER BY created_at, id LIMIT ?2"
 )
 _INSERT = insert("turn", TURN)
-_UPDATE = update("turn", TURN, ("id", "tenant"))
+# In two, because SQLite writes every index anew of which a column is set, changed or not: the
+# columns in indexes are set only where they change, which is seldom, and the rest always.
+_INDEXED = ("state", "conversation", "parent", "created_at")
+_UPDATE = update("turn", TURN, ("id", "tenant"), leave=_INDEXED)
+_UPDATE_INDEXED = (
+    "UPDATE turn SET state = ?3, conversation = ?4, parent = ?5, created_at = ?6 "
+    "WHERE id = ?1 AND tenant = ?2 "
+    "AND (state, conversation, parent, created_at) IS NOT (?3, ?4, ?5, ?6)"
+)
+
+_PLACES = tuple(TURN.index(column) for column in _INDEXED)
 
 _FIND = select(
     IDEMPOTENCY,
@@ -66,8 +76,9 @@ class SqliteTurnRows:
 
     async def lock(self, turns: Iterable[TurnId]) -> Mapping[TurnId, Turn]:
         """See TurnRows.lock."""
-        ids = json.dumps(list(turns))
-        return {row.id: row for row in await self._session.all(turn_of, _LOCK, ids)}
+        ids = list(turns)
+        found = self._session.all(turn_of, _LOCK, json.dumps(ids), rows=len(ids))
+        return {row.id: row for row in await found}
 
     async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:
         """See TurnRows.busy."""
@@ -79,7 +90,7 @@ class SqliteTurnRows:
 
     async def running(self, limit: int) -> Sequence[Turn]:
         """See TurnRows.running."""
-        return await self._session.all(turn_of, _RUNNING, limit)
+        return await self._session.all(turn_of, _RUNNING, limit, rows=limit)
 
     def insert(self, turn: Turn) -> None:
         """See TurnRows.insert."""
@@ -89,7 +100,9 @@ class SqliteTurnRows:
     def update(self, turn: Turn) -> None:
         """See TurnRows.update."""
         self._session.admit(turn.tenant)
-        self._session.write(_UPDATE, turn_row(turn))
+        row = turn_row(turn)
+        self._session.write(_UPDATE, row)
+        self._session.write(_UPDATE_INDEXED, (turn.id, turn.tenant, *map(row.__getitem__, _PLACES)))
 
 
 class SqliteIdempotencyRows:
@@ -123,4 +136,4 @@ class SqliteEventRows:
 
     async def read(self, turn: TurnId, after: int, limit: int) -> Sequence[LoggedEvent]:
         """See EventRows.read."""
-        return await self._session.all(event_of, _READ, turn, after, limit)
+        return await self._session.all(event_of, _READ, turn, after, limit, rows=limit)

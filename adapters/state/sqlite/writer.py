@@ -1,176 +1,187 @@
-"""The one thread that writes: transactions in turn, committed in groups.
+"""Transactions in turn on the one writing connection, committed in groups.
+
+Statements that touch few rows run on the event loop: they work on memory and take microseconds.
+What may wait goes to the connection's thread: BEGIN where another process holds the lock, large
+pieces of work, and every COMMIT.
 
 Each transaction after the first of a group is a savepoint in the open outer one, so that it can
-be undone alone; the group is committed when nobody waits, or when it is large or old enough.
-Nobody is told of success before the commit that covers it.
+be undone alone; the group is committed when nobody else is ready, or when it is large or old
+enough. Nobody is told of success before the commit that covers it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-import time
 from collections.abc import Callable
-from contextlib import suppress
-from threading import Thread
+from functools import partial
+from typing import TypeVar
 
-from adapters.state.sqlite.connection import StatementClock
-from adapters.state.sqlite.delivery import Answer, Delivery
-from adapters.state.sqlite.failures import commit_error, port_error, unavailable
+from adapters.state.sqlite.failures import is_locked, port_error, unavailable
+from adapters.state.sqlite.group import Group
 from adapters.state.sqlite.options import SqliteOptions
-from adapters.state.sqlite.session import Step
-from adapters.state.sqlite.steps import GivenUp, Steps, deadline_after, late_answers, perform
+from adapters.state.sqlite.queue_of_turns import TurnQueue
+from adapters.state.sqlite.workbench import Workbench, answer, within
+
+Result = TypeVar("Result")
+
+
+class Turn:
+    """One transaction's turn at the writer, from its first statement to its end."""
+
+    __slots__ = ("deadline", "failure", "given_up", "is_open", "is_savepoint")
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+        self.given_up = False
+        self.is_open = False
+        self.is_savepoint = False
+        self.deadline = 0.0
 
 
 class Writer:
-    """A desk for transactions. `open`, `post` and `close` are the loop's, the rest the thread's."""
+    """Hands out turns in order of asking. Everything here is called by the event loop."""
 
     def __init__(
-        self,
-        connection: sqlite3.Connection,
-        options: SqliteOptions,
-        delivery: Delivery,
-        committed: Callable[[], None],
+        self, bench: Workbench, options: SqliteOptions, committed: Callable[[], None]
     ) -> None:
-        self._connection = connection
+        self.bench = bench
         self._options = options
-        self._delivery = delivery
-        self._committed = committed
-        self._clock = StatementClock(connection, options.statement_timeout)
-        self._steps = Steps()
-        self._group: list[Step] = []
-        self._group_ends = 0.0
-        self._is_nested = False
+        self._loop = asyncio.get_running_loop()
+        self._queue = TurnQueue(options.queue_limit, options.statement_timeout)
+        self._group = Group(bench, options, committed, self._go_on)
+        self._holder: Turn | None = None
+        self._commit_is_due = False
+        self._watch: asyncio.TimerHandle | None = None
         self._closed = False
-        self._opened = 0  # written by the loop only
-        self._served = 0  # written by the thread only
-        self._thread = Thread(target=self._run, name="sqlite-writer", daemon=True)
-        self._thread.start()
+        self._idle = asyncio.Event()
 
-    def open(self, step: Step) -> None:
-        """See Desk.open."""
+    async def begin(self, turn: Turn) -> None:
+        """Wait for the turn and open the transaction. StoreUnavailable where that takes long."""
+        try:
+            await self._get(turn)
+            await self._open(turn)
+        except BaseException:
+            self.give_up(turn)
+            raise
+
+    async def away(self, turn: Turn, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Do the holder's work on the thread."""
+        future: asyncio.Future[Result] = self._loop.create_future()
+        self.bench.away(work, partial(self._back, turn, future))
+        return await within(self._options.statement_timeout, future)
+
+    def fail(self, turn: Turn, error: Exception) -> None:
+        """The transaction is undone; `turn.failure` says why."""
+        turn.failure = turn.failure or port_error(error)
+        self.give_up(turn)
+
+    def give_up(self, turn: Turn) -> None:
+        """Undo what was done in this turn and end it, at once or when the thread is back."""
+        if self._holder is not turn:
+            return
+        if self.bench.is_away:
+            turn.given_up = True
+            return
+        self._group.undo(is_savepoint=turn.is_savepoint)
+        self._release(turn)
+
+    async def commit(self, turn: Turn, rows: int) -> None:
+        """End the turn, and return once the so many rows written in it are durable."""
+        if not rows and not self._group.size:
+            self.give_up(turn)
+            return
+        durable = self._group.join(rows, is_savepoint=turn.is_savepoint)
+        self._release(turn)
+        await durable
+
+    async def close(self) -> None:
+        """Refuse new transactions, finish those under way, close the connection. Idempotent."""
+        self._closed = True
+        self._note_idle()
+        await self._idle.wait()
+        if self._watch is not None:
+            self._watch.cancel()
+        await asyncio.to_thread(self.bench.close)
+
+    @property
+    def _is_free(self) -> bool:
+        return self._holder is None and not self.bench.is_away
+
+    async def _get(self, turn: Turn) -> None:
         if self._closed:
             raise unavailable("it is closed")
-        if self._opened - self._served >= self._options.queue_limit:
-            raise unavailable("too many transactions wait for it")
-        self._opened += 1
-        self._steps.put(step)
+        if not (self._is_free and self._queue.is_empty):
+            ticket = self._queue.ticket()
+            try:
+                await self._queue.called(ticket)
+                while not self._is_free:
+                    await self._queue.called(ticket)
+            except BaseException:
+                self._go_on()
+                raise
+        self._holder = turn
+        turn.deadline = self._loop.time() + self._options.transaction_timeout
+        if self._watch is None:
+            self._watch = self._loop.call_at(turn.deadline, self._look_at_holder)
 
-    def post(self, step: Step) -> None:
-        """See Desk.post."""
-        self._steps.put(step)
-
-    def close(self) -> None:
-        """Serve what was handed in, close the connection, end the thread."""
-        if not self._closed:
-            self._closed = True
-            self._steps.close()
-
-    def join(self) -> None:
-        """Block until the thread has ended."""
-        self._thread.join()
-
-    def _run(self) -> None:
-        while (step := self._next()) is not None:
-            if step.session.over:
-                self._delivery.send(late_answers(step.session, step))
-                continue
-            self._serve(step)
-            self._served += 1
-            full = len(self._group) >= self._options.group_size
-            if self._group and (full or time.monotonic() >= self._group_ends):
-                self._commit()
-        self._connection.close()
-
-    def _next(self) -> Step | None:
-        step = self._steps.ready()
-        if step is None and self._group:
-            self._commit()
-        return step or self._steps.wait()
-
-    def _answer(self, step: Step, result: object, error: Exception | None) -> None:
-        if step.future is not None:
-            self._delivery.send([(step.future, result, error)])
-
-    def _serve(self, first: Step) -> None:
-        """One transaction from its first step to its end, which joins the group, or its undoing."""
-        session = first.session
-        session.started = True
-        try:
-            if not session.given_up:  # else nothing was done for it yet
-                self._converse(first)
-        except GivenUp:
-            self._undo()
-        finally:
-            session.over = True
-            self._delivery.send(late_answers(session))
-
-    def _converse(self, step: Step) -> None:
-        session = step.session
-        deadline = deadline_after(self._options.transaction_timeout)
-        try:
-            self._begin()
-            while True:
-                self._clock.start()
-                result = perform(self._connection, step)
-                if step.ends:
-                    self._join_group(step)
-                    return
-                self._answer(step, result, None)
-                step = self._steps.next_of(session, deadline)
-        except GivenUp:
-            raise
-        except Exception as error:  # noqa: BLE001 - passed on to whoever waits for the step
-            self._undo()
-            session.failure = port_error(error)
-            self._answer(step, None, session.failure)
-
-    def _begin(self) -> None:
-        self._is_nested = bool(self._group)
-        if self._is_nested:
-            self._connection.execute("SAVEPOINT one")
+    def _look_at_holder(self) -> None:
+        self._watch = None
+        holder = self._holder
+        if holder is None:
+            return
+        if self._loop.time() >= holder.deadline:
+            self.fail(holder, unavailable("the transaction was kept open for too long"))
         else:
-            self._roll_back()  # only where an earlier one failed
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._group_ends = time.monotonic() + self._options.group_time
+            self._watch = self._loop.call_at(holder.deadline, self._look_at_holder)
 
-    def _join_group(self, step: Step) -> None:
-        if self._is_nested:
-            self._connection.execute("RELEASE one")
-        self._group.append(step)
-
-    def _undo(self) -> None:
-        """Take one transaction back; where SQLite has taken the outer one back, its group fails."""
-        if self._is_nested and self._connection.in_transaction:
-            with suppress(sqlite3.Error):  # else the whole group goes
-                self._connection.execute("ROLLBACK TO one")
-                self._connection.execute("RELEASE one")
-                return
-        self._roll_back()
-        self._tell_group(lambda: unavailable("an error undid the group that it was in"))
-
-    def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            with suppress(sqlite3.Error):  # tried again before the next transaction
-                self._connection.execute("ROLLBACK")
-
-    def _commit(self) -> None:
-        self._clock.start()
+    async def _open(self, turn: Turn) -> None:
+        turn.is_savepoint = self._group.size > 0
         try:
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            cause = error
-            self._roll_back()
-            self._tell_group(lambda: commit_error(cause))
-        else:
-            self._tell_group(None)
-            self._committed()
+            self._group.begin(is_savepoint=turn.is_savepoint)
+        except sqlite3.OperationalError as error:
+            if not is_locked(error):
+                raise
+            await self.away(turn, self._group.begin_patiently)
+        turn.is_open = True
 
-    def _tell_group(self, failure: Callable[[], Exception] | None) -> None:
-        group, self._group = self._group, []
-        answers: list[Answer] = [
-            (step.future, None, failure() if failure else None)
-            for step in group
-            if step.future is not None
-        ]
-        if answers:
-            self._delivery.send(answers)
+    def _back(
+        self,
+        turn: Turn,
+        future: asyncio.Future[Result],
+        result: object,
+        error: Exception | None,
+    ) -> None:
+        if turn.given_up:
+            answer(future, None, turn.failure or unavailable("the transaction was given up"))
+            self.give_up(turn)
+        else:
+            answer(future, result, error)
+
+    def _release(self, turn: Turn) -> None:
+        turn.is_open = False
+        turn.failure = turn.failure or RuntimeError("the transaction is over")
+        self._holder = None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Commit if it is time; else let others come; else commit once those ready have come."""
+        if not self._is_free:
+            return
+        if self._group.is_ripe:
+            self._group.commit()
+        elif not self._queue.expects_somebody:
+            self._queue.call(self._options.group_size - self._group.size)
+            if self._queue.is_empty and self._group.size and not self._commit_is_due:
+                self._commit_is_due = True
+                self._loop.call_soon(self._commit_if_free)
+        self._note_idle()
+
+    def _commit_if_free(self) -> None:
+        self._commit_is_due = False
+        if self._group.size and self._is_free and self._queue.is_empty:
+            self._group.commit()
+
+    def _note_idle(self) -> None:
+        if self._closed and self._is_free and self._queue.is_empty and not self._group.size:
+            self._idle.set()
