@@ -38,7 +38,7 @@ _PIECES = re.compile(
     r"(?:\+\+|\#)?)"  # C++, C#
 )
 _JOINTS = re.compile(r"[-._:/@+#]+")
-_HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])")
 _ORDINARY_COMPOUND = re.compile(r"[^\W\d_]+(?:[-/][^\W\d_]+)+")
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _POSSESSIVE = re.compile(r"['’][sS]$")

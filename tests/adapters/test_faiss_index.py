@@ -13,10 +13,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.vectors.faiss_index import FaissVectorIndex
-from adapters.vectors.folder_lock import IndexInUse
 from core.identifiers import ChunkId, CollectionName, Position, TenantId
 from core.knowledge import CollectionKey
-from core.ports.indexes import IndexChange, IndexedChunk
+from core.ports.indexes import IndexChange, IndexedChunk, IndexInUse
 
 KEY = CollectionKey(TenantId("acme"), CollectionName("handbook"))
 ONE = memoryview(array("f", [1.0]))

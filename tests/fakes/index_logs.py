@@ -9,7 +9,7 @@ from core.identifiers import ChunkId, Position
 from core.ports.indexes import IndexChange, IndexedChunk
 
 DIMENSIONS = 4
-_WORDS = ("anchor", "bridge", "canal", "dock", "estuary", "ferry", "gauge", "harbour")
+COMMON_WORDS = ("anchor", "bridge", "canal", "dock", "estuary", "ferry", "gauge", "harbour")
 
 
 def index_log(seed: int, length: int, *, chunk_names: int = 30) -> list[IndexChange]:
@@ -50,5 +50,5 @@ def own_word(name: ChunkId, position: int) -> str:
 
 def _chunk(draw: random.Random, name: ChunkId, position: int) -> IndexedChunk:
     vectors = tuple(axis(draw.randrange(2 * DIMENSIONS)) for _ in range(draw.randrange(1, 4)))
-    words = [*draw.choices(_WORDS, k=draw.randrange(1, 12)), own_word(name, position)]
+    words = [*draw.choices(COMMON_WORDS, k=draw.randrange(1, 12)), own_word(name, position)]
     return IndexedChunk(name, " ".join(words), vectors, {"kind": draw.choice("xyz")})
