@@ -37,7 +37,8 @@ _DECLARABLE = {
     "gbk": "gb18030",
     "gb18030": "gb18030",
     "utf8": "utf-8",
-    "shift_jis": "cp932",
+    "shift-jis": "cp932",
+    "sjis": "cp932",
     "euc-kr": "cp949",
 } | {
     name: name
@@ -90,7 +91,7 @@ def _strictly(data: bytes, encoding: str) -> str:
 
 
 def _as_declared(data: bytes, declared: str) -> str | None:
-    codec = _DECLARABLE.get(declared.strip().strip("\"'").lower())
+    codec = _DECLARABLE.get(declared.strip().lower().replace("_", "-"))
     if codec is None:
         return None
     try:
