@@ -70,6 +70,11 @@ def modes(folder: Path) -> set[int]:
     return {file.stat().st_mode & 0o777 for file in folder.iterdir()}
 
 
+def write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+
+
 def cut_short(path: Path, count: int) -> None:
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size - count)
@@ -132,8 +137,7 @@ class TestMaking:
 class TestRefusal:
     @pytest.mark.parametrize("size", [10, 5_000])
     async def test_of_what_is_not_a_database(self, path: Path, size: int) -> None:
-        path.parent.mkdir()
-        path.write_bytes(b"all sorts of things " * size)
+        write(path, b"all sorts of things " * size)
         assert "restore a copy" in await refusal(path)
 
     async def test_of_a_file_that_was_cut_short(self, path: Path) -> None:
@@ -147,7 +151,7 @@ class TestRefusal:
         assert "damaged" in await refusal(path)
 
     async def test_of_somebody_elses_database(self, path: Path) -> None:
-        path.parent.mkdir()
+        write(path, b"")
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("CREATE TABLE recipes (name TEXT)")
         assert "not one of Colonnade's" in await refusal(path)
@@ -160,7 +164,7 @@ class TestRefusal:
         assert "newer Colonnade" in await refusal(path)
 
     async def test_of_a_folder(self, path: Path) -> None:
-        path.mkdir(parents=True)
+        write(path / "file", b"")
         assert "cannot be opened" in await refusal(path)
 
 

@@ -57,13 +57,12 @@ class Writer:
         self._idle = asyncio.Event()
 
     async def begin(self, turn: Turn) -> None:
-        """Wait for the turn and open the transaction. StoreUnavailable where that takes long."""
-        try:
-            await self._get(turn)
-            await self._open(turn)
-        except BaseException:
-            self.give_up(turn)
-            raise
+        """Wait for the turn and open the transaction. StoreUnavailable where that takes long.
+
+        Whoever sees it fail calls `fail` or `give_up`.
+        """
+        await self._get(turn)
+        await self._open(turn)
 
     async def away(self, turn: Turn, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Do the holder's work on the thread."""
