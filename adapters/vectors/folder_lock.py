@@ -6,9 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-
-class IndexInUse(RuntimeError):
-    """Another process, or another index object of this one, holds the folder."""
+from core.ports.indexes import IndexInUse
 
 
 class FolderLock:

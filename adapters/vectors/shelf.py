@@ -54,6 +54,7 @@ class Shelf:
         """What it holds now."""
         return View(
             position=self.position,
+            dimensions=self.dimensions,
             vectors=self._vectors.items,
             first_rows=self._first_rows.items,
             alive=self._alive.items.copy(),

@@ -28,6 +28,8 @@ class View:
     """
 
     position: Position
+    dimensions: int
+    """0 while there has been no vector."""
     vectors: Floats
     first_rows: Numbers
     alive: Bools
@@ -41,12 +43,12 @@ class View:
         Every vector is scored, so the result is exact. FAISS's own search would cut ties at
         will and count vectors where chunks are asked for. Raises DimensionMismatch.
         """
+        if self.dimensions and len(query) != self.dimensions:
+            raise DimensionMismatch(
+                f"the query has {len(query)} dimensions, the collection {self.dimensions}"
+            )
         if limit <= 0 or not len(self.alive):
             return []
-        if query.shape != (self.vectors.shape[1],):
-            raise DimensionMismatch(
-                f"the query has {len(query)} dimensions, the collection {self.vectors.shape[1]}"
-            )
         slots = np.flatnonzero(self._admitted(where))
         scores = self._cosines(query)[slots]
         if len(slots) > limit:
@@ -64,15 +66,14 @@ class View:
 
     def _cosines(self, query: Floats) -> Floats:
         """The score of each slot, dead ones too: that of its nearest vector."""
-        rows, dimensions = self.vectors.shape
         query = np.ascontiguousarray(query)
-        products = np.empty(rows, np.float32)
+        products = np.empty(len(self.vectors), np.float32)
         faiss.fvec_inner_products_ny(  # type: ignore[attr-defined]  # FAISS's stubs leave it out
             faiss.swig_ptr(products),
             faiss.swig_ptr(query),
             faiss.swig_ptr(self.vectors),
-            dimensions,
-            rows,
+            self.dimensions,
+            len(self.vectors),
         )
         nearest: Floats = np.maximum.reduceat(products, self.first_rows)
         return nearest.clip(-1.0, 1.0)

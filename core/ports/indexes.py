@@ -53,7 +53,8 @@ class VectorIndex(Protocol):
 
         Changes at or below the index's position are passed over, so that a repeat does
         nothing. A kill at any point leaves the index at the position of one of the changes.
-        Raises DimensionMismatch; then nothing is written.
+        Raises DimensionMismatch; then nothing is written. A chunk without vectors is in no
+        result.
         """
 
     async def position(self, collection: CollectionKey) -> Position:
@@ -67,7 +68,10 @@ class VectorIndex(Protocol):
         *,
         where: Filter = EVERYTHING,
     ) -> list[Hit]:
-        """The `limit` nearest chunks that `where` admits, nearest first, ties by id."""
+        """The `limit` nearest chunks that `where` admits, nearest first, ties by id.
+
+        Raises DimensionMismatch.
+        """
 
     async def drop(self, collection: CollectionKey) -> None:
         """Forget the collection and its files. Idempotent."""
@@ -93,7 +97,11 @@ class KeywordIndex(Protocol):
         *,
         where: Filter = EVERYTHING,
     ) -> list[Hit]:
-        """The `limit` best chunks that share a term with `query`; any text is a valid query."""
+        """The `limit` best chunks that share a telling term with `query`, ties by id.
+
+        Function words (`the`, `what`, `的`) tell only where there is nothing else. Any text is a
+        valid query.
+        """
 
     async def drop(self, collection: CollectionKey) -> None:
         """Forget the collection and its files. Idempotent."""

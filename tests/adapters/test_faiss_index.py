@@ -9,6 +9,7 @@ from array import array
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
@@ -45,6 +46,25 @@ async def test_a_folder_has_one_index_at_a_time(index: FaissVectorIndex, tmp_pat
         FaissVectorIndex(tmp_path / "index")
     await index.close()
     await FaissVectorIndex(tmp_path / "index").close()
+
+
+async def test_results_are_those_of_exact_search(index: FaissVectorIndex) -> None:
+    numbers = np.random.default_rng(3)
+    vectors = numbers.standard_normal((3000, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    groups = np.split(vectors, 1000)
+    chunks = [
+        IndexedChunk(ChunkId(f"c{number:03}"), "", tuple(map(memoryview, group)))
+        for number, group in enumerate(groups)
+    ]
+    await index.apply(KEY, [IndexChange(Position(1), (), tuple(chunks))])
+    await index.apply(KEY, [IndexChange(Position(2), tuple(chunk.id for chunk in chunks[::2]))])
+    for query in vectors[::500]:
+        cosines = [float((group.astype(np.float64) @ query).max()) for group in groups[1::2]]
+        best = sorted(zip(cosines, (c.id for c in chunks[1::2]), strict=True), reverse=True)[:50]
+        hits = await index.search(KEY, memoryview(query), 50)
+        assert [hit.chunk for hit in hits] == [name for _, name in best]
+        assert [hit.score for hit in hits] == pytest.approx([c for c, _ in best], abs=1e-6)
 
 
 async def test_files_stay_in_the_folder_whatever_the_names(

@@ -123,6 +123,9 @@ class TestSearch:
         await index.apply(HANDBOOK, [change(1, chunk("e", EAST))])
         with pytest.raises(DimensionMismatch):
             await index.search(HANDBOOK, vector(1, 0, 0), 10)
+        await index.apply(HANDBOOK, [change(2, removed=("e",))])
+        with pytest.raises(DimensionMismatch):
+            await index.search(HANDBOOK, vector(1, 0, 0), 0)
 
 
 class TestFilter:

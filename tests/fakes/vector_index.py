@@ -48,7 +48,7 @@ class FakeVectorIndex:
         where: Filter = EVERYTHING,
     ) -> list[Hit]:
         held = self._held.get(collection, _Held())
-        if held.chunks and len(query) != held.dimensions:
+        if held.dimensions and len(query) != held.dimensions:
             raise DimensionMismatch(f"{len(query)} dimensions instead of {held.dimensions}")
         hits = [
             Hit(chunk.id, max(_cosine(vector, query) for vector in chunk.vectors))
