@@ -118,12 +118,16 @@ def finish(
 
 
 def refuse(state: GroundedStream, text: str) -> tuple[GroundedStream, tuple[Guarded, ...]]:
-    """The model declines in these words: they go out unchecked, unless an answer already is."""
-    if state.closed or state.anything_out:
+    """The model declines in these words: they go out unchecked, unless an answer already is.
+
+    They may come in pieces.
+    """
+    going_on = state.closed and state.tally.refused
+    if not going_on and (state.closed or state.anything_out):
         return state, ()
+    length = len(text.encode()) + (state.length if going_on else 0)
     tally = replace(state.tally, refused=True)
-    state = replace(state, tally=tally, length=len(text.encode()), closed=True)
-    return state, (Release(text),)
+    return replace(state, tally=tally, length=length, closed=True), (Release(text),)
 
 
 def continued(state: GroundedStream) -> GroundedStream:

@@ -70,7 +70,10 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """One deployment failed before any text, and another is asked."""
+    """One deployment failed before any text, and another is asked.
+
+    `attempt` is the number of the attempt that failed; 0 where it did not come to a call.
+    """
 
     failed: DeploymentName
     next: DeploymentName
@@ -100,6 +103,6 @@ class ModelGateway(Protocol):
     def generate(self, call: Call, order: GenerationOrder) -> AsyncGenerator[GatewayEvent, None]:
         """The events of one generation. Closing it stops the model and books what was used.
 
-        Raises ModelsUnavailable when every candidate failed, FeatureUnsupported or NotFound
-        where none suits, ContextTooLong, and ModelError for a failure after the first text.
+        Raises ModelsUnavailable when every candidate failed, or one did after its first text;
+        FeatureUnsupported or NotFound where none suits; ContextTooLong where none has the room.
         """

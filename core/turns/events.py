@@ -112,15 +112,7 @@ class Finished:
 
 
 TurnEvent = (
-    Started
-    | Retrieved
-    | Text
-    | Reasoning
-    | Cited
-    | Switched
-    | AttemptUsed
-    | Validated
-    | Finished
+    Started | Retrieved | Text | Reasoning | Cited | Switched | AttemptUsed | Validated | Finished
 )
 
 _RELEASES = (Text, Reasoning, Cited)

@@ -36,9 +36,7 @@ class Fence:
         return turn is not None and turn.epoch == self.epoch and turn.state.ended
 
 
-def standing_of_append(
-    turn: Turn | None, fence: Fence, first: int, count: int
-) -> Standing:
+def standing_of_append(turn: Turn | None, fence: Fence, first: int, count: int) -> Standing:
     """How an append of `count` events from number `first` meets the locked row."""
     if turn is None or not fence.admits(turn):
         return Standing.STALE

@@ -34,7 +34,12 @@ class Found:
     degraded: bool = False
 
 
-Happening = Found | GatewayEvent
+@dataclass(frozen=True, slots=True)
+class QuotingFailed:
+    """The extractive model, which was to stand in for an answer that failed, cannot be asked."""
+
+
+Happening = Found | QuotingFailed | GatewayEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +120,10 @@ def advance(state: RunState, happening: Happening) -> Step:
             return state, (Emit(events.Switched(failed, to, attempt, cause)),)
         case ReasoningDelta(text):
             return state, () if state.silent else (Emit(Reasoning(text)),)
-        case TextDelta(text):
-            return _said(state, text)
-        case RefusalDelta(text):
-            return _declined(state, text)
+        case TextDelta() | RefusalDelta():
+            return _said(state, happening)
+        case QuotingFailed():
+            return _refuse(state, [])
         case Completed():
             return _completed(state, happening)
 
@@ -130,21 +135,13 @@ def _selected(state: RunState, selected: Selected) -> RunState:
     return replace(state, guard=fresh, silent=False)
 
 
-def _said(state: RunState, text: str) -> Step:
+def _said(state: RunState, said: TextDelta | RefusalDelta) -> Step:
     if state.silent:
         return state, ()
     if state.guard is None:
-        return state, (Emit(Text(text)),) if text else ()
-    guarded, out = guard.feed(state.guard, text)
-    return _let_out(replace(state, guard=guarded), out)
-
-
-def _declined(state: RunState, text: str) -> Step:
-    if state.silent:
-        return state, ()
-    if state.guard is None:
-        return state, (Emit(Text(text)),) if text else ()
-    guarded, out = guard.refuse(state.guard, text)
+        return state, (Emit(Text(said.text)),) if said.text else ()
+    take = guard.feed if isinstance(said, TextDelta) else guard.refuse
+    guarded, out = take(state.guard, said.text)
     return _let_out(replace(state, guard=guarded), out)
 
 
@@ -164,9 +161,7 @@ def _failed(state: RunState, effects: list[Effect]) -> Step:
     assert state.guard is not None  # only a guard finds fault
     if state.replacing:
         return _refuse(state, [*effects, Hush()])
-    following = replace(
-        state, guard=guard.continued(state.guard), replacing=True, silent=True
-    )
+    following = replace(state, guard=guard.continued(state.guard), replacing=True, silent=True)
     return following, (*effects, Hush(), Ask(only_extractive=True))
 
 
@@ -174,7 +169,8 @@ def _refuse(state: RunState, effects: list[Effect]) -> Step:
     """Nothing passed, not even quotations: say so in plain words, unless something is out."""
     if state.guard is not None and not state.guard.length:
         effects.append(Emit(Text(refusal_text(state.language))))
-        verdict = Verdict(VerdictStatus.REFUSED, AnsweredBy.EXTRACTION, ())
+        found = guard.verdict(state.guard).details
+        verdict = Verdict(VerdictStatus.REFUSED, AnsweredBy.EXTRACTION, found)
     else:
         verdict = guard.verdict(state.guard) if state.guard else _PASSED
     return _end(state, effects, verdict, EndReason.STOP)

@@ -66,10 +66,7 @@ def may_be_taken_over(turn: Turn, now: datetime, hard: Seconds) -> bool:
 def may_run_again(turn: Turn) -> bool:
     """Whether the same request, sent again, starts another run of this turn."""
     return (
-        turn.state is TurnState.FAILED
-        and turn.rerunnable
-        and not turn.released
-        and not turn.done
+        turn.state is TurnState.FAILED and turn.rerunnable and not turn.released and not turn.done
     )
 
 

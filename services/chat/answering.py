@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 from core.call import Call
 from core.chat import ChatRequest
 from core.clock import Clock
-from core.errors import ColonnadeError, Unavailable
+from core.errors import (
+    ColonnadeError,
+    ContextTooLong,
+    FeatureUnsupported,
+    ModelsUnavailable,
+    Unavailable,
+)
 from core.identifiers import CollectionName, Seconds
 from core.messages import StoredMessage
 from core.ports.model_gateway import GenerationOrder, ModelGateway, SpendingUnit
@@ -31,6 +37,7 @@ from core.turns.machine import (
     End,
     Found,
     Hush,
+    QuotingFailed,
     RunState,
     Search,
     advance,
@@ -162,6 +169,10 @@ class Answering:
                             rest.append(effect)
                     if rest:
                         return state, tuple(rest)
+        except (ModelsUnavailable, FeatureUnsupported, ContextTooLong):
+            if not only_extractive:
+                raise
+            return advance(state, QuotingFailed())
         finally:
             work.run.generated_for(Seconds(self._clock.monotonic() - began))
         raise AssertionError("a generation ends with Completed or raises")

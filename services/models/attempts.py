@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from core.errors import Conflict
 from core.generation import Deployment, TokenUsage
@@ -14,7 +17,12 @@ from core.turns.outcome import cost_of
 from core.turns.rows import Attempt
 from services.turns.settlement import ledger_line
 
-_TRIES = 3
+Result = TypeVar("Result")
+
+NOTHING = TokenUsage(0, 0)
+"""What an attempt used that was put on record and never called."""
+_PAUSES = (0.05, 0.2, 0.5, 1.0)
+"""Seconds before each further try to reach a store that is away."""
 
 
 class Attempts:
@@ -28,20 +36,38 @@ class Attempts:
     ) -> Attempt:
         """Record an attempt that may now be called.
 
-        Raises Conflict where the turn is no longer this run's. When a commit's outcome is
-        unknown, its number is given up: what it may have written is closed as unused.
+        Raises Conflict where the turn is no longer this run's, or is to stop. When a commit's
+        outcome is unknown, its number is given up: what it may have written is closed as unused;
+        so is an attempt whose caller is cancelled before this returns.
         """
-        abandoned: list[int] = []
-        for last in range(_TRIES):
+        given_up: list[int] = []
+
+        async def one_try() -> Attempt:
+            before = len(given_up)
             try:
-                return await self._begin(unit, deployment, prompt_tokens, max_output, abandoned)
+                return await self._begin(unit, deployment, prompt_tokens, max_output, given_up)
             except StoreUnavailable as away:
-                if away.outcome_known or last == _TRIES - 1:
-                    raise
-        raise AssertionError("the loop returns or raises")
+                if away.outcome_known:
+                    del given_up[before:]
+                raise
+
+        beginning = asyncio.ensure_future(_patiently(one_try))
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            await asyncio.wait({beginning})
+            if beginning.exception() is None:
+                await self.end(replace(beginning.result(), used=NOTHING), unit, deployment)
+            raise
 
     async def end(self, attempt: Attempt, unit: SpendingUnit, deployment: Deployment) -> None:
-        """Write what the attempt came to. A turn books it when it is settled; others, now."""
+        """Write what the attempt came to. A turn books it when it is settled; others, now.
+
+        Raises StoreUnavailable where the store is away for more than a moment.
+        """
+        await _patiently(lambda: self._end(attempt, unit, deployment))
+
+    async def _end(self, attempt: Attempt, unit: SpendingUnit, deployment: Deployment) -> None:
         async with self._state.transaction(unit.tenant) as tx:
             known = {row.number: row for row in await tx.spending.attempts(unit.id)}
             row = known.get(attempt.number, attempt)
@@ -62,17 +88,16 @@ class Attempts:
         deployment: Deployment,
         prompt_tokens: int,
         max_output: int,
-        abandoned: list[int],
+        given_up: list[int],
     ) -> Attempt:
         async with self._state.transaction(unit.tenant) as tx:
             await _check_fence(tx, unit)
             known = await tx.spending.attempts(unit.id)
             for row in known:
-                if row.number in abandoned and row.used is None:
-                    tx.spending.update(replace(row, used=TokenUsage(0, 0)))
-            number = max((row.number for row in known), default=0) + 1
-            number = max([number, *(n + 1 for n in abandoned)])
-            abandoned.append(number)
+                if row.number in given_up and row.used is None:
+                    tx.spending.update(replace(row, used=NOTHING))
+            number = max((*given_up, *(row.number for row in known)), default=0) + 1
+            given_up.append(number)
             attempt = Attempt(
                 unit=unit.id,
                 number=number,
@@ -90,9 +115,21 @@ class Attempts:
         return attempt
 
 
+async def _patiently(one_try: Callable[[], Awaitable[Result]]) -> Result:
+    """Try again while the store is away, for a moment."""
+    for pause in _PAUSES:
+        try:
+            return await one_try()
+        except StoreUnavailable:
+            await asyncio.sleep(pause)
+    return await one_try()
+
+
 async def _check_fence(tx: Transaction, unit: SpendingUnit) -> None:
     if unit.epoch is None:
         return
     turn = (await tx.turns.lock([TurnId(unit.id)])).get(TurnId(unit.id))
-    if not Fence(unit.epoch).admits(turn):
+    if turn is None or not Fence(unit.epoch).admits(turn):
         raise Conflict("this run no longer has its turn; no provider is called for it")
+    if turn.cancel is not None:
+        raise Conflict("this turn is to stop; no provider is called for it")

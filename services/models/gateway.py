@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from core.call import Call
 from core.clock import Clock
@@ -17,7 +17,10 @@ from core.generation import (
     ModelError,
     ModelErrorKind,
     ModelFinished,
+    ReasoningDelta,
+    RefusalDelta,
     StopCause,
+    TextDelta,
     Tier,
 )
 from core.identifiers import Seconds
@@ -30,14 +33,17 @@ from core.ports.model_gateway import (
     Selected,
     Switched,
 )
+from core.ports.state import StoreUnavailable
 from core.prompting.assembly import fitting
 from core.prompting.parts import PromptPart
 from core.prompting.prompt import Prompt, render
 from core.routing import Candidate, RoutingRequest, needed_capabilities, route
 from core.turns.outcome import bookable_usage, cost_of
 from core.turns.rows import Attempt
-from services.models.attempts import Attempts
+from services.models.attempts import NOTHING, Attempts
 from services.models.deployments import Deployments
+
+Said = TextDelta | ReasoningDelta | RefusalDelta
 
 _FATAL = frozenset({ModelErrorKind.CONTENT_FILTERED})
 """Another deployment would be asked the same: what is refused for its content stays refused."""
@@ -45,21 +51,36 @@ _FATAL = frozenset({ModelErrorKind.CONTENT_FILTERED})
 
 @dataclass(slots=True)
 class _Try:
-    """One attempt while it runs."""
+    """One attempt while it runs. `output` is in bytes."""
 
     attempt: Attempt
     deployment: Deployment
     prompt: Prompt
+    called: bool = False
     output: int = 0
     finished: ModelFinished | None = None
-    failures: list[str] = field(default_factory=list)
+    failure: str = "stopped"
 
     @property
     def result(self) -> Attempt:
         """The attempt's row as it ended."""
-        used = self.finished.usage if self.finished else None
-        error = "" if self.finished else "; ".join(self.failures) or "stopped"
-        return replace(self.attempt, used=used, output_bytes=self.output, error=error)
+        if self.finished is not None:
+            return replace(self.attempt, used=self.finished.usage, output_bytes=self.output)
+        used = None if self.called else NOTHING
+        return replace(self.attempt, used=used, output_bytes=self.output, error=self.failure)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A candidate that could not answer. `attempt` is 0 where it was not called at all."""
+
+    deployment: Deployment
+    error: ModelError | ContextTooLong
+    attempt: int = 0
+
+    @property
+    def cause(self) -> str:
+        return self.error.kind.value if isinstance(self.error, ModelError) else "context_too_long"
 
 
 class Gateway:
@@ -78,44 +99,35 @@ class Gateway:
         """As the port says: candidates in order, until one answers or has begun to."""
         deployments = self._deployments()
         candidates = self._candidates(deployments, order)
-        failures: list[tuple[Deployment, Exception]] = []
-        for place, candidate in enumerate(candidates):
+        failures: list[_Failed] = []
+        told = 0
+        for candidate in candidates:
             model = deployments.models[candidate.deployment.name]
             try:
                 trial = await self._begin(order, model)
             except (ContextTooLong, ModelError) as error:
-                failures.append((candidate.deployment, error))
+                failures.append(_Failed(candidate.deployment, error))
                 continue
-            if failures:
-                yield _switched(failures[-1], trial)
             call.facts.model_version = trial.deployment.name
-            yield _selected(trial)
+            opening: list[GatewayEvent] = [
+                *(_switched(failed, trial) for failed in failures[told:]),
+                _selected(trial),
+            ]
+            told = len(failures)
             try:
-                async with aclosing(self._call(order, model, trial)) as events:
+                async with aclosing(self._call(order, model, trial, opening)) as events:
                     async for event in events:
                         yield event
                 yield _completed(trial)
                 return
             except ModelError as error:
-                failures.append((candidate.deployment, error))
-                last = place == len(candidates) - 1
-                if trial.output or last or error.kind in _FATAL:
+                failures.append(_Failed(candidate.deployment, error, trial.attempt.number))
+                if trial.output or error.kind in _FATAL:
                     break
-        raise _failed(failures)
+        raise _error_of(failures)
 
     def _candidates(self, deployments: Deployments, order: GenerationOrder) -> Sequence[Candidate]:
-        needs = needed_capabilities(order.options, render(order.parts))
-        request = RoutingRequest(
-            task=order.task,
-            model="" if order.only_extractive else order.model,
-            constraints=order.constraints,
-            capabilities=frozenset() if order.only_extractive else needs,
-            output_tokens=order.options.max_output_tokens,
-            language=order.language,
-            minimum_tier=order.minimum_tier,
-            only_quotes=order.only_extractive,
-        )
-        decision = route(deployments.catalog, request, deployments.policy)
+        decision = route(deployments.catalog, _wanted(order), deployments.policy)
         if not decision.candidates:
             raise FeatureUnsupported(
                 f"no deployment can serve this request: {decision.explanation()}"
@@ -131,31 +143,42 @@ class Gateway:
         return _Try(attempt, deployment, prompt)
 
     async def _call(
-        self, order: GenerationOrder, model: LanguageModel, trial: _Try
+        self,
+        order: GenerationOrder,
+        model: LanguageModel,
+        trial: _Try,
+        opening: Sequence[GatewayEvent],
     ) -> AsyncGenerator[GatewayEvent, None]:
-        """Stream one attempt; it is ended on record however it ends here."""
-        request = _request(order, trial)
+        """Stream one attempt; it is ended on record however, and wherever, it ends here."""
         try:
+            for event in opening:
+                yield event
             left = Seconds(order.deadline - self._clock.monotonic())
             if left <= 0:
                 raise DeadlineExceeded("no time was left for the model")
-            async with aclosing(model.stream(request, timeout=left)) as events:
-                async for event in events:
-                    if isinstance(event, ModelFinished):
-                        trial.finished = event
+            trial.called = True
+            async with aclosing(model.stream(_request(order, trial), timeout=left)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, ModelFinished):
+                        trial.finished = piece
                     else:
-                        trial.output += len(event.text.encode())
-                        yield event
+                        said = _storable(piece)
+                        trial.output += len(said.text.encode())
+                        yield said
             if trial.finished is None:
                 raise ModelError(ModelErrorKind.MALFORMED_STREAM, "the stream had no end")
         except ModelError as error:
-            trial.failures.append(error.message)
+            trial.failure = error.message
             raise
         finally:
             await self._end(order, trial)
 
     async def _end(self, order: GenerationOrder, trial: _Try) -> None:
-        """Write the attempt's end, also when this call is being cancelled."""
+        """Write the attempt's end, also when this call is being cancelled.
+
+        While the store is away a turn goes on without: its settlement books what is open, by
+        what its log says.
+        """
         ending = asyncio.ensure_future(
             self._attempts.end(trial.result, order.unit, trial.deployment)
         )
@@ -163,7 +186,11 @@ class Gateway:
             await asyncio.shield(ending)
         except asyncio.CancelledError:
             await asyncio.wait({ending})
+            ending.exception()
             raise
+        except StoreUnavailable:
+            if order.unit.epoch is None:
+                raise
 
 
 async def _fit(parts: Sequence[PromptPart], budget: int, model: LanguageModel) -> Prompt:
@@ -177,6 +204,22 @@ async def _fit(parts: Sequence[PromptPart], budget: int, model: LanguageModel) -
         except StopIteration as end:
             prompt: Prompt = end.value
             return prompt
+
+
+def _wanted(order: GenerationOrder) -> RoutingRequest:
+    """What is asked of the catalog. Quotations need nothing but a model that quotes."""
+    if order.only_extractive:
+        constraints = replace(order.constraints, tier=None)
+        return RoutingRequest(order.task, constraints=constraints, only_quotes=True)
+    return RoutingRequest(
+        task=order.task,
+        model=order.model,
+        constraints=order.constraints,
+        capabilities=needed_capabilities(order.options, render(order.parts)),
+        output_tokens=order.options.max_output_tokens,
+        language=order.language,
+        minimum_tier=order.minimum_tier,
+    )
 
 
 def _output_room(options: GenerationOptions, deployment: Deployment) -> int:
@@ -207,9 +250,8 @@ def _selected(trial: _Try) -> Selected:
     )
 
 
-def _switched(failure: tuple[Deployment, Exception], trial: _Try) -> Switched:
-    deployment, error = failure
-    return Switched(deployment.name, trial.deployment.name, trial.attempt.number - 1, _cause(error))
+def _switched(failed: _Failed, trial: _Try) -> Switched:
+    return Switched(failed.deployment.name, trial.deployment.name, failed.attempt, failed.cause)
 
 
 def _completed(trial: _Try) -> Completed:
@@ -225,13 +267,16 @@ def _completed(trial: _Try) -> Completed:
     )
 
 
-def _cause(error: Exception) -> str:
-    return error.kind.value if isinstance(error, ModelError) else "context_too_long"
-
-
-def _failed(failures: Sequence[tuple[Deployment, Exception]]) -> Exception:
+def _error_of(failures: Sequence[_Failed]) -> Exception:
     """The error that the caller gets: the one cause where all share it, else all of them."""
-    errors = [error for _, error in failures]
-    if all(isinstance(error, ContextTooLong) for error in errors):
-        return errors[0]
-    return ModelsUnavailable([(deployment.name, _cause(error)) for deployment, error in failures])
+    if all(isinstance(failed.error, ContextTooLong) for failed in failures):
+        return failures[0].error
+    return ModelsUnavailable([(failed.deployment.name, failed.cause) for failed in failures])
+
+
+def _storable(piece: Said) -> Said:
+    """The same, without halves of surrogate pairs, which no encoding of text can hold."""
+    if piece.text.isascii():
+        return piece
+    clean = piece.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return piece if clean == piece.text else replace(piece, text=clean)

@@ -24,6 +24,10 @@ class Admission:
         self._limits = limits
         self._running: Counter[TenantId] = Counter()
 
+    def place(self, tenant: TenantId) -> Place:
+        """A place for one run, not taken yet."""
+        return Place(self, tenant)
+
     def take(self, tenant: TenantId) -> None:
         """Count one more run, from its claim on. Raises Exhausted; then nothing is counted."""
         if self._running.total() >= self._limits.turns:
@@ -39,3 +43,24 @@ class Admission:
         self._running[tenant] -= 1
         if self._running[tenant] <= 0:
             del self._running[tenant]
+
+
+class Place:
+    """One run's place among those that are counted: taken once, given back once."""
+
+    def __init__(self, admission: Admission, tenant: TenantId) -> None:
+        self._admission = admission
+        self._tenant = tenant
+        self._taken = False
+
+    def take(self) -> None:
+        """Count the run unless it is counted already. Raises Exhausted."""
+        if not self._taken:
+            self._admission.take(self._tenant)
+            self._taken = True
+
+    def give_back(self) -> None:
+        """Count it no more."""
+        if self._taken:
+            self._admission.give_back(self._tenant)
+            self._taken = False

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from core.call import Call
@@ -14,57 +14,63 @@ from core.chat import ChatRequest
 from core.clock import Clock, NewId
 from core.conversations import Conversation
 from core.errors import BranchBusy, NotFound, RequestIdReused
-from core.identifiers import BootId, MessageId, RequestId, Seconds, TenantId, TurnId
+from core.identifiers import BootId, ConversationId, MessageId, RequestId, Seconds, TurnId
 from core.messages import StoredMessage
 from core.ports.state import State, StoreConflict, StoreUnavailable, Transaction
 from core.turns.fencing import run_again
 from core.turns.outcome import may_run_again
-from core.turns.rows import (
-    CHAT,
-    EndReason,
-    IdempotencyKey,
-    IdempotencyRecord,
-    Turn,
-    TurnFailure,
-    TurnState,
-)
-from services.turns.admission import Admission
+from core.turns.rows import CHAT, IdempotencyKey, IdempotencyRecord, Turn, TurnFailure, TurnState
+from services.turns.admission import Admission, Place
+from services.turns.orphans import Orphans
 from services.turns.timings import TurnTimings
 
 ROOT = MessageId("root")
 """As a parent: the beginning of the conversation."""
-_TRIES = 5
-_NO_TIME = Seconds(0.0)
+_LOST_RACES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The turn of this request. `mine`: this call claimed it and has to start its runner.
+    """The turn of this request. `mine`: this call claimed it, and its runner has been started.
 
     `time` is how long the run may take from now.
     """
 
     turn: Turn
     mine: bool
-    time: Seconds = _NO_TIME
+    time: Seconds = Seconds(0.0)
     previous: TurnFailure | None = None
 
 
-class _Slot:
-    """A place among the running turns, given back when the claim does not come about."""
+Begin = Callable[[Claim], None]
+"""Starts the runner of a claim; called once its commit is known, whoever still waits for it."""
 
-    def __init__(self, admission: Admission, tenant: TenantId) -> None:
-        self._admission = admission
-        self._tenant = tenant
-        self._taken = False
 
-    def take(self) -> None:
-        self._admission.take(self._tenant)
-        self._taken = True
+@dataclass(slots=True)
+class _Claiming:
+    """One call's claim, over all its tries.
 
-    def give_back(self) -> None:
-        if self._taken:
-            self._admission.give_back(self._tenant)
+    `nonce` marks the row, so that a commit whose reply was lost is recognised; `previous` is
+    what it had overwritten. `in_doubt`: such a commit may have happened.
+    """
+
+    call: Call
+    request: ChatRequest
+    key: IdempotencyKey
+    digest: str
+    nonce: str
+    place: Place
+    previous: TurnFailure | None = None
+    in_doubt: bool = False
+    lost_races: int = 0
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Equal calls of this process: one asks the store at a time."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    length: int = 0
 
 
 class Claims:
@@ -74,6 +80,7 @@ class Claims:
         self,
         state: State,
         admission: Admission,
+        orphans: Orphans,
         clock: Clock,
         new_id: NewId,
         boot: BootId,
@@ -81,173 +88,204 @@ class Claims:
     ) -> None:
         self._state = state
         self._admission = admission
+        self._orphans = orphans
         self._clock = clock
         self._new_id = new_id
         self._boot = boot
         self._timings = timings
-        self._in_flight: dict[IdempotencyKey, tuple[asyncio.Lock, int]] = {}
+        self._queues: dict[IdempotencyKey, _Queue] = {}
+        self.under_way: set[asyncio.Task[Claim]] = set()
 
-    async def attach_or_claim(self, call: Call, request: ChatRequest) -> Claim:
+    async def attach_or_claim(self, call: Call, request: ChatRequest, begin: Begin) -> Claim:
         """The turn that this request stands for.
 
-        Raises RequestIdReused, BranchBusy, NotFound, Exhausted; then nothing is written.
+        Raises RequestIdReused, BranchBusy, NotFound, Exhausted; then nothing is written. A call
+        that is cancelled meanwhile leaves no turn without a runner: its claim goes on alone.
         """
         request_id = request.request_id or RequestId(self._new_id("req"))
         principal = call.principal
         key = IdempotencyKey(principal.tenant, principal.user, CHAT, request_id)
-        nonce = self._new_id("claim")
+        claiming = _Claiming(
+            call,
+            request,
+            key,
+            digest(request.content()),
+            self._new_id("claim"),
+            self._admission.place(key.tenant),
+        )
         async with self._alone(key):
-            for _ in range(_TRIES):
-                try:
-                    return await self._try(call, request, key, nonce)
-                except StoreConflict:
-                    continue  # another process was first: look at what it wrote
-                except StoreUnavailable as away:
-                    if away.outcome_known or self._clock.monotonic() >= call.deadline:
-                        raise
-        raise BranchBusy("this conversation changes faster than the turn can be claimed")
+            task = asyncio.get_running_loop().create_task(self._finish(claiming, begin))
+            self.under_way.add(task)
+            task.add_done_callback(self.under_way.discard)
+            return await asyncio.shield(task)
 
-    async def _try(
-        self, call: Call, request: ChatRequest, key: IdempotencyKey, nonce: str
-    ) -> Claim:
-        slot = _Slot(self._admission, key.tenant)
+    async def _finish(self, claiming: _Claiming, begin: Begin) -> Claim:
+        """Try until it is known what came of it; then begin what was claimed."""
+        mine = False
         try:
-            async with self._state.transaction(key.tenant) as tx:
-                known = await tx.idempotency.find(key)
-                if known is None:
-                    turn = await self._claim(tx, call, request, key, nonce, slot)
-                    return Claim(turn, True, self._time_for(call, request))
-                if known.digest != digest(request.content()):
-                    raise RequestIdReused(
-                        "this request_id was sent with other content; "
-                        "use a new one for a new request",
-                        request_id=key.request_id,
-                    )
-                return await self._attach(tx, call, request, known.turn, nonce, slot)
-        except BaseException:
-            slot.give_back()
-            raise
+            claim = await self._until_known(claiming)
+            mine = claim.mine
+            if mine:
+                begin(claim)
+            return claim
+        finally:
+            if not mine:
+                claiming.place.give_back()
 
-    async def _attach(
-        self, tx: Transaction, call: Call, request: ChatRequest, id: TurnId, nonce: str, slot: _Slot
-    ) -> Claim:
+    async def _until_known(self, claiming: _Claiming) -> Claim:
+        while True:
+            try:
+                return await self._try(claiming)
+            except StoreConflict as conflict:  # somebody was first: look at what was written
+                claiming.lost_races += 1
+                if claiming.lost_races == _LOST_RACES:
+                    raise BranchBusy("this changes faster than a turn can be claimed") from conflict
+            except StoreUnavailable as away:
+                claiming.in_doubt |= not away.outcome_known
+                late = self._clock.monotonic() >= claiming.call.deadline
+                if late or not claiming.in_doubt:
+                    raise
+                await asyncio.sleep(self._timings.retry_store)
+
+    async def _try(self, claiming: _Claiming) -> Claim:
+        key = claiming.key
+        async with self._state.transaction(key.tenant) as tx:
+            known = await tx.idempotency.find(key)
+            if known is None:
+                return await self._claim(tx, claiming)
+            if known.digest != claiming.digest:
+                raise RequestIdReused(
+                    "this request_id was sent with other content; use a new one for a new request",
+                    request_id=key.request_id,
+                )
+            return await self._attach(tx, claiming, known.turn)
+
+    async def _attach(self, tx: Transaction, claiming: _Claiming, id: TurnId) -> Claim:
         turn = (await tx.turns.lock([id]))[id]
-        if turn.claim_nonce == nonce:
-            slot.take()
-            return Claim(
-                turn, True, self._time_for(call, request)
-            )  # the reply to our own claim was lost
+        if turn.claim_nonce == claiming.nonce:  # the reply to our own claim was lost
+            claiming.place.take()
+            time = self._time_for(claiming)
+            return Claim(turn, mine=True, time=time, previous=claiming.previous)
+        turn = await self._orphans.take_over_if_due(tx, turn)
         if may_run_again(turn):
-            slot.take()
-            return await self._run_again(tx, call, request, turn, nonce)
-        if request.detach and not turn.detach and not turn.state.ended:
+            return await self._run_again(tx, claiming, turn)
+        if claiming.request.detach and not turn.detach and not turn.state.ended:
             turn = replace(turn, detach=True)
             tx.turns.update(turn)
         return Claim(turn, mine=False)
 
-    async def _run_again(
-        self, tx: Transaction, call: Call, request: ChatRequest, turn: Turn, nonce: str
-    ) -> Claim:
-        if turn.conversation is not None and await tx.turns.busy(turn.conversation, turn.parent):
-            raise _busy()
+    async def _run_again(self, tx: Transaction, claiming: _Claiming, turn: Turn) -> Claim:
+        claiming.place.take()
+        if turn.conversation is not None:
+            await self._require_free(tx, turn.conversation, turn.parent)
+        claiming.previous = turn.error
+        time = self._time_for(claiming)
         again = run_again(
             turn,
             owner=self._boot,
-            nonce=nonce,
+            nonce=claiming.nonce,
             lease_until=tx.now + timedelta(seconds=self._timings.lease),
-            deadline_at=tx.now + timedelta(seconds=self._time_for(call, request)),
+            deadline_at=tx.now + timedelta(seconds=time),
         )
         tx.turns.update(again)
-        return Claim(again, True, self._time_for(call, request), previous=turn.error)
+        return Claim(again, mine=True, time=time, previous=turn.error)
 
-    async def _claim(
-        self,
-        tx: Transaction,
-        call: Call,
-        request: ChatRequest,
-        key: IdempotencyKey,
-        nonce: str,
-        slot: _Slot,
-    ) -> Turn:
-        slot.take()
-        conversation, parent = await self._place(tx, call, request)
-        id = TurnId(self._new_id("turn"))
-        message = MessageId(self._new_id("msg")) if conversation else None
+    async def _claim(self, tx: Transaction, claiming: _Claiming) -> Claim:
+        claiming.place.take()
+        key, request = claiming.key, claiming.request
+        conversation, parent = await self._branch(tx, claiming)
+        time = self._time_for(claiming)
         turn = Turn(
-            id=id,
+            id=TurnId(self._new_id("turn")),
             tenant=key.tenant,
             user=key.user,
             state=TurnState.RUNNING,
             run=1,
             epoch=1,
             owner=self._boot,
-            claim_nonce=nonce,
+            claim_nonce=claiming.nonce,
             lease_until=tx.now + timedelta(seconds=self._timings.lease),
-            deadline_at=tx.now + timedelta(seconds=self._time_for(call, request)),
+            deadline_at=tx.now + timedelta(seconds=time),
             created_at=tx.now,
             request_id=key.request_id,
             conversation=conversation.id if conversation else None,
             parent=parent,
-            user_message=message,
+            user_message=MessageId(self._new_id("msg")) if conversation else None,
             feature=request.feature,
             detach=request.detach,
             linger=self._timings.linger if request.linger is None else request.linger,
             retractions=request.accept_retractions,
         )
-        tx.idempotency.insert(IdempotencyRecord(key, id, digest(request.content())))
+        tx.idempotency.insert(IdempotencyRecord(key, turn.id, claiming.digest))
         tx.turns.insert(turn)
-        if conversation is not None and message is not None:
-            tx.conversations.add_message(
-                StoredMessage(message, conversation.id, parent, request.message, tx.now, turn=id)
-            )
-        return turn
+        _store_question(tx, turn, request)
+        return Claim(turn, mine=True, time=time)
 
-    async def _place(
-        self, tx: Transaction, call: Call, request: ChatRequest
+    async def _branch(
+        self, tx: Transaction, claiming: _Claiming
     ) -> tuple[Conversation | None, MessageId | None]:
         """The conversation and the message in it that this turn follows."""
+        request, user = claiming.request, claiming.key.user
         if request.conversation is None:
             return None, None
         conversation = await tx.conversations.get(request.conversation)
-        if conversation is None or conversation.owner != call.principal.user:
+        if conversation is None or conversation.owner != user:
             raise NotFound("conversation", request.conversation)
         parent = request.parent_message or conversation.head
         if parent == ROOT:
             parent = None
         if parent is not None and await tx.conversations.message(conversation.id, parent) is None:
             raise NotFound("message", parent)
-        if await tx.turns.busy(conversation.id, parent) is not None:
-            raise _busy()
+        await self._require_free(tx, conversation.id, parent)
         return conversation, parent
 
-    def _time_for(self, call: Call, request: ChatRequest) -> Seconds:
+    async def _require_free(
+        self, tx: Transaction, conversation: ConversationId, parent: MessageId | None
+    ) -> None:
+        """Raise BranchBusy while a turn runs on the branch; one that nobody runs is settled."""
+        busy = await tx.turns.busy(conversation, parent)
+        if busy is None:
+            return
+        locked = (await tx.turns.lock([busy.id]))[busy.id]
+        if not (await self._orphans.take_over_if_due(tx, locked)).state.ended:
+            raise BranchBusy(
+                "this message already has a turn that runs; wait for its end, cancel it, "
+                "or send with another parent_message"
+            )
+
+    def _time_for(self, claiming: _Claiming) -> Seconds:
         """How long the turn may take: the caller's deadline, unless it outlives its caller."""
-        longest = request.turn_timeout or self._timings.turn_maximum
+        call, request = claiming.call, claiming.request
+        longest = min(
+            request.turn_timeout or self._timings.turn_maximum, self._timings.turn_maximum
+        )
         if request.detach:
-            return min(longest, self._timings.turn_maximum)
-        left = Seconds(max(0.0, call.deadline - self._clock.monotonic()))
-        return min(longest, left, self._timings.turn_maximum)
+            return longest
+        return Seconds(min(longest, max(0.0, call.deadline - self._clock.monotonic())))
 
     @asynccontextmanager
     async def _alone(self, key: IdempotencyKey) -> AsyncIterator[None]:
-        lock, waiting = self._in_flight.get(key, (asyncio.Lock(), 0))
-        self._in_flight[key] = (lock, waiting + 1)
+        queue = self._queues.setdefault(key, _Queue())
+        queue.length += 1
         try:
-            async with lock:
+            async with queue.lock:
                 yield
         finally:
-            lock, waiting = self._in_flight.pop(key)
-            if waiting > 1:
-                self._in_flight[key] = (lock, waiting - 1)
+            queue.length -= 1
+            if queue.length == 0:
+                del self._queues[key]
 
 
-def abandoned(turn: Turn) -> bool:
-    """Whether the run is about to end because nobody reads it: claim again after its end."""
-    return turn.state is TurnState.RUNNING and turn.cancel is EndReason.ABANDONED
-
-
-def _busy() -> BranchBusy:
-    return BranchBusy(
-        "this message already has a turn that runs; wait for its end, cancel it, "
-        "or send with another parent_message"
+def _store_question(tx: Transaction, turn: Turn, request: ChatRequest) -> None:
+    if turn.conversation is None or turn.user_message is None:
+        return
+    tx.conversations.add_message(
+        StoredMessage(
+            turn.user_message,
+            turn.conversation,
+            turn.parent,
+            request.message,
+            turn.created_at,
+            turn=turn.id,
+        )
     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 
-from core.clock import Clock
 from core.errors import ColonnadeError, NotFound, Reason, TurnLogExpired, TurnLogLost
 from core.identifiers import TenantId, TurnId, UserId
 from core.ports.state import State
 from core.turns.rows import LoggedEvent, Turn, TurnFailure, TurnState
+from services.turns.orphans import Orphans
 from services.turns.run import Run
 from services.turns.timings import TurnTimings
 
@@ -27,6 +29,7 @@ class Batch:
 class _Page:
     turn: Turn
     events: Sequence[LoggedEvent]
+    at: datetime
 
 
 class TurnFailed(ColonnadeError):
@@ -47,12 +50,12 @@ class Readers:
         self,
         state: State,
         running: Callable[[TurnId], Run | None],
-        clock: Clock,
+        orphans: Orphans,
         timings: TurnTimings,
     ) -> None:
         self._state = state
         self._running = running
-        self._clock = clock
+        self._orphans = orphans
         self._timings = timings
 
     async def read(
@@ -64,23 +67,25 @@ class Readers:
         failed, its error.
         """
         run = self._running(turn)
-        if run is not None and (run.turn.tenant, run.turn.user) == (tenant, user):
+        if run is not None and (run.turn.tenant, run.turn.user) != (tenant, user):
+            run = None
+        if run is not None:
             run.tail.enter()
             run.visited()
-            try:
-                async for batch in self._follow(tenant, user, turn, after, run):
+        try:
+            async with aclosing(self._follow(tenant, user, turn, after, run)) as batches:
+                async for batch in batches:
                     yield batch
-            finally:
+        finally:
+            if run is not None:
                 run.tail.leave()
-        else:
-            async for batch in self._follow(tenant, user, turn, after, None):
-                yield batch
 
     async def _follow(
         self, tenant: TenantId, user: UserId, id: TurnId, after: int, run: Run | None
     ) -> AsyncGenerator[Batch, None]:
         while True:
             tail = run.tail if run is not None and run.tail.serves(after) else None
+            page = None
             if tail is not None:
                 ended, events = tail.ended, tail.since(after, self._timings.message_bytes)
             else:
@@ -95,6 +100,8 @@ class Readers:
                 return
             elif tail is not None:
                 await tail.changed()
+            elif page is not None and self._orphans.is_due(page.turn, page.at):
+                await self._orphans.settle_if_due(id)
             else:
                 await asyncio.sleep(self._timings.poll)
 
@@ -106,7 +113,7 @@ class Readers:
                 raise NotFound("turn", id)
             check_position(turn, after)
             events = await view.events.read(id, after, self._timings.read_events)
-        return _Page(turn, events)
+        return _Page(turn, events, view.now)
 
 
 def check_position(turn: Turn, after: int) -> None:

@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from core.clock import Clock
-from core.errors import ColonnadeError
+from core.errors import ColonnadeError, DeadlineExceeded
 from core.identifiers import Seconds
+from core.ports.state import StoreUnavailable
 from core.turns.events import Latencies, Retrieved, TurnEvent, releases
 from core.turns.rows import EndReason, Turn, TurnFailure
 from core.turns.transcript import Transcript
@@ -41,7 +42,7 @@ class Run:
         self.turn = turn
         self.deadline = deadline
         self.tail = Tail(turn, timings, self.lonely)
-        self.log = RunLog(turn, self.tail, timings, mark)
+        self.log = RunLog(turn, self.tail, timings, mark, self.stop)
         self.transcript = Transcript()
         self.latencies = Latencies()
         self._clock = clock
@@ -54,9 +55,9 @@ class Run:
     async def emit(self, event: TurnEvent) -> None:
         """Put an event into the log; waits while the store cannot keep up."""
         now = self._clock.monotonic()
+        self.log.write(event, now)
         self.transcript.add(event)
         self._measure(event, Seconds(now - self._began))
-        self.log.write(event, now)
         await self.log.room()
 
     def generated_for(self, seconds: Seconds) -> None:
@@ -75,9 +76,12 @@ class Run:
 
     def lonely(self) -> None:
         """The last reader has left: after `linger` without another the run is abandoned."""
+        self._wait_for_readers(self.turn.linger)
+
+    def _wait_for_readers(self, patience: Seconds) -> None:
         if self._detached or self.tail.readers or self._lonely_timer is not None:
             return
-        self._lonely_timer = asyncio.get_running_loop().call_later(self.turn.linger, self._abandon)
+        self._lonely_timer = asyncio.get_running_loop().call_later(patience, self._abandon)
 
     def visited(self) -> None:
         """A reader has come."""
@@ -103,15 +107,25 @@ class Run:
     ) -> None:
         """Run `produce` until it ends, is stopped, or has to; then settle.
 
-        Whoever takes the turn away meanwhile ends the run without a word more.
+        Whoever takes the turn away meanwhile ends the run without a word more. A producer that
+        is slow to stop delays neither the settlement nor its readers, only the end of the task.
         """
-        self.lonely()
+        # The call that claimed is on its way to read, however short its linger.
+        self._wait_for_readers(max(self.turn.linger, self._timings.linger))
         producing = asyncio.ensure_future(produce(self))
-        ending = await self._watch(producing)
-        if ending is not None:
-            with suppress(Lost):
-                await self.log.perform(settlement(self, ending))
-        self.visited()
+        producing.add_done_callback(_hear)
+        try:
+            ending = await self._watch(producing)
+            if ending is not None:
+                with suppress(Lost, StoreUnavailable):  # the process ends: its next life settles
+                    await self.log.perform(settlement(self, ending))
+        finally:
+            self.log.seal()
+            self.visited()
+            if not self.tail.closed:
+                self.tail.close(None)
+            if not producing.done():
+                await asyncio.wait({producing}, timeout=self._timings.settle_budget)
 
     async def _watch(self, producing: asyncio.Future[EndReason]) -> Ending | None:
         """How the run ended; None when the turn is no longer ours."""
@@ -122,32 +136,42 @@ class Run:
             self.log.lost,
         }
         done, _ = await asyncio.wait(watched, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        if producing in done:
-            return _ending_of(producing)
+        if producing in done and not self.log.lost.done():
+            return self._ending_of(producing)
         await self._halt(producing)
+        if self.log.lost in done:
+            error = self.log.lost.exception()
+            return _ending_by(error) if error is not None else None
         if self._stop in done:
             return Ending(self._stop.result())
-        if self.log.lost in done:
-            away = self.log.lost.exception()
-            return _ending_by(away) if away is not None else None
         return Ending(EndReason.DEADLINE)
 
     async def _halt(self, producing: asyncio.Future[EndReason]) -> None:
         """Stop the producer. It gets a while to let go of its provider, not for ever."""
+        self.log.seal()
         producing.cancel()
-        await asyncio.wait({producing}, timeout=self._timings.settle_budget)
+        await asyncio.wait({producing}, timeout=self._timings.provider_stop)
+
+    def _ending_of(self, producing: asyncio.Future[EndReason]) -> Ending:
+        if producing.cancelled():
+            return Ending(EndReason.INTERRUPTED)
+        error = producing.exception()
+        if error is None:
+            return Ending(producing.result())
+        if self._clock.monotonic() >= self.deadline:
+            return Ending(EndReason.DEADLINE)  # whatever gave up first had the same deadline
+        return _ending_by(error)
 
 
-def _ending_of(producing: asyncio.Future[EndReason]) -> Ending:
-    if producing.cancelled():
-        return Ending(EndReason.INTERRUPTED)
-    error = producing.exception()
-    return Ending(producing.result()) if error is None else _ending_by(error)
+def _hear(producing: asyncio.Future[EndReason]) -> None:
+    """Take note of an error that comes after the end, so that nobody else reports it."""
+    if not producing.cancelled():
+        producing.exception()
 
 
 def _ending_by(error: BaseException) -> Ending:
     """A failed run's end, with what its readers will be told."""
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError | DeadlineExceeded):
         return Ending(EndReason.DEADLINE)
     if not isinstance(error, ColonnadeError):
         return Ending(EndReason.ERROR)

@@ -41,9 +41,13 @@ class Total:
 
     @classmethod
     def of(cls, lines: Sequence[LedgerLine]) -> Total:
-        """The sum; one unknown cost makes the whole unknown, since a part would mislead."""
+        """The sum. One unknown cost, or one in another currency, makes the whole unknown.
+
+        A part of it would mislead.
+        """
         costs = [line.cost for line in lines]
         known = [cost for cost in costs if cost is not None]
+        summable = len(known) == len(costs) and len({line.currency for line in lines}) <= 1
         return cls(
             TokenUsage(
                 _sum(line.usage.prompt for line in lines),
@@ -51,7 +55,7 @@ class Total:
                 _sum(line.usage.cached_prompt for line in lines),
                 _sum(line.usage.reasoning for line in lines),
             ),
-            sum(known, Decimal(0)) if len(known) == len(costs) else None,
+            sum(known, Decimal(0)) if summable else None,
             lines[-1].currency if lines else "USD",
             any(line.estimated for line in lines),
             lines[-1].deployment if lines else DeploymentName(""),
@@ -107,9 +111,14 @@ class Settlement:
         attempts = await tx.spending.attempts(row.id)
         lines = {line.attempt: line for line in await tx.spending.lines(row.id)}
         open_attempts = unbooked(attempts)
+        told = {used.attempt: used.usage for used in self.transcript.used if not used.estimated}
         for attempt in open_attempts:
             received = self.transcript.text_bytes if attempt is open_attempts[-1] else 0
-            seen = replace(attempt, output_bytes=max(attempt.output_bytes, received))
+            seen = replace(
+                attempt,
+                used=attempt.used or told.get(attempt.number),
+                output_bytes=max(attempt.output_bytes, received),
+            )
             line = ledger_line(seen, self.deployment_of(attempt.deployment), tx)
             tx.spending.book(line)
             tx.spending.update(replace(seen, booked=True))

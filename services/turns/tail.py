@@ -57,7 +57,7 @@ class Tail:
             return self.holds(after + 1)
         if self.ended is None:
             return False
-        return after >= self.ended.next_seq - 1 or (
+        return after == self.ended.next_seq - 1 or (
             self.holds(after + 1) and after + 1 < self._next
         )
 

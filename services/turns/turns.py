@@ -11,7 +11,7 @@ from decimal import Decimal
 from core.call import Call, CallFacts
 from core.chat import ChatRequest
 from core.clock import Clock, NewId
-from core.errors import NotFound, Unavailable
+from core.errors import NotFound, Reason, Unavailable
 from core.identifiers import BootId, MessageId, RequestId, Seconds, TurnId
 from core.ports.event_codec import EventCodec
 from core.ports.state import State, Transaction
@@ -65,10 +65,13 @@ class Turns:
         self._runs: dict[TurnId, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._writer = TurnWriter(state, codec, clock, timings)
-        self._claims = Claims(state, admission, clock, new_id, boot, timings)
-        self._orphans = Orphans(state, codec, new_id, boot, deployment_of)
-        self._readers = Readers(state, self._runs.get, clock, timings)
+        self._orphans = Orphans(
+            state, codec, new_id, boot, deployment_of, timings, self._runs.__contains__
+        )
+        self._claims = Claims(state, admission, self._orphans, clock, new_id, boot, timings)
+        self._readers = Readers(state, self._runs.get, self._orphans, timings)
         self._draining = False
+        self._interrupting = False
 
     async def open(self) -> int:
         """Settle what an earlier life of this data folder left, and begin to write.
@@ -82,12 +85,20 @@ class Turns:
     async def drain(self, patience: Seconds) -> None:
         """Take no more turns; let those that run end, and interrupt what is left after it."""
         self._draining = True
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=patience)
-        for run in list(self._runs.values()):
+        until = self._clock.monotonic() + patience
+        await self._wait_for_runs(until)
+        self._interrupting = True
+        for run in self._runs.values():
             run.stop(EndReason.INTERRUPTED)
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=self._timings.settle_budget)
+        await self._wait_for_runs(self._clock.monotonic() + self._timings.settle_budget)
+
+    async def _wait_for_runs(self, until: float) -> None:
+        """Wait until no run goes on, those included whose claims are under way."""
+        while going_on := self._tasks | self._claims.under_way:
+            left = until - self._clock.monotonic()
+            if left <= 0:
+                return
+            await asyncio.wait(going_on, timeout=left)
 
     async def close(self) -> None:
         """Write what is buffered, then stop."""
@@ -100,14 +111,17 @@ class Turns:
 
         A turn that was abandoned just before this call came is claimed again, once.
         """
+        seen = 0
         for last_try in (False, True):
             turn, mine = await self._attach_or_start(call, request, produce)
             try:
-                async for batch in self.read(call, turn.id, 0):
-                    yield batch
+                async with aclosing(self.read(call, turn.id, seen)) as batches:
+                    async for batch in batches:
+                        seen = batch.last
+                        yield batch
                 return
             except TurnFailed as failed:
-                again = failed.rerunnable and failed.reason.value == "TURN_ABANDONED"
+                again = failed.rerunnable and failed.reason is Reason.TURN_ABANDONED
                 if mine or last_try or not again:
                     raise
 
@@ -131,7 +145,11 @@ class Turns:
             return await _own(view, call, turn)
 
     async def view(self, call: Call, turn: TurnId, *, with_events: bool) -> TurnView:
-        """The turn as it stands, from one snapshot."""
+        """The turn as it stands, from one snapshot; one that nobody runs is settled first."""
+        async with self._state.snapshot(call.principal.tenant) as view:
+            nobodys = self._orphans.is_due(await _own(view, call, turn), view.now)
+        if nobodys:
+            await self._orphans.settle_if_due(turn)
         async with self._state.snapshot(call.principal.tenant) as view:
             row = await _own(view, call, turn)
             if with_events:
@@ -161,7 +179,9 @@ class Turns:
             row = (await tx.turns.lock([turn]))[turn]
             if row.state.ended:
                 return
-            tx.turns.update(replace(row, cancel=EndReason.CANCELLED))
+            row = replace(row, cancel=EndReason.CANCELLED)
+            tx.turns.update(row)
+            await self._orphans.take_over_if_due(tx, row)
         run = self._runs.get(turn)
         if run is not None:
             run.stop(EndReason.CANCELLED)
@@ -171,32 +191,35 @@ class Turns:
     ) -> tuple[Turn, bool]:
         if self._draining:
             raise Unavailable("this server is shutting down; send again to another one")
-        claim = await self._claims.attach_or_claim(call, request)
+        claim = await self._claims.attach_or_claim(
+            call, request, lambda claim: self._start(call, request, claim, produce)
+        )
         call.facts.request_id = claim.turn.request_id
         call.facts.attached = not claim.mine
-        if claim.mine and claim.turn.id not in self._runs:
-            self._start(call, request, claim, produce)
-        elif request.detach and claim.turn.id in self._runs:
-            self._runs[claim.turn.id].detach()
+        run = self._runs.get(claim.turn.id)
+        if request.detach and run is not None:
+            run.detach()
         return claim.turn, claim.mine
 
     def _start(self, call: Call, request: ChatRequest, claim: Claim, produce: Produce) -> None:
         """Begin a run: a task that no call owns."""
-        turn = claim.turn
         deadline = Seconds(self._clock.monotonic() + claim.time)
-        run = Run(turn, self._writer.mark, deadline, self._clock, self._timings)
-        self._runs[turn.id] = run
+        run = Run(claim.turn, self._writer.mark, deadline, self._clock, self._timings)
+        if self._interrupting:
+            run.stop(EndReason.INTERRUPTED)
+        self._runs[claim.turn.id] = run
         supervised = run.supervise(
             lambda run: produce(call, request, run, claim.previous), self._settlement
         )
-        task = asyncio.get_running_loop().create_task(supervised, name=f"run-{turn.id}")
+        task = asyncio.get_running_loop().create_task(supervised, name=f"run-{claim.turn.id}")
         self._tasks.add(task)
-        task.add_done_callback(lambda done: self._ended(turn, done))
+        task.add_done_callback(lambda done: self._ended(run, done))
 
-    def _ended(self, turn: Turn, task: asyncio.Task[None]) -> None:
+    def _ended(self, run: Run, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._admission.give_back(turn.tenant)
-        self._runs.pop(turn.id, None)
+        self._admission.give_back(run.turn.tenant)
+        if self._runs.get(run.turn.id) is run:  # else the next run of the turn is there already
+            del self._runs[run.turn.id]
 
     def _settlement(self, run: Run, ending: Ending) -> Settlement:
         return Settlement(

@@ -56,13 +56,14 @@ class TurnWriter:
         self._next_tick = float("-inf")
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._closed = False
 
     def start(self) -> None:
         """Begin to commit; needs the running loop."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="turn-writer")
 
     async def close(self) -> None:
-        """Commit what is marked, then stop."""
+        """Commit what is marked, then stop; what comes after is refused. Idempotent."""
         self._closing = True
         self._marked.set()
         self._urgent.set()
@@ -71,6 +72,9 @@ class TurnWriter:
 
     def mark(self, log: RunLog, urgent: bool) -> None:
         """This run has something to commit; `urgent` goes with the next commit, not the tick."""
+        if self._closed:
+            asyncio.get_running_loop().call_soon(self._refuse, log)
+            return
         self._dirty[log] = None
         self._marked.set()
         if urgent:
@@ -80,10 +84,11 @@ class TurnWriter:
         while not self._closing or self._dirty:
             await self._marked.wait()
             await self._gather()
-            batch = [self._entry(log) for log in self._take()]
+            batch = [entry for log in self._take() if (entry := self._entry(log)) is not None]
             if batch:
                 await self._commit_until_known(batch)
                 self._last_commit = self._clock.monotonic()
+        self._closed = True
 
     async def _gather(self) -> None:
         """Wait for the tick, or for something urgent, and never less than the gap."""
@@ -105,11 +110,21 @@ class TurnWriter:
         self._next_tick = self._clock.monotonic() + self._timings.tick
         return sorted(taken, key=lambda log: log.turn_id)
 
-    def _entry(self, log: RunLog) -> _Entry:
+    def _entry(self, log: RunLog) -> _Entry | None:
+        """What the run brings; None where it cannot be encoded, which is its own affair."""
         buffered, step = log.take()
         events = joined(buffered)
         released = any(releases(event) for event in events)
-        return _Entry(log, self._numbered(log, log.next_seq, events), released, step)
+        try:
+            numbered = self._numbered(log, log.next_seq, events)
+        except Exception as error:  # noqa: BLE001  # passed on; the other runs go on
+            log.failed(error)
+            return None
+        return _Entry(log, numbered, released, step)
+
+    def _refuse(self, log: RunLog) -> None:
+        log.take()
+        log.failed(StoreUnavailable("this process is ending"))
 
     def _numbered(
         self, log: RunLog, first: int, events: Sequence[TurnEvent]
@@ -143,11 +158,12 @@ class TurnWriter:
             await self._commit_until_known([entry])
 
     def _given_up(self, batch: Sequence[_Entry], away: StoreUnavailable) -> bool:
-        """Tell each run how long the store has been away; only a process that ends gives up."""
+        """Tell each run that holds something back; only a process that ends gives up."""
         now = self._clock.monotonic()
-        for entry in batch:
-            entry.log.store_is_away(now, away)
-            if self._closing:
+        for log in (*(entry.log for entry in batch), *self._dirty):
+            log.store_is_away(now, away)
+        if self._closing:
+            for entry in batch:
                 entry.log.failed(away)
         return self._closing
 
