@@ -54,11 +54,15 @@ def chunk(
 
 
 def _within_both_limits(policy: ChunkPolicy, measure: Measure) -> Measure:
-    """A measure that reaches `max_tokens` where characters reach `max_characters`."""
+    """A measure that reaches `max_tokens` where characters reach `max_characters`.
+
+    What is too long by its characters is not measured at all: that could take a while, in which
+    no other thread would run.
+    """
 
     def size(text: str) -> int:
         by_length = -(-len(text) * policy.max_tokens // policy.max_characters)
-        return max(measure(text), by_length)
+        return by_length if by_length > policy.max_tokens else max(measure(text), by_length)
 
     return size
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 
 import pytest
 from pydantic import ValidationError
@@ -223,15 +222,19 @@ def test_tokens_are_estimated(text: str, tokens: int) -> None:
     "unit",
     ["x", "汉", "word ", "A sentence of text. ", "Mr. A. ", "a\n", "!", "a. [", "e\u0301", "，"],
 )
-def test_time_grows_with_the_length_of_a_line_and_no_faster(unit: str) -> None:
-    def seconds(characters: int) -> float:
-        block = Block(BlockKind.PARAGRAPH, unit * (characters // len(unit)))
-        began = time.process_time()
-        cut(block)
-        return time.process_time() - began
+def test_work_grows_with_the_length_of_a_line_and_no_faster(unit: str) -> None:
+    measured = 0
 
-    seconds(10_000)
-    assert seconds(160_000) < 16 * 3 * max(seconds(10_000), 0.01)
+    def counting(text: str) -> int:
+        nonlocal measured
+        measured += len(text)
+        return estimate_tokens(text)
+
+    line = unit * (400_000 // len(unit))
+    document = ExtractedDocument("", (Block(BlockKind.PARAGRAPH, line),))
+    _, chunks = chunk(document, document_id=DOCUMENT, measure=counting)
+    assert chunks[-1].end == len(line.rstrip())
+    assert measured < 8 * len(line)
 
 
 def test_a_hundred_thousand_headings_or_lines_are_no_trouble() -> None:
