@@ -230,7 +230,7 @@ def test_work_grows_with_the_length_of_a_line_and_no_faster(unit: str) -> None:
         measured += len(text)
         return estimate_tokens(text)
 
-    line = unit * (400_000 // len(unit))
+    line = unit * (160_000 // len(unit))
     document = ExtractedDocument("", (Block(BlockKind.PARAGRAPH, line),))
     _, chunks = chunk(document, document_id=DOCUMENT, measure=counting)
     assert chunks[-1].end == len(line.rstrip())
