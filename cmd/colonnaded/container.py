@@ -90,7 +90,7 @@ class Container(containers.DeclarativeContainer):
     keywords = providers.Resource(open_keyword_index, settings, data)
     documents = providers.Resource(open_document_reader, settings)
     embedders = providers.Resource(open_embedders, settings)
-    deployments = providers.Resource(open_deployments, settings, embedders)
+    deployments = providers.Resource(open_deployments, settings, embedders, clock)
 
     indexes = providers.Singleton(IndexFollower, state, vectors, keywords)
     retrieval = providers.Singleton(Retrieval, state, vectors, keywords, embedders, indexes, clock)

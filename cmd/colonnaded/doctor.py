@@ -167,12 +167,13 @@ def _missing(chosen: EmbedderSettings) -> Iterator[tuple[str, str]]:
 def _deployment(name: str, chosen: DeploymentSettings) -> Iterator[Finding]:
     subject = f"deployment {name}"
     if chosen.adapter == "llamacpp":
-        from adapters.models.llama_cpp_weights import describe_missing
+        from adapters.models.weights import REMEDY, find_weights
+        from core.generation import ModelError
 
-        lacking = describe_missing(Path(chosen.model) if chosen.model else None)
-        for one in lacking:
-            yield Finding(subject, Standing.WARNING, f"{one.what} is missing", one.remedy)
-        if lacking:
+        try:
+            find_weights(Path(chosen.model) if chosen.model else None)
+        except ModelError as missing:
+            yield Finding(subject, Standing.WARNING, missing.message, REMEDY)
             return
     yield from _secret(subject, chosen.api_key) or [Finding(subject, Standing.GOOD, "ready")]
 

@@ -151,7 +151,7 @@ class DeploymentSettings(Table):
     languages: tuple[str, ...] = ()
     residency: str = ""
     prices: PriceSettings = PriceSettings()
-    threads: Annotated[int, Field(ge=1, le=256)] = 2
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
     slots: Annotated[int, Field(ge=1, le=64)] = 2
 
     @model_validator(mode="after")
