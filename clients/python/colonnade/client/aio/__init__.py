@@ -1,0 +1,1 @@
+"""The asyncio client: drives the decisions of `colonnade.client` on an event loop."""

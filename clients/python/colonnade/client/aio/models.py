@@ -1,0 +1,112 @@
+"""Models, for the asyncio client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Literal, Unpack
+
+from colonnade.client import model_requests as requests
+from colonnade.client.aio.calls import AsyncCalls
+from colonnade.client.errors import error_of
+from colonnade.client.model_requests import GenerateFields
+from colonnade.client.paging import PAGE_SIZE
+from colonnade.client.reading import TRUNCATED
+from colonnade.client.timing import CALL_TIMEOUT, CHAT_TIMEOUT
+from colonnade.v1.messages_pb2 import Message
+from colonnade.v1.models_pb2 import (
+    CountTokensResponse,
+    EmbedResponse,
+    GenerateResponse,
+    ListModelsRequest,
+    Model,
+    Route,
+    StreamGenerateResponse,
+)
+
+if TYPE_CHECKING:
+    from colonnade.v1.models_pb2_grpc import ModelServiceAsyncStub
+
+
+class AsyncModels:
+    """`client.models`: language models and embedders, without retrieval or checks.
+
+    `timeout` is in seconds. All raise ColonnadeError.
+    """
+
+    def __init__(self, calls: AsyncCalls, stub: ModelServiceAsyncStub) -> None:
+        self._calls = calls
+        self._stub = stub
+
+    def list(self, *, timeout: float = CALL_TIMEOUT) -> AsyncIterator[Model]:
+        """The deployments that the server knows, by name."""
+        return self._calls.paged(
+            self._stub.ListModels,
+            ListModelsRequest(page_size=PAGE_SIZE),
+            lambda page: page.models,
+            timeout,
+        )
+
+    async def routes(self, *, timeout: float = CALL_TIMEOUT) -> Sequence[Route]:
+        """The names that stand for several deployments."""
+        page = await self._calls.unary(
+            self._stub.ListModels, ListModelsRequest(page_size=1), timeout
+        )
+        return page.routes
+
+    async def generate(
+        self,
+        prompt: str | Sequence[Message],
+        *,
+        timeout: float = CHAT_TIMEOUT,
+        **fields: Unpack[GenerateFields],
+    ) -> GenerateResponse:
+        """One completion. Never repeated by itself: it might run, and cost, twice."""
+        request = requests.generate_request(prompt, fields)
+        return await self._calls.unary(self._stub.Generate, request, timeout)
+
+    async def stream(
+        self,
+        prompt: str | Sequence[Message],
+        *,
+        timeout: float = CHAT_TIMEOUT,
+        **fields: Unpack[GenerateFields],
+    ) -> AsyncIterator[StreamGenerateResponse]:
+        """One completion in pieces. Generation stops when the iterator is closed.
+
+        Read it in `async with contextlib.aclosing(…)`, so that leaving early closes it at once.
+        """
+        request = requests.generate_request(prompt, fields)
+        ended = False
+        pieces = self._calls.streamed(self._stub.StreamGenerate, request, timeout)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                ended = ended or bool(piece.finish_reason)
+                yield piece
+        if not ended:
+            raise error_of(TRUNCATED)
+
+    async def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        model: str = "",
+        purpose: Literal["document", "query"] = "document",
+        feature: str = "",
+        timeout: float = CALL_TIMEOUT,
+    ) -> EmbedResponse:
+        """One vector a text, in their order; at most 256 texts."""
+        request = requests.embed_request(texts, model, purpose, feature)
+        return await self._calls.unary(self._stub.Embed, request, timeout)
+
+    async def count_tokens(
+        self,
+        content: str | Sequence[Message],
+        *,
+        model: str = "",
+        timeout: float = CALL_TIMEOUT,
+    ) -> CountTokensResponse:
+        """The tokens of a text, or of messages as the model's template renders them."""
+        return await self._calls.unary(
+            self._stub.CountTokens, requests.count_request(content, model), timeout
+        )
