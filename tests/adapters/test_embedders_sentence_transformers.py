@@ -19,7 +19,7 @@ from adapters.embedders.sentence_transformers import (
     sentence_transformer,
 )
 from adapters.embedders.weights import package_folder
-from benchmarks.retrieval_sets import figures, load_set, mean, ndcg_at_10
+from benchmarks.retrieval.sets import figures, load_set, mean, ndcg_at_10
 from core.errors import Unavailable
 from core.ports.embedder import Embedder, TextKind
 
