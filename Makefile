@@ -61,7 +61,7 @@ bench: $(DEV)  ## measure everything, or NAME (a file of benchmarks/); ARGS goes
 	    echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(ARGS); done
 
 eval: $(DEV)  ## evaluate SUITE (a folder), by default the questions on the documentation
-	$(BIN)/colonnade eval run $(or $(SUITE),evals/suites/docs) $(ARGS)
+	$(BIN)/colonnade eval run $(or $(SUITE),evals/suites/docs --documents docs) $(ARGS)
 
 clean:  ## remove everything that these targets made
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
