@@ -11,7 +11,7 @@ from core.call import Call
 from core.clock import Clock
 from core.errors import NotFound, Unavailable
 from core.identifiers import ChunkId, EmbedderName, Seconds
-from core.knowledge import Collection, Passage, Vector
+from core.knowledge import Collection, Passage, Signal, Vector
 from core.ports.embedder import TextKind
 from core.ports.indexes import Hit, KeywordIndex, VectorIndex
 from core.ports.retriever import SearchRequest, SearchResult, Strategy
@@ -126,9 +126,16 @@ class Retrieval:
         return _Found(collection, by_words, by_meaning, understands(languages, request.query))
 
     def _fused(self, found: _Found, strategy: Strategy) -> Sequence[FusedHit]:
-        keyword, dense = found.keyword or (), found.dense or ()
-        trusted = found.dense_trusted or strategy is Strategy.VECTOR
-        return fuse(keyword, dense, self._fusion, dense_trusted=trusted)
+        match strategy:
+            case Strategy.VECTOR:
+                return _alone("cosine", found.dense or ())
+            case Strategy.KEYWORD:
+                return _alone("bm25", found.keyword or ())
+            case Strategy.HYBRID:
+                trusted = found.dense_trusted and found.dense is not None
+                return fuse(
+                    found.keyword or (), found.dense or (), self._fusion, dense_trusted=trusted
+                )
 
     async def _in_time(self, call: Call, work: Awaitable[Result] | None) -> Result | None:
         """The result, or None where the signal is not wanted, late or down."""
@@ -166,7 +173,7 @@ class Retrieval:
                     document.title,
                     document.uri,
                     hit.score,
-                    (),
+                    hit.signals,
                     document.attributes,
                 )
             )
@@ -179,3 +186,11 @@ def _missing(found: _Found, strategy: Strategy) -> Iterator[str]:
         yield "bm25"
     if found.dense is None and strategy is not Strategy.KEYWORD:
         yield "cosine"
+
+
+def _alone(name: str, hits: Sequence[Hit]) -> Sequence[FusedHit]:
+    """One signal's ranking as it is: its own scores, in its own unit."""
+    return [
+        FusedHit(hit.chunk, hit.score, (Signal(name, hit.score, rank, 1.0, hit.score),))
+        for rank, hit in enumerate(hits, start=1)
+    ]

@@ -16,6 +16,7 @@ from core.knowledge import Chunk, Document
 from core.ports.document_reader import DocumentReader
 from core.ports.embedder import Embedder, TextKind
 from core.ports.state import StoredChunk
+from core.retrieval.sentence_vectors import sentence_in_context
 from core.text.language import detect_language
 from core.text.sentences import SentenceKind, sentences
 
@@ -92,7 +93,9 @@ class Preparing:
         stored: list[StoredChunk] = []
         at = 0
         for cut, each in zip(chunks, texts, strict=True):
-            stored.append(StoredChunk(cut, tuple(vectors[at : at + len(each)])))
+            whole, *single = vectors[at : at + len(each)]
+            in_context = (sentence_in_context(sentence, whole) for sentence in single)
+            stored.append(StoredChunk(cut, (whole, *in_context)))
             at += len(each)
         return tuple(stored)
 
