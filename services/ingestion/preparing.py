@@ -12,7 +12,7 @@ from core.clock import Clock, NewId
 from core.documents import ExtractedDocument
 from core.identifiers import DocumentId, Seconds
 from core.ingestion import IncomingDocument
-from core.knowledge import Chunk, Document
+from core.knowledge import Chunk, Document, Vector
 from core.ports.document_reader import DocumentReader
 from core.ports.embedder import Embedder, TextKind
 from core.ports.state import StoredChunk
@@ -90,14 +90,21 @@ class Preparing:
         """Each chunk with its own vector first, then those of its sentences."""
         texts = [texts_to_embed(title, c, sentences=self._sentence_vectors) for c in chunks]
         vectors = await embedder.embed([t for each in texts for t in each], TextKind.DOCUMENT)
-        stored: list[StoredChunk] = []
-        at = 0
-        for cut, each in zip(chunks, texts, strict=True):
-            whole, *single = vectors[at : at + len(each)]
-            in_context = (sentence_in_context(sentence, whole) for sentence in single)
-            stored.append(StoredChunk(cut, (whole, *in_context)))
-            at += len(each)
-        return tuple(stored)
+        return await asyncio.to_thread(_stored, chunks, [len(each) for each in texts], vectors)
+
+
+def _stored(
+    chunks: Sequence[Chunk], counts: Sequence[int], vectors: Sequence[Vector]
+) -> tuple[StoredChunk, ...]:
+    """The chunks with their vectors, of which each has its count, one after another."""
+    stored: list[StoredChunk] = []
+    at = 0
+    for cut, count in zip(chunks, counts, strict=True):
+        whole, *single = vectors[at : at + count]
+        in_context = (sentence_in_context(sentence, whole) for sentence in single)
+        stored.append(StoredChunk(cut, (whole, *in_context)))
+        at += count
+    return tuple(stored)
 
 
 def texts_to_embed(title: str, chunk: Chunk, *, sentences: bool) -> list[str]:
