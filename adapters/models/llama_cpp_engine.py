@@ -18,7 +18,9 @@ from adapters.models.llama_cpp_prompt import ControlTokens
 from adapters.models.openai_errors import read_error
 from core.generation import ModelError, ModelErrorKind
 
-COUNTING_SECONDS = 30.0
+ANSWER_SECONDS = 30.0
+"""How long a question about tokens, or whether the model rests, may take."""
+
 _LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes
 
 
@@ -46,7 +48,7 @@ class _Server(Protocol):
         self, prompt: bytes, callback: Callable[[bytes], bool]
     ) -> object: ...
 
-    def handle_metrics(self) -> bytes: ...
+    def handle_metrics(self) -> str: ...
 
 
 class Engine:
@@ -95,15 +97,16 @@ class Engine:
             ) from None
 
     def settle(self) -> None:
-        """Returns once the model has taken notice of everything that was stopped before.
+        """Returns once nothing that was stopped before is worked on any more.
 
-        The server answers between two batches, after the stops that came before the question.
+        Asks for something that llama.cpp looks up between two batches only, and after the stops
+        that were there before the question. Raises ModelError (CONNECTION).
         """
-        self._loaded().handle_metrics()
+        self._ask("GET", "/lora-adapters")
 
     def running(self) -> int:
         """How many answers the model is working on now."""
-        for line in self._loaded().handle_metrics().decode().splitlines():
+        for line in self._loaded().handle_metrics().splitlines():
             name, _, value = line.rpartition(" ")
             if name == "llamacpp:requests_processing":
                 return int(float(value))
@@ -111,32 +114,34 @@ class Engine:
 
     def count(self, messages: list[dict[str, object]]) -> int:
         """The tokens of these messages in the model's template. Raises ModelError."""
-        connection = _SocketConnection(self._folder / "llama.sock")
-        try:
-            connection.request(
-                "POST",
-                "/v1/chat/completions/input_tokens",
-                json.dumps({"messages": messages}),
-                {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
-            )
-            response = connection.getresponse()
-            said: object = json.loads(response.read())
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            raise ModelError(
-                ModelErrorKind.CONNECTION,
-                f"the local model could not count tokens ({type(error).__name__})",
-            ) from None
-        finally:
-            connection.close()
+        status, said = self._ask(
+            "POST", "/v1/chat/completions/input_tokens", {"messages": messages}
+        )
         counted = said.get("input_tokens") if isinstance(said, dict) else None
         if not isinstance(counted, int):
-            raise read_error(response.status, said)
+            raise read_error(status, said)
         return counted
 
     def close(self) -> None:
         """Frees the model. Holds the interpreter's lock while llama.cpp ends: tens of ms."""
         self._server = None
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _ask(self, method: str, path: str, body: object = None) -> tuple[int, object]:
+        """What the server answers: a status, and JSON. Raises ModelError (CONNECTION)."""
+        connection = _SocketConnection(self._folder / "llama.sock")
+        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+        try:
+            connection.request(method, path, json.dumps(body), headers)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise ModelError(
+                ModelErrorKind.CONNECTION,
+                f"the local model does not answer ({type(error).__name__})",
+            ) from None
+        finally:
+            connection.close()
 
     def _loaded(self) -> _Server:
         if self._server is None:
@@ -148,7 +153,7 @@ class _SocketConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__("llama", timeout=COUNTING_SECONDS)
+        super().__init__("llama", timeout=ANSWER_SECONDS)
         self._path = path
 
     def connect(self) -> None:
@@ -185,7 +190,7 @@ def _load(settings: EngineSettings, folder: Path, key: str) -> _Server:
     params.warmup = False
     params.hostnames = [str(folder / "llama.sock")]
     params.api_keys = [key]
-    params.n_threads_http = 2
+    params.n_threads_http = settings.slots + 2
     params.endpoint_slots = False  # it would tell the prompts
     params.endpoint_metrics = True
     params.ui = False

@@ -1,0 +1,111 @@
+"""The language models that keep the contract, each with requests that show it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from adapters.models.llama_cpp import POSSIBLE, LlamaCpp
+from adapters.models.openai_compatible import ChatServer, OpenAICompatible
+from core.generation import GenerationOptions, GenerationRequest
+from core.messages import Message, Role
+from core.ports.language_model import LanguageModel
+from fakes.chat_server import ChatServerDouble, Reply, Silence, Stream, chunk
+from fakes.language_model import Hang, Script, ScriptedModel, Wait, a_deployment, script
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model under test.
+
+    `short` is answered soon; `long` has a first piece and then goes on for seconds; `bounded` has
+    a limit of tokens that its answer reaches; `slow` has no end within a second. None stands for
+    what this model cannot show. `running` tells how many answers are being made behind it.
+    """
+
+    model: LanguageModel
+    short: GenerationRequest
+    long: GenerationRequest
+    bounded: GenerationRequest | None
+    slow: GenerationRequest | None
+    running: Callable[[], Awaitable[int]]
+
+
+def ask(text: str, tokens: int | None = None) -> GenerationRequest:
+    options = GenerationOptions(temperature=0, max_output_tokens=tokens)
+    return GenerationRequest((Message.of(Role.USER, text),), options)
+
+
+@asynccontextmanager
+async def scripted_subject() -> AsyncIterator[Subject]:
+    model = ScriptedModel(choose=_script)
+    running = _counting(lambda: model.running)
+    yield Subject(model, ask("short"), ask("long"), ask("long", 5), ask("slow"), running)
+    await model.close()
+
+
+def _script(request: GenerationRequest) -> Script:
+    match request.messages[-1].text:
+        case "slow":
+            return script(Hang())
+        case "long":
+            return script(*(step for _ in range(500) for step in ("word ", Wait(0.01))))
+        case _:
+            return script("Hello", " world", ".")
+
+
+@asynccontextmanager
+async def llama_cpp_subject() -> AsyncIterator[Subject]:
+    deployment = replace(
+        a_deployment("smollm2"), context_window=1_024, max_output_tokens=900, capabilities=POSSIBLE
+    )
+    model = LlamaCpp(deployment)
+    story = "Write a long story about a lighthouse, its keeper, and the sea."
+
+    async def running() -> int:
+        return await model.running()
+
+    try:
+        yield Subject(model, ask("Say hello.", 12), ask(story), ask(story, 8), ask(story), running)
+    finally:
+        await model.close()
+
+
+@asynccontextmanager
+async def openai_compatible_subject() -> AsyncIterator[Subject]:
+    async with ChatServerDouble(choose=_reply) as server:
+        model = OpenAICompatible(
+            a_deployment(), ChatServer(server.url, api_key="key"), now=lambda: datetime.now(UTC)
+        )
+        running = _counting(lambda: server.open)
+        yield Subject(model, ask("short"), ask("long"), ask("long", 5), ask("slow"), running)
+        await model.close()
+
+
+def _reply(body: dict[str, object]) -> Reply:
+    """A token a character of the prompt, and a token a piece."""
+    messages = body["messages"]
+    assert isinstance(messages, list)
+    prompt = sum(len(message["content"]) for message in messages)
+    limit = body["max_tokens"]
+    assert isinstance(limit, int)
+    match messages[-1]["content"]:
+        case "slow":
+            return Silence()
+        case "long" if limit < 100:
+            usage = {"prompt_tokens": prompt, "completion_tokens": limit}
+            end = chunk(finish="length", usage=usage)
+            return Stream([*[chunk("word ")] * limit, end, b"data: [DONE]\n\n"])
+        case "long":
+            return Stream.of(*["word "] * 500, prompt_tokens=prompt, pause=0.01)
+        case _:
+            return Stream.of("Hello", " world", ".", prompt_tokens=prompt)
+
+
+def _counting(count: Callable[[], int]) -> Callable[[], Awaitable[int]]:
+    async def counted() -> int:
+        return count()
+
+    return counted
