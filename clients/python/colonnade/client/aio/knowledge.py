@@ -97,7 +97,7 @@ class AsyncKnowledge:
         error stays.
         """
         options = IngestOptions(collection, create_collection, force, max_chunk_characters)
-        known = {} if force else await self._known(collection, create_collection)
+        known = await self._known(options)
         report = IngestReport()
         async for batch in in_threads(batches(uploads, known)):
             for result in report.add(batch, await self._send(batch, options, timeout)):
@@ -136,13 +136,16 @@ class AsyncKnowledge:
         request = ReindexRequest(name=collection_name(collection))
         return await self._calls.unary(self._stub.Reindex, request, timeout)
 
-    async def _known(self, collection: str, may_be_missing: bool) -> dict[str, Known]:
+    async def _known(self, options: IngestOptions) -> dict[str, Known]:
+        """What is there and need not be sent. A server that isn't there is noticed here, soon."""
         try:
-            return {
-                document.uri: Known.of(document) async for document in self.documents(collection)
-            }
+            if options.force:
+                await self.collection(options.collection)
+                return {}
+            documents = self.documents(options.collection)
+            return {document.uri: Known.of(document) async for document in documents}
         except NotFound:
-            if may_be_missing:
+            if options.create_collection:
                 return {}
             raise
 

@@ -93,7 +93,7 @@ class Knowledge:
         error stays.
         """
         options = IngestOptions(collection, create_collection, force, max_chunk_characters)
-        known = {} if force else self._known(collection, create_collection)
+        known = self._known(options)
         report = IngestReport()
         for batch in batches(uploads, known):
             for result in report.add(batch, self._send(batch, options, timeout)):
@@ -130,11 +130,16 @@ class Knowledge:
         request = ReindexRequest(name=collection_name(collection))
         return self._calls.unary(self._stub.Reindex, request, timeout)
 
-    def _known(self, collection: str, may_be_missing: bool) -> dict[str, Known]:
+    def _known(self, options: IngestOptions) -> dict[str, Known]:
+        """What is there and need not be sent. A server that isn't there is noticed here, soon."""
         try:
-            return {document.uri: Known.of(document) for document in self.documents(collection)}
+            if options.force:
+                self.collection(options.collection)
+                return {}
+            documents = self.documents(options.collection)
+            return {document.uri: Known.of(document) for document in documents}
         except NotFound:
-            if may_be_missing:
+            if options.create_collection:
                 return {}
             raise
 
