@@ -11,7 +11,7 @@ from adapters.grpc.codec import ProtobufCodec
 from core.call import Call
 from core.errors import ColonnadeError
 from core.identifiers import TurnId
-from core.turns.events import TurnEvent
+from core.turns.events import Started, TurnEvent
 from core.turns.transcript import Transcript
 from services.turns.reading import Batch
 
@@ -56,8 +56,9 @@ class Read:
 
     @property
     def turn(self) -> TurnId:
-        assert self.call is not None
-        return self.call.facts.turn_id
+        if self.call is not None and self.call.facts.turn_id:
+            return self.call.facts.turn_id
+        return next(event.turn for event in self.events if isinstance(event, Started))
 
 
 async def read_all(batches: AsyncGenerator[Batch, None], call: Call | None = None) -> Read:
