@@ -207,7 +207,7 @@ class TestTime:
 
     async def test_a_statement_that_runs_too_long_is_interrupted(self) -> None:
         with closing(sqlite3.connect(":memory:")) as connection:
-            StatementClock(connection, Seconds(0.05)).start()
+            StatementClock(connection).start(Seconds(0.05))
             with pytest.raises(sqlite3.OperationalError) as interrupted:
                 connection.execute(
                     "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) "

@@ -12,7 +12,7 @@ from core.errors import InvalidInput
 from core.identifiers import ApiKeyId, ConversationId, MessageId, UserId
 from core.messages import StoredMessage
 from core.pages import Cursor
-from core.ports.state import StoreConflict
+from core.ports.state import Scope, StoreConflict
 from fakes.state_tables import Owned, Tables, View, admits, must_admit, tenant_of
 
 
@@ -73,12 +73,9 @@ class FakeConversationRows:
         self._view.write("conversations", change)
 
     def delete(self, conversation: ConversationId) -> None:
-        def change(tables: Tables) -> None:
-            old = tables.conversations.get(conversation)
-            if old is not None and admits(self._view.scope, old.tenant):
-                _delete(tables, conversation)
-
-        self._view.write("conversations", change)
+        self._view.write(
+            "conversations", lambda tables: _delete(tables, self._view.scope, conversation)
+        )
 
     def add_message(self, message: StoredMessage) -> None:
         def change(tables: Tables) -> None:
@@ -123,11 +120,19 @@ class FakeConversationRows:
         ]
 
 
-def _delete(tables: Tables, conversation: ConversationId) -> None:
-    turns = {row.id for row in tables.turns.values() if row.conversation == conversation}
-    del tables.conversations[conversation]
-    tables.messages = {
-        id: owned for id, owned in tables.messages.items() if owned.row.conversation != conversation
+def _delete(tables: Tables, scope: Scope, conversation: ConversationId) -> None:
+    old = tables.conversations.get(conversation)
+    if old is not None and admits(scope, old.tenant):
+        del tables.conversations[conversation]
+        tables.messages = {
+            id: owned
+            for id, owned in tables.messages.items()
+            if owned.row.conversation != conversation
+        }
+    turns = {
+        row.id
+        for row in tables.turns.values()
+        if row.conversation == conversation and admits(scope, row.tenant)
     }
     tables.idempotency = {
         key: record for key, record in tables.idempotency.items() if record.turn not in turns

@@ -189,7 +189,11 @@ def _index_change(tables: Tables, key: CollectionKey, at: Position) -> IndexChan
     document = tables.documents.get((key, logged.document))
     if document is None:
         return IndexChange(at, logged.removed)
-    alive = (tables.chunks[key, id] for id in logged.added if (key, id) in tables.chunks)
+    alive = (
+        tables.chunks[key, id]
+        for id in logged.added
+        if (key, id) in tables.chunks and tables.chunks[key, id].chunk.document == document.id
+    )
     added = tuple(
         IndexedChunk(
             row.chunk.id, indexed_text(document, row.chunk), row.vectors, document.attributes

@@ -59,14 +59,13 @@ def reading(options: SqliteOptions) -> sqlite3.Connection:
 class StatementClock:
     """Interrupts a connection's statements that run past their time."""
 
-    def __init__(self, connection: sqlite3.Connection, limit: Seconds) -> None:
-        self._limit = limit
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._deadline = float("inf")
         connection.set_progress_handler(self._is_late, _OPCODES_BETWEEN_CHECKS)
 
-    def start(self) -> None:
-        """A step begins now."""
-        self._deadline = time.monotonic() + self._limit
+    def start(self, limit: Seconds) -> None:
+        """What begins now must be done within the limit."""
+        self._deadline = time.monotonic() + limit
 
     def _is_late(self) -> bool:
         return time.monotonic() > self._deadline

@@ -31,12 +31,12 @@ class Group:
         self,
         bench: Workbench,
         options: SqliteOptions,
-        committed: Callable[[], None],
         go_on: Callable[[], None],
     ) -> None:
         self._bench = bench
         self._options = options
-        self._committed = committed
+        self.committed: Callable[[], None] | None = None
+        """Called after each commit."""
         self._go_on = go_on
         self._loop = asyncio.get_running_loop()
         self._waiting: list[asyncio.Future[None]] = []
@@ -109,7 +109,7 @@ class Group:
             alarm.cancel()
             self._finish(group, error)
 
-        self._bench.away(self._commit_or_undo, back)
+        self._bench.away(self._commit_or_undo, self._options.statement_timeout, back)
 
     @property
     def _is_quick(self) -> bool:
@@ -141,8 +141,8 @@ class Group:
 
     def _finish(self, group: list[asyncio.Future[None]], error: Exception | None) -> None:
         self._tell_all(group, None if error is None else lambda: commit_error(error))
-        if error is None:
-            self._committed()
+        if error is None and self.committed is not None:
+            self.committed()
         self._go_on()
 
     def _taken(self) -> list[asyncio.Future[None]]:

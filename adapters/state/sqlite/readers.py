@@ -59,9 +59,10 @@ class ReadingUnit:
         self, bench: Workbench, work: Callable[[sqlite3.Connection], Result]
     ) -> Result:
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        bench.away(work, partial(self._back, bench, future))
+        limit = self._pool.options.statement_timeout
+        bench.away(work, limit, partial(self._back, bench, future))
         try:
-            return await within(self._pool.options.statement_timeout, future)
+            return await within(limit, future)
         except sqlite3.Error as error:
             raise self._failed(error) from None
         except BaseException:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from adapters.state.sqlite.back_thread import BackThread
@@ -60,19 +61,15 @@ async def open_sqlite(options: SqliteOptions) -> SqliteState:
     Raises StoreUnusable, whose message says what to do, and StoreUnavailable.
     """
     await asyncio.to_thread(prepare, options)
-    checkpointer = await asyncio.to_thread(Checkpointer, options)
     loop = asyncio.get_running_loop()
 
-    def bench(connection: sqlite3.Connection, name: str) -> Workbench:
+    async def bench(connect: Callable[[SqliteOptions], sqlite3.Connection], name: str) -> Workbench:
+        connection = await asyncio.to_thread(connect, options)
         return Workbench(connection, options, BackThread(loop, name))
 
-    writer = Writer(
-        bench(await asyncio.to_thread(writing, options), "sqlite-writer"),
-        options,
-        checkpointer.note_commit,
-    )
-    readers = [
-        bench(await asyncio.to_thread(reading, options), f"sqlite-reader-{number}")
-        for number in range(1, options.readers + 1)
-    ]
-    return SqliteState(options, writer, ReaderPool(readers, options), checkpointer)
+    writer = Writer(await bench(writing, "sqlite-writer"), options)
+    names = [f"sqlite-reader-{number}" for number in range(1, options.readers + 1)]
+    readers = ReaderPool([await bench(reading, name) for name in names], options)
+    checkpointer = await asyncio.to_thread(Checkpointer, options, writer.log_is_large)
+    writer.after_commit(checkpointer.note_commit)
+    return SqliteState(options, writer, readers, checkpointer)

@@ -11,6 +11,7 @@ from adapters.state.sqlite.back_thread import BackThread, Done
 from adapters.state.sqlite.connection import StatementClock
 from adapters.state.sqlite.failures import unavailable
 from adapters.state.sqlite.options import SqliteOptions
+from core.identifiers import Seconds
 
 Result = TypeVar("Result")
 
@@ -24,23 +25,30 @@ class Workbench:
         self.connection = connection
         self.is_away = False
         """Whether the thread has it."""
-        self._clock = StatementClock(connection, options.statement_timeout)
+        self._clock = StatementClock(connection)
+        self._limit = options.statement_timeout
         self._thread = thread
 
     def here(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Do the work where this is called."""
-        self._clock.start()
+        self._clock.start(self._limit)
         return work(self.connection)
 
-    def away(self, work: Callable[[sqlite3.Connection], object], done: Done) -> None:
-        """Do the work on the thread, and then call `done` on the loop."""
+    def away(
+        self, work: Callable[[sqlite3.Connection], object], limit: Seconds, done: Done
+    ) -> None:
+        """Do the work on the thread within the limit, and then call `done` on the loop."""
+
+        def timed() -> object:
+            self._clock.start(limit)
+            return work(self.connection)
 
         def back(result: object, error: Exception | None) -> None:
             self.is_away = False
             done(result, error)
 
         self.is_away = True
-        self._thread.submit(lambda: self.here(work), back)
+        self._thread.submit(timed, back)
 
     def roll_back(self) -> None:
         """Undo the open transaction, if there is one. Never raises."""

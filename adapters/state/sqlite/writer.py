@@ -14,9 +14,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
+from adapters.state.sqlite.checkpoints import begin_log_anew
 from adapters.state.sqlite.failures import is_locked, port_error, unavailable
 from adapters.state.sqlite.group import Group
 from adapters.state.sqlite.options import SqliteOptions
@@ -40,18 +42,17 @@ class Turn:
 
 
 class Writer:
-    """Hands out turns in order of asking. Everything here is called by the event loop."""
+    """Hands out turns in order of asking. Called by the event loop, but for `log_is_large`."""
 
-    def __init__(
-        self, bench: Workbench, options: SqliteOptions, committed: Callable[[], None]
-    ) -> None:
+    def __init__(self, bench: Workbench, options: SqliteOptions) -> None:
         self.bench = bench
         self._options = options
         self._loop = asyncio.get_running_loop()
         self._queue = TurnQueue(options.queue_limit, options.statement_timeout)
-        self._group = Group(bench, options, committed, self._go_on)
+        self._group = Group(bench, options, self._go_on)
         self._holder: Turn | None = None
         self._commit_is_due = False
+        self._restart: str | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._closed = False
         self._idle = asyncio.Event()
@@ -65,10 +66,11 @@ class Writer:
         await self._open(turn)
 
     async def away(self, turn: Turn, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Do the holder's work on the thread."""
+        """Do the holder's work on the thread. Large pieces may use the transaction's whole time."""
         future: asyncio.Future[Result] = self._loop.create_future()
-        self.bench.away(work, partial(self._back, turn, future))
-        return await within(self._options.statement_timeout, future)
+        limit = self._options.transaction_timeout
+        self.bench.away(work, limit, partial(self._back, turn, future))
+        return await within(limit, future)
 
     def fail(self, turn: Turn, error: Exception) -> None:
         """The transaction is undone; `turn.failure` says why."""
@@ -93,6 +95,20 @@ class Writer:
         durable = self._group.join(rows, is_savepoint=turn.is_savepoint)
         self._release(turn)
         await durable
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call this after each commit."""
+        self._group.committed = call
+
+    def log_is_large(self, mode: str) -> None:
+        """From any thread: begin it anew as soon as no transaction is open."""
+
+        def note() -> None:
+            self._restart = mode
+            self._go_on()
+
+        with suppress(RuntimeError):  # the loop may be closed by now
+            self._loop.call_soon_threadsafe(note)
 
     async def close(self) -> None:
         """Refuse new transactions, finish those under way, close the connection. Idempotent."""
@@ -169,12 +185,19 @@ class Writer:
             return
         if self._group.is_ripe:
             self._group.commit()
+        elif self._restart and not self._group.size:
+            self._begin_log_anew(self._restart)
         elif not self._queue.expects_somebody:
             self._queue.call(self._options.group_size - self._group.size)
             if self._queue.is_empty and self._group.size and not self._commit_is_due:
                 self._commit_is_due = True
                 self._loop.call_soon(self._commit_if_free)
         self._note_idle()
+
+    def _begin_log_anew(self, mode: str) -> None:
+        self._restart = None
+        limit = self._options.statement_timeout
+        self.bench.away(partial(begin_log_anew, mode=mode), limit, lambda *_: self._go_on())
 
     def _commit_if_free(self) -> None:
         self._commit_is_due = False

@@ -1,0 +1,254 @@
+"""Random programs for a state: transactions of small steps over few names, so that they collide."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from hypothesis import strategies as st
+
+from contracts.state_samples import (
+    ACME,
+    ANN,
+    OTHER,
+    a_chunk,
+    a_collection,
+    a_conversation,
+    a_document,
+    a_line,
+    a_message,
+    a_turn,
+    an_api_key,
+    an_attempt,
+    an_execution,
+    an_id,
+    events,
+    later,
+)
+from core.identifiers import (
+    ApiKeyId,
+    ChunkId,
+    CollectionName,
+    ConversationId,
+    DocumentId,
+    MessageId,
+    Position,
+    TurnId,
+)
+from core.pages import Cursor
+from core.ports.state import EVERY_TENANT, Scope, Transaction
+from core.turns.rows import TurnState
+
+Step = Callable[[Transaction], Awaitable[object] | None]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One transaction, or snapshot, of a program."""
+
+    scope: Scope
+    steps: list[Step]
+    raises: bool
+    is_snapshot: bool
+
+
+numbers = st.integers(1, 3)
+conversations = st.sampled_from(["talk", "else"]).map(ConversationId)
+parents = st.sampled_from([None, MessageId("m1")])
+turn_ids = numbers.map(lambda n: TurnId(f"turn-{n}"))
+tenants = st.sampled_from([ACME, ACME, ACME, OTHER])
+states = st.sampled_from([TurnState.RUNNING, *TurnState])
+names = st.sampled_from(["docs", "notes"]).map(CollectionName)
+documents = st.sampled_from(["d1", "d2"]).map(DocumentId)
+chunk_names = st.lists(st.sampled_from("abcd"), unique=True, max_size=3)
+limits = st.sampled_from([1, 2, 100])
+
+turns = st.builds(
+    lambda id, tenant, conversation, parent, state, at: a_turn(
+        id, tenant, conversation=conversation, parent=parent, state=state, created_at=later(at)
+    ),
+    turn_ids,
+    tenants,
+    st.none() | conversations,
+    parents,
+    states,
+    numbers,
+)
+some_conversations = st.builds(a_conversation, conversations, st.just(ANN), numbers)
+messages = st.builds(
+    lambda n, parent, at, home: a_message(f"m{n}", parent, at, home),
+    numbers,
+    parents,
+    numbers,
+    conversations,
+)
+stored = st.builds(
+    lambda document, ids: [a_chunk(id, document, at) for at, id in enumerate(ids)],
+    documents,
+    chunk_names,
+)
+cursors = st.none() | st.builds(
+    lambda at, id: Cursor(later(at).isoformat(), id), numbers, st.sampled_from(["m1", "talk"])
+)
+
+
+def step(
+    make: Callable[..., Step], *arguments: st.SearchStrategy[object]
+) -> st.SearchStrategy[Step]:
+    """A strategy for one kind of step."""
+    return st.builds(make, *arguments)
+
+
+turn_steps = st.one_of(
+    step(lambda turn: lambda tx: tx.turns.insert(turn), turns),
+    step(lambda turn: lambda tx: tx.turns.update(turn), turns),
+    step(lambda id: lambda tx: tx.turns.get(id), turn_ids),
+    step(lambda ids: lambda tx: tx.turns.lock(ids), st.lists(turn_ids, max_size=3)),
+    step(lambda c, parent: lambda tx: tx.turns.busy(c, parent), conversations, parents),
+    step(lambda c: lambda tx: tx.turns.any_busy(c), conversations),
+    step(lambda limit: lambda tx: tx.turns.running(limit), limits),
+    step(lambda n, t: lambda tx: tx.idempotency.insert(an_id(f"r{n}", t)), numbers, tenants),
+    step(lambda n, t: lambda tx: tx.idempotency.find(an_id(f"r{n}", t).key), numbers, tenants),
+    step(lambda t, first: lambda tx: tx.events.append(t, events(first, 2)), turns, numbers),
+    step(lambda t, n, limit: lambda tx: tx.events.read(t, n, limit), turn_ids, numbers, limits),
+)
+spending_steps = st.one_of(
+    step(lambda n, t: lambda tx: tx.spending.begin(an_attempt(n, "turn-1", t)), numbers, tenants),
+    step(
+        lambda n, t: (
+            lambda tx: tx.spending.update(replace(an_attempt(n, "turn-1", t), booked=True))
+        ),
+        numbers,
+        tenants,
+    ),
+    st.just(lambda tx: tx.spending.attempts("turn-1")),
+    step(
+        lambda n, cost, guess: lambda tx: tx.spending.book(a_line(n, str(cost), estimated=guess)),
+        numbers,
+        numbers,
+        st.booleans(),
+    ),
+    st.just(lambda tx: tx.spending.lines("turn-1")),
+    step(lambda id, t: lambda tx: tx.spending.record(an_execution(id, t)), turn_ids, tenants),
+    step(lambda id: lambda tx: tx.spending.execution(id), turn_ids),
+)
+conversation_steps = st.one_of(
+    step(lambda c: lambda tx: tx.conversations.insert(c), some_conversations),
+    step(lambda c: lambda tx: tx.conversations.update(c), some_conversations),
+    step(lambda id: lambda tx: tx.conversations.delete(id), conversations),
+    step(lambda id: lambda tx: tx.conversations.get(id), conversations),
+    step(lambda n, at: lambda tx: tx.conversations.list(ANN, n, at), limits, cursors),
+    step(lambda m: lambda tx: tx.conversations.add_message(m), messages),
+    step(
+        lambda c, n: lambda tx: tx.conversations.message(c, MessageId(f"m{n}")),
+        conversations,
+        numbers,
+    ),
+    step(
+        lambda c, n, limit: lambda tx: tx.conversations.branch(c, MessageId(f"m{n}"), limit),
+        conversations,
+        numbers,
+        limits,
+    ),
+    step(
+        lambda c, n, at: lambda tx: tx.conversations.messages(c, n, at),
+        conversations,
+        limits,
+        cursors,
+    ),
+)
+knowledge_steps = st.one_of(
+    step(
+        lambda name, t: lambda tx: tx.knowledge.insert_collection(a_collection(name, t)),
+        names,
+        tenants,
+    ),
+    step(lambda name: lambda tx: tx.knowledge.delete_collection(name), names),
+    step(lambda name: lambda tx: tx.knowledge.lock_collection(name), names),
+    step(lambda limit: lambda tx: tx.knowledge.collections(limit, None), limits),
+    step(
+        lambda name, chunks, uri, n: (
+            lambda tx: tx.knowledge.put_document(
+                name,
+                a_document(chunks[0].chunk.document if chunks else "d1", f"u{uri}"),
+                chunks,
+                Position(n),
+            )
+        ),
+        names,
+        stored,
+        numbers,
+        numbers,
+    ),
+    step(
+        lambda name, id, n: lambda tx: tx.knowledge.delete_document(name, id, Position(n)),
+        names,
+        documents,
+        numbers,
+    ),
+    step(lambda name, id: lambda tx: tx.knowledge.document(name, id), names, documents),
+    step(lambda name, limit: lambda tx: tx.knowledge.documents(name, limit, None), names, limits),
+    step(lambda name: lambda tx: tx.knowledge.documents_by_uri(name, ["u1", "u3"]), names),
+    step(lambda name, id: lambda tx: tx.knowledge.chunk_ids(name, id), names, documents),
+    step(
+        lambda name, ids: lambda tx: tx.knowledge.chunks(name, list(map(ChunkId, ids))),
+        names,
+        chunk_names,
+    ),
+    step(
+        lambda name, n, limit: lambda tx: tx.knowledge.changes(name, Position(n - 1), limit),
+        names,
+        numbers,
+        limits,
+    ),
+)
+key_steps = st.one_of(
+    step(
+        lambda n, digest, t: lambda tx: tx.api_keys.insert(an_api_key(f"k{n}", f"d{digest}", t)),
+        numbers,
+        numbers,
+        tenants,
+    ),
+    step(lambda n: lambda tx: tx.api_keys.revoke(ApiKeyId(f"k{n}"), later(n)), numbers),
+    step(lambda n: lambda tx: tx.api_keys.find(f"d{n}"), numbers),
+    st.just(lambda tx: tx.api_keys.list()),
+)
+SUBJECTS = {
+    "turns": turn_steps,
+    "spending": spending_steps,
+    "conversations": st.one_of(conversation_steps, conversation_steps, turn_steps),
+    "knowledge": knowledge_steps,
+    "keys": key_steps,
+}
+
+
+FINAL: list[Step] = [
+    *(lambda tx, n=n: tx.turns.get(TurnId(f"turn-{n}")) for n in range(1, 4)),
+    *(lambda tx, n=n: tx.events.read(TurnId(f"turn-{n}"), 0, 100) for n in range(1, 4)),
+    *(lambda tx, n=n: tx.idempotency.find(an_id(f"r{n}").key) for n in range(1, 4)),
+    *(lambda tx, n=n: tx.spending.execution(TurnId(f"turn-{n}")) for n in range(1, 4)),
+    lambda tx: tx.spending.attempts("turn-1"),
+    lambda tx: tx.spending.lines("turn-1"),
+    lambda tx: tx.conversations.list(ANN, 100, None),
+    lambda tx: tx.conversations.messages(ConversationId("talk"), 100, None),
+    lambda tx: tx.conversations.messages(ConversationId("else"), 100, None),
+    lambda tx: tx.knowledge.collections(100, None),
+    lambda tx: tx.knowledge.documents(CollectionName("docs"), 100, None),
+    lambda tx: tx.knowledge.changes(CollectionName("docs"), Position(0), 100),
+    lambda tx: tx.knowledge.changes(CollectionName("notes"), Position(0), 100),
+    lambda tx: tx.api_keys.list(),
+]
+"""Reads of all that a program can have left behind."""
+
+
+def programs(steps: st.SearchStrategy[Step]) -> st.SearchStrategy[list[Block]]:
+    """Up to a dozen blocks of such steps; most of one tenant, so that their rows meet."""
+    block = st.builds(
+        Block,
+        st.sampled_from([ACME, ACME, ACME, EVERY_TENANT, OTHER]),
+        st.lists(steps, min_size=1, max_size=5),
+        st.sampled_from([False, False, False, True]),
+        st.sampled_from([False, False, True]),
+    )
+    ending = [Block(tenant, FINAL, False, True) for tenant in (ACME, OTHER)]
+    return st.lists(block, min_size=1, max_size=12).map(lambda blocks: blocks + ending)
