@@ -7,6 +7,7 @@ import pytest
 
 from clients.turn_logs import TURN, found, message, numbered, started, text
 from colonnade.client.errors import (
+    Aborted,
     Cancelled,
     DataLoss,
     DeadlineExceeded,
@@ -137,15 +138,21 @@ def test_a_lost_log_is_read_from_the_beginning_once() -> None:
 
 
 def test_a_server_that_is_not_there_is_reported_soon_and_a_running_turn_waited_for() -> None:
-    assert calls_until_given_up(Progress()) == RetryPolicy().start_attempts
-    assert calls_until_given_up(begun()) == RetryPolicy().resume_attempts
+    policy = RetryPolicy()
+    assert calls_until_given_up(Progress(), LOST) == policy.start_attempts
+    assert calls_until_given_up(begun(), LOST) == policy.resume_attempts
 
 
-def calls_until_given_up(progress: Progress) -> int:
+def test_a_branch_that_a_cancelled_turn_is_leaving_is_waited_for() -> None:
+    busy = failed("BRANCH_BUSY", grpc.StatusCode.ABORTED)
+    assert calls_until_given_up(Progress(), busy) == RetryPolicy().busy_attempts
+
+
+def calls_until_given_up(progress: Progress, failure: Failure) -> int:
     for calls in range(1, 1000):
         try:
-            progress = decide(progress, LOST)
-        except Unavailable:
+            progress = decide(progress, failure)
+        except (Unavailable, Aborted):
             return calls
     raise AssertionError("it never gave up")
 

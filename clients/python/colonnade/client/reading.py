@@ -112,7 +112,7 @@ def after_break(
     """
     failure = failure or TRUNCATED
     following = _following(progress, failure)
-    if following is not None and _worth_it(following, policy):
+    if following is not None and _worth_it(following, failure, policy):
         wait = pause(following.silent + 1, failure.retry_after, policy, draw)
         if wait < left:
             return Again(following, wait)
@@ -145,14 +145,19 @@ def _may_run_again(progress: Progress, failure: Failure) -> bool:
     )
 
 
-def _worth_it(progress: Progress, policy: RetryPolicy) -> bool:
-    attempts = policy.resume_attempts if progress.turn_id else policy.start_attempts
+def _worth_it(progress: Progress, failure: Failure, policy: RetryPolicy) -> bool:
     return (
-        progress.silent < attempts
+        progress.silent < _attempts(progress, failure, policy)
         and progress.reruns <= policy.reruns
         # A log that is lost twice will be lost again.
         and progress.rereads <= 1
     )
+
+
+def _attempts(progress: Progress, failure: Failure, policy: RetryPolicy) -> int:
+    if progress.turn_id:
+        return policy.resume_attempts
+    return policy.busy_attempts if failure.reason else policy.start_attempts
 
 
 def _told(failure: Failure, progress: Progress) -> Failure:

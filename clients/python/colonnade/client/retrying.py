@@ -25,14 +25,17 @@ class RetryPolicy:
     """How stubborn a client is. Times are in seconds.
 
     Pauses grow from `base` to `cap`. A turn that was never admitted is asked for in at most
-    `start_attempts` calls, so that a server that isn't there is reported soon. A turn that has
-    begun is read on until `resume_attempts` calls in a row brought nothing: a server may restart
-    meanwhile. A turn that failed before it released anything is run again at most `reruns` times.
+    `start_attempts` calls, so that a server that isn't there is reported soon, or in
+    `busy_attempts` where the server is there and says that it, or the conversation, is busy. A
+    turn that has begun is read on until `resume_attempts` calls in a row brought nothing: a server
+    may restart meanwhile. A turn that failed before it released anything is run again at most
+    `reruns` times.
     """
 
     base: float = 0.1
     cap: float = 2.0
     start_attempts: int = 5
+    busy_attempts: int = 8
     resume_attempts: int = 30
     reruns: int = 2
 
