@@ -158,7 +158,7 @@ async def test_many_are_settled_at_start_up(state: State) -> None:
 
 
 async def test_the_dead_do_not_write(state: State) -> None:
-    """Fault 3: a delta waits to be appended while the turn ends and runs again: it changes nothing."""
+    """Fault 3: a delta waits while the turn ends and runs again: it changes nothing."""
     meet = Meet(asyncio.Event(), asyncio.Event())
     async with turn_node(state, [a_model(script(meet, "late"))]) as paused:
         reader = Reader(paused.stream(a_request(request_id="r1")))
