@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -178,11 +179,10 @@ class OpenAICompatible:
         if isinstance(error, ModelError):
             shown = self._hide(error.message)[:LONGEST_MESSAGE]
             return ModelError(error.kind, shown, retry_after=error.retry_after)
-        cause = error.strerror if isinstance(error, OSError) and error.strerror else ""
+        number = error.errno if isinstance(error, OSError) else None
+        cause = os.strerror(number) if number and number > 0 else type(error).__name__
         return ModelError(
-            ModelErrorKind.CONNECTION,
-            "the connection to the provider failed or was cut: "
-            + self._hide(cause or type(error).__name__),
+            ModelErrorKind.CONNECTION, f"the connection to the provider failed or was cut: {cause}"
         )
 
     def _hide(self, text: str) -> str:

@@ -8,9 +8,9 @@ from contextlib import suppress
 import aiohttp
 
 from adapters.models.openai_chunks import AnswerReader, joined
-from adapters.models.openai_sse import SseEvent, SseParser
+from adapters.models.openai_sse import SseParser
 from adapters.models.time_limits import Patience, TimeLimits
-from core.generation import ModelEvent
+from core.generation import ModelError, ModelEvent
 from core.identifiers import Seconds
 
 GOODBYE = Seconds(0.2)
@@ -29,23 +29,20 @@ class StreamedAnswer:
         self._parser = SseParser()
         self._reader = AnswerReader()
         self._done = False
+        self._failure: ModelError | None = None
 
     async def next(self) -> list[ModelEvent]:
         """The events that come next, at least one; none after ModelFinished.
 
-        Raises ModelError for a stream that is broken or late, aiohttp.ClientError for a
-        connection that is cut.
+        Raises ModelError for a stream that is broken or late, once all that came before has been
+        given, and aiohttp.ClientError for a connection that is cut.
         """
         events: list[ModelEvent] = []
         while not events and not self._done:
+            if self._failure is not None:
+                raise self._failure
             received = await self._patience.wait(self._body.readany())
-            pieces = self._read(received)
-            if pieces:
-                self._patience.allow(self._limits.between_tokens, "the next token")
-            events = joined(pieces)
-            if self._done or not received:
-                self._done = True
-                events.append(self._reader.finish())
+            events = joined(self._take(received))
         return events
 
     async def leave(self) -> None:
@@ -56,14 +53,21 @@ class StreamedAnswer:
                     while not self._body.at_eof():
                         await self._body.readany()
 
-    def _read(self, received: bytes) -> list[ModelEvent]:
+    def _take(self, received: bytes) -> list[ModelEvent]:
+        """What these bytes add; none of them are the end of the body."""
         pieces: list[ModelEvent] = []
-        for event in self._parser.feed(received):
-            if event.data.strip() == _END:
+        ended = not received
+        try:
+            for event in self._parser.feed(received):
+                if event.data.strip() == _END:
+                    ended = True
+                    break
+                pieces += self._reader.read(event.data, is_error=event.type == "error")
+            if pieces:
+                self._patience.allow(self._limits.between_tokens, "the next token")
+            if ended:
+                pieces.append(self._reader.finish())
                 self._done = True
-                break
-            pieces += self._read_event(event)
+        except ModelError as error:
+            self._failure = error
         return pieces
-
-    def _read_event(self, event: SseEvent) -> list[ModelEvent]:
-        return self._reader.read(event.data, is_error=event.type == "error")

@@ -89,7 +89,7 @@ class ChatServerDouble:
     """Answers every request with its reply, or with what `choose` makes of the request's body.
 
     `gone` is set when a client has left before the end of its answer; `open` counts the requests
-    that are being answered, `connections` those that ever came on a connection of their own.
+    that are being answered; `peers` are the ends of the connections that they came on.
     """
 
     def __init__(
