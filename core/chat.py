@@ -15,8 +15,6 @@ from core.identifiers import CollectionName, ConversationId, MessageId, RequestI
 from core.knowledge import EVERYTHING, Filter
 from core.messages import Message
 
-MAX_TEXT = 200_000
-"""Characters of one text part."""
 MAX_LINGER = Seconds(60.0)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from core.chat import MAX_TEXT, ChatRequest, Grounding, Mode
+from core.chat import ChatRequest, Grounding, Mode
 from core.errors import FeatureUnsupported, FieldViolation, InvalidInput
-from core.messages import Message, Role, TextPart
-
-_PRINTABLE = range(0x21, 0x7F)
+from core.messages import Message, Role
+from core.request_ids import request_id_violations
 
 
 def check_request(request: ChatRequest) -> None:
@@ -24,8 +23,7 @@ def _violations(request: ChatRequest) -> Iterator[FieldViolation]:
     yield from _message_violations(request.message)
     yield from _history_violations(request)
     yield from _documents_violations(request)
-    if any(ord(char) not in _PRINTABLE for char in request.request_id):
-        yield FieldViolation("request_id", "must be printable ASCII without blanks; use a UUID")
+    yield from request_id_violations(request.request_id)
 
 
 def _message_violations(message: Message) -> Iterator[FieldViolation]:
@@ -33,7 +31,6 @@ def _message_violations(message: Message) -> Iterator[FieldViolation]:
         yield FieldViolation("message.role", "must be USER, or left out")
     if not message.text.strip():
         yield FieldViolation("message.parts", "holds no text; say what is asked")
-    yield from _too_long(message, "message")
 
 
 def _history_violations(request: ChatRequest) -> Iterator[FieldViolation]:
@@ -44,7 +41,6 @@ def _history_violations(request: ChatRequest) -> Iterator[FieldViolation]:
     for index, message in enumerate(request.messages):
         if message.role is Role.SYSTEM and index > 0:
             yield FieldViolation(f"messages[{index}].role", "SYSTEM is only for the first")
-        yield from _too_long(message, f"messages[{index}]")
 
 
 def _documents_violations(request: ChatRequest) -> Iterator[FieldViolation]:
@@ -58,12 +54,3 @@ def _documents_violations(request: ChatRequest) -> Iterator[FieldViolation]:
         yield FieldViolation("filter", "only where documents are searched: mode RAG")
     if request.grounding not in (None, Grounding.OFF):
         yield FieldViolation("grounding", "only where documents are searched: mode RAG")
-
-
-def _too_long(message: Message, field: str) -> Iterator[FieldViolation]:
-    for index, part in enumerate(message.parts):
-        if isinstance(part, TextPart) and len(part.text) > MAX_TEXT:
-            yield FieldViolation(
-                f"{field}.parts[{index}].text",
-                f"has {len(part.text)} characters; at most {MAX_TEXT}",
-            )

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Generic, TypeVar
 
 from core.errors import InvalidInput
@@ -13,7 +14,11 @@ from core.errors import InvalidInput
 Item = TypeVar("Item")
 
 DEFAULT_SIZE = 50
-MAX_SIZE = 1000
+MAX_SIZE = 500
+MAX_WEIGHT = 2 * 1024 * 1024
+"""Bytes of a page whose rows are weighed, so that it fits into any client's message."""
+_LONGEST_TOKEN = 4096
+"""Of a token: twice what the longest sort key and id take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,26 @@ class Page(Generic[Item]):
 
 
 def page_of(
-    rows: Sequence[Item], request: PageRequest, cursor: Callable[[Item], Cursor]
+    rows: Sequence[Item],
+    request: PageRequest,
+    cursor: Callable[[Item], Cursor],
+    weight: Callable[[Item], int] | None = None,
 ) -> Page[Item]:
-    """The page from up to `size + 1` rows: the one too many tells that there is more."""
+    """The page from up to `size + 1` rows: the one too many tells that there is more.
+
+    `weight` is a row's size in bytes; the page ends before it would have more than MAX_WEIGHT,
+    but not before its first row.
+    """
     items = tuple(rows[: request.size])
-    more = len(rows) > request.size
+    if weight is not None:
+        items = items[: max(1, _fitting([weight(item) for item in items]))]
+    more = len(rows) > len(items)
     return Page(items, _token(cursor(items[-1])) if more and items else "")
+
+
+def _fitting(weights: Sequence[int]) -> int:
+    """How many of them weigh no more than MAX_WEIGHT together."""
+    return sum(total <= MAX_WEIGHT for total in accumulate(weights))
 
 
 def _token(cursor: Cursor) -> str:
@@ -66,17 +85,19 @@ def _token(cursor: Cursor) -> str:
 
 
 def _cursor(token: str) -> Cursor:
+    if len(token) > _LONGEST_TOKEN:
+        raise malformed_token()
     try:
         padded = token + "=" * (-len(token) % 4)
         sort_key, id = json.loads(base64.b64decode(padded.encode(), altchars=b"-_", validate=True))
-    except (ValueError, TypeError) as error:
-        raise _malformed() from error
-    if not isinstance(sort_key, str) or not isinstance(id, str):
-        raise _malformed()
+        (sort_key + id).encode()  # no halves of characters, which no store can compare
+    except (ValueError, TypeError, AttributeError) as error:
+        raise malformed_token() from error
     return Cursor(sort_key, id)
 
 
-def _malformed() -> InvalidInput:
+def malformed_token() -> InvalidInput:
+    """What is said of a token that this list has not given out."""
     return InvalidInput.at(
         "page_token", "is not a token of this list; use next_page_token as it came, or leave it out"
     )

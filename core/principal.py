@@ -29,6 +29,5 @@ class Principal:
             raise PermissionRefused(
                 f"this key lacks the scope {scope!r}; create one with it: "
                 f"colonnade keys create --scope {scope}",
-                rule="scope",
                 scope=scope,
             )

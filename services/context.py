@@ -70,7 +70,9 @@ class ContextBuilder:
         wanted = RoutingRequest(TaskClass.GROUNDED_ANSWER, model)
         decision = route(deployments.catalog, wanted, deployments.policy)
         if not decision.candidates:
-            raise FeatureUnsupported(f"no deployment counts for this: {decision.explanation()}")
+            raise FeatureUnsupported(
+                f"no deployment counts for this: {decision.explanation()}", feature="count_tokens"
+            )
         return deployments.models[decision.candidates[0].deployment.name]
 
 

@@ -12,7 +12,7 @@ from core.conversations import Conversation, ConversationContent
 from core.errors import BranchBusy, Conflict, NotFound, RequestIdReused
 from core.identifiers import ConversationId, MessageId, RequestId
 from core.messages import StoredMessage
-from core.pages import Cursor, Page, PageRequest, page_of
+from core.pages import Cursor, Page, PageRequest, malformed_token, page_of
 from core.ports.state import State, Transaction
 
 _EXPORT_PAGE = 200
@@ -86,7 +86,7 @@ class Conversations:
             if change.etag and change.etag != known.etag:
                 raise Conflict(
                     "the conversation has changed since it was read; read it again and repeat",
-                    etag=known.etag,
+                    name=id,
                 )
             changed = replace(
                 known,
@@ -101,9 +101,12 @@ class Conversations:
     async def delete(self, call: Call, id: ConversationId, *, allow_missing: bool) -> None:
         """Delete it with its messages and turns. Raises BranchBusy while a turn of it runs."""
         async with self._state.transaction(call.principal.tenant) as tx:
-            if allow_missing and await tx.conversations.get(id) is None:
-                return
-            await _owned(tx, call, id)
+            try:
+                await _owned(tx, call, id)
+            except NotFound:
+                if allow_missing:
+                    return
+                raise
             if await tx.turns.any_busy(id):
                 raise BranchBusy(
                     "a turn of this conversation still runs; cancel it, then delete again"
@@ -122,9 +125,13 @@ class Conversations:
             if await view.conversations.message(id, head) is None:
                 raise NotFound("message", head)
             rows = await view.conversations.branch(id, head, _LONGEST_BRANCH)
-        after = page.after
-        start = next((i + 1 for i, m in enumerate(rows) if after and m.id == after.id), 0)
-        return page_of(rows[start:], page, _message_cursor)
+        start = 0
+        if page.after is not None:
+            ids: list[str] = [message.id for message in rows]
+            if page.after.id not in ids:
+                raise malformed_token()
+            start = ids.index(page.after.id) + 1
+        return page_of(rows[start:], page, _message_cursor, _weight)
 
     async def messages(
         self, call: Call, id: ConversationId, page: PageRequest
@@ -133,7 +140,7 @@ class Conversations:
         async with self._state.snapshot(call.principal.tenant) as view:
             await _owned(view, call, id)
             rows = await view.conversations.messages(id, page.size + 1, page.after)
-        return page_of(rows, page, _message_cursor)
+        return page_of(rows, page, _message_cursor, _weight)
 
     async def export(
         self, call: Call, id: ConversationId
@@ -160,6 +167,12 @@ async def _owned(tx: Transaction, call: Call, id: ConversationId) -> Conversatio
 
 def _message_cursor(message: StoredMessage) -> Cursor:
     return Cursor(message.created_at.isoformat(), message.id)
+
+
+def _weight(message: StoredMessage) -> int:
+    """About how many bytes it takes in a message of the contract."""
+    parts = sum(len(str(part).encode("utf-8", "replace")) for part in message.message.parts)
+    return parts + sum(200 + len(c.quote.encode("utf-8", "replace")) for c in message.citations)
 
 
 def _same(known: Conversation, content: ConversationContent, request_id: RequestId) -> Conversation:

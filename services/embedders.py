@@ -28,6 +28,6 @@ class Embedders:
         if found is None:
             known = ", ".join(sorted(self.by_alias))
             raise FeatureUnsupported(
-                f"this server has no embedder {name!r}; it has: {known}", embedder=str(name)
+                f"this server has no embedder {name!r}; it has: {known}", feature="embedder"
             )
         return found

@@ -41,7 +41,9 @@ class Knowledge:
                 made = Collection(key, model.name, model.dimensions, tx.now, description)
                 tx.knowledge.insert_collection(made)
         except StoreConflict as taken:
-            raise AlreadyExists(f"there is a collection {name!r} already", name=name) from taken
+            raise AlreadyExists(
+                f"there is a collection {name!r} already", kind="collection", name=name
+            ) from taken
         return CollectionStatus(made, Position(0))
 
     async def collection(self, call: Call, name: CollectionName) -> CollectionStatus:
@@ -87,6 +89,8 @@ class Knowledge:
         """Delete a document; searches that begin after this returns do not find it."""
         async with self._state.transaction(call.principal.tenant) as tx:
             collection = await tx.knowledge.lock_collection(name)
+            if collection is None and allow_missing:
+                return Position(0)
             if collection is None:
                 raise NotFound("collection", name)
             if allow_missing and await tx.knowledge.document(name, id) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -9,17 +10,14 @@ from dataclasses import dataclass
 
 import grpc
 from google.protobuf.message import Message
-from pydantic import ValidationError
 
-from adapters.grpc.errors import Status, status_of
+from adapters.grpc.errors import status_of
 from core.call import Call, CallFacts
 from core.clock import Clock, NewId
 from core.errors import (
     ColonnadeError,
     DeadlineExceeded,
     Exhausted,
-    FieldViolation,
-    InvalidInput,
     PermissionRefused,
     Unauthenticated,
     Unavailable,
@@ -33,7 +31,8 @@ Outgoing = Message | bytes
 """What is sent: a message, or one that was serialised for the log."""
 Context = grpc.aio.ServicerContext[Message, Outgoing]
 _BEARER = "bearer "
-_CANCELLED = "CANCELLED"
+_LAST_WORDS = Seconds(0.5)
+"""What a call gets beyond its deadline, in which a turn that ends by it can say so itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,8 @@ class Chain:
         passage = self._enter(method, context)
         try:
             call = await passage.admit(scope)
-            answer = await work(call)
+            async with asyncio.timeout_at(call.deadline + _LAST_WORDS):
+                answer = await work(call)
             passage.sent()
             return answer
         except BaseException as error:
@@ -95,7 +95,10 @@ class Chain:
         passage = self._enter(method, context)
         try:
             call = await passage.admit(scope)
-            async with aclosing(work(call)) as messages:
+            async with (
+                asyncio.timeout_at(call.deadline + _LAST_WORDS),
+                aclosing(work(call)) as messages,
+            ):
                 async for message in messages:
                     passage.sent()
                     await context.write(message)
@@ -119,7 +122,8 @@ class Chain:
         if self.draining:
             raise Unavailable("this server is shutting down; send again to another one")
         if self._running > self._limits.calls:
-            raise Exhausted(f"this server has {self._limits.calls} calls, the most it may")
+            most = self._limits.calls
+            raise Exhausted(f"this server has {most} calls, the most it may", limit="calls")
 
     def deadline_of(self, context: Context) -> Seconds:
         """The call's deadline on the monotonic clock: the caller's, bounded, or the default."""
@@ -127,6 +131,10 @@ class Chain:
         if left is None:
             left = self._limits.default_deadline
         return Seconds(self._clock.monotonic() + min(left, self._limits.longest_deadline))
+
+    def is_late(self, deadline: Seconds) -> bool:
+        """Whether this deadline has passed."""
+        return self._clock.monotonic() >= deadline
 
     async def principal_of(self, context: Context) -> Principal:
         """The caller, by the bearer key in the metadata."""
@@ -154,17 +162,19 @@ class _Passage:
         self._messages = 0
         self._reason = ""
         self._id = chain.new_call_id()
+        self._deadline = chain.deadline_of(context)
         self._call: Call | None = None
 
     async def admit(self, scope: str) -> Call:
-        """Who calls, and whether they may."""
-        deadline = self._chain.deadline_of(self._context)
-        principal = await self._chain.principal_of(self._context)
-        self._call = Call(principal, self._id, deadline)
-        if not scope:
-            raise PermissionRefused("this method is open to nobody", rule="scope", scope="")
-        principal.require(scope)
+        """Who calls, and whether they may. Room is asked for first, since looking up costs some."""
         self._chain.check_room()
+        if self._chain.is_late(self._deadline):
+            raise DeadlineExceeded("the deadline had passed when the call came")
+        principal = await self._chain.principal_of(self._context)
+        self._call = Call(principal, self._id, self._deadline)
+        if not scope:
+            raise PermissionRefused("this method is open to nobody", scope="")
+        principal.require(scope)
         return self._call
 
     def sent(self) -> None:
@@ -176,14 +186,25 @@ class _Passage:
     async def abort(self, error: BaseException) -> None:
         """End the call with the error's status; a cancel goes on as it is."""
         if not isinstance(error, Exception) or isinstance(error, grpc.aio.AbortError):
-            self.status = _CANCELLED
+            late = self._chain.is_late(self._deadline)
+            code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
+            self.status = code.name
             return
-        domain = _as_domain(error)
-        if not isinstance(domain, ColonnadeError):
+        if isinstance(error, TimeoutError):
+            error = self._late()
+        if not isinstance(error, ColonnadeError):
             self._chain.report(self._id, error)
-        status = status_of(domain, self._id)
+        status = status_of(error, self._id)
         self.status, self._reason = status.code.name, status.reason
-        await _end(self._context, status)
+        await self._context.abort(status.code, status.message, status.details)
+
+    def _late(self) -> DeadlineExceeded:
+        """What is said where the call's own time ran out; a turn that it read goes on."""
+        late = DeadlineExceeded("not done by the deadline")
+        turn = self._call.facts.turn_id if self._call else ""
+        if turn:
+            late.metadata = {"turn_id": turn, "rerunnable": "false"}
+        return late
 
     def line(self) -> CallLine:
         """What the log says of this call."""
@@ -201,24 +222,6 @@ class _Passage:
             messages=self._messages,
             facts=self._call.facts if self._call else CallFacts(),
         )
-
-
-def _as_domain(error: Exception) -> Exception:
-    """What pydantic and asyncio raise, in the domain's own words."""
-    if isinstance(error, ValidationError):
-        return InvalidInput(
-            [
-                FieldViolation(".".join(str(step) for step in found["loc"]), found["msg"])
-                for found in error.errors(include_url=False, include_input=False)
-            ]
-        )
-    if isinstance(error, TimeoutError):
-        return DeadlineExceeded("not done by the deadline")
-    return error
-
-
-async def _end(context: Context, status: Status) -> None:
-    await context.abort(status.code, status.message, status.details)
 
 
 def _bearer(context: Context) -> str | None:

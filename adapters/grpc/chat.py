@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from adapters.grpc import chat_messages
+from adapters.grpc import chat_requests
+from adapters.grpc.turn_messages import turn as turn_message
 from colonnade.v1 import chat_pb2, turns_pb2
 from core.call import Call
 from services.chat.chat import Chat
@@ -19,13 +20,13 @@ class ChatServicer:
 
     async def Chat(self, request: chat_pb2.ChatRequest, call: Call) -> turns_pb2.Turn:
         """The turn once it has ended."""
-        return chat_messages.turn(await self._chat.answer(call, chat_messages.request(request)))
+        return turn_message(await self._chat.answer(call, chat_requests.request(request)))
 
     async def StreamChat(
         self, request: chat_pb2.ChatRequest, call: Call
     ) -> AsyncGenerator[bytes, None]:
         """The turn's events from the first."""
-        async with aclosing(self._chat.ask(call, chat_messages.request(request))) as batches:
+        async with aclosing(self._chat.ask(call, chat_requests.request(request))) as batches:
             async for batch in batches:
                 yield batch.encoded
 
@@ -33,7 +34,7 @@ class ChatServicer:
         self, request: chat_pb2.ResumeChatRequest, call: Call
     ) -> AsyncGenerator[bytes, None]:
         """The turn's events after a given one."""
-        turn = chat_messages.turn_id(request.turn_id)
+        turn = chat_requests.turn_id(request.turn_id)
         resumed = self._chat.resume(
             call,
             turn,
@@ -46,11 +47,11 @@ class ChatServicer:
 
     async def GetTurn(self, request: chat_pb2.GetTurnRequest, call: Call) -> turns_pb2.Turn:
         """Where the turn stands."""
-        turn, request_id = chat_messages.turn_or_request(request)
+        turn, request_id = chat_requests.turn_or_request(request)
         view = await self._chat.turn(call, turn, request_id, with_events=request.include_events)
-        return chat_messages.turn(view)
+        return turn_message(view)
 
     async def CancelChat(self, request: chat_pb2.CancelChatRequest, call: Call) -> turns_pb2.Turn:
         """Stop the turn."""
-        turn, request_id = chat_messages.turn_or_request(request)
-        return chat_messages.turn(await self._chat.cancel(call, turn, request_id))
+        turn, request_id = chat_requests.turn_or_request(request)
+        return turn_message(await self._chat.cancel(call, turn, request_id))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from google.protobuf import empty_pb2
 
 from adapters.grpc import messages, names, values
+from adapters.grpc.violations import below, together
 from colonnade.v1 import conversations_pb2
 from core.call import Call
 from core.conversations import Conversation, ConversationContent
@@ -30,6 +31,8 @@ class ConversationServicer:
     ) -> conversations_pb2.Conversation:
         """A new conversation."""
         wanted = request.conversation
+        together(lambda: names.request_id(request.request_id), lambda: _content(wanted))
+        call.facts.request_id = RequestId(request.request_id)
         made = await self._conversations.create(
             call, _content(wanted), RequestId(request.request_id)
         )
@@ -59,12 +62,13 @@ class ConversationServicer:
     ) -> conversations_pb2.Conversation:
         """The changed conversation."""
         wanted = request.conversation
+        together(
+            lambda: names.conversation_id(wanted.name, "conversation.name"),
+            lambda: _paths(request),
+            lambda: _content(wanted),
+        )
         id = names.conversation_id(wanted.name, "conversation.name")
-        paths = list(request.update_mask.paths) or list(_PATHS)
-        for path in paths:
-            if path not in _PATHS:
-                raise InvalidInput.at("update_mask", f"{path!r} can't be changed; {_PATHS} can")
-        content = _content(wanted)
+        paths, content = _paths(request), _content(wanted)
         change = ConversationChange(
             title=content.title if "title" in paths else None,
             labels=content.labels if "labels" in paths else None,
@@ -130,4 +134,16 @@ def _conversation(value: Conversation) -> conversations_pb2.Conversation:
 
 
 def _content(value: conversations_pb2.Conversation) -> ConversationContent:
-    return ConversationContent(title=value.title, labels=dict(value.labels))
+    with below("conversation"):
+        return ConversationContent(title=value.title, labels=dict(value.labels))
+
+
+def _paths(request: conversations_pb2.UpdateConversationRequest) -> Sequence[str]:
+    """What is to be changed: what the mask names, or whatever is not empty."""
+    for path in request.update_mask.paths:
+        if path not in _PATHS:
+            raise InvalidInput.at(
+                "update_mask", f"{path[:64]!r} can't be changed; {' and '.join(_PATHS)} can"
+            )
+    filled = [path for path in _PATHS if getattr(request.conversation, path)]
+    return list(request.update_mask.paths) or filled

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -13,10 +14,8 @@ from google.rpc import error_details_pb2, status_pb2
 from core.errors import (
     ATTEMPT,
     ColonnadeError,
-    Exhausted,
     Internal,
     InvalidInput,
-    NotFound,
     Reason,
 )
 from core.identifiers import CallId, Seconds
@@ -24,6 +23,10 @@ from core.turns.rows import TurnFailure
 
 DOMAIN = "colonnade"
 DETAILS_KEY = "grpc-status-details-bin"
+
+_MESSAGE_BYTES, _VALUE_BYTES, _VIOLATIONS_BYTES, _MOST_ATTEMPTS = 480, 240, 2000, 10
+"""A status travels in a trailer, of which clients take 8 KiB in all: base64 adds a third, and
+in a message each byte beyond ASCII takes three."""
 
 _STATUS = {
     Reason.INVALID_FIELD: grpc.StatusCode.INVALID_ARGUMENT,
@@ -68,23 +71,22 @@ def status_of(error: BaseException, call: CallId) -> Status:
     if not isinstance(error, ColonnadeError):
         error = Internal(f"the server failed on call {call}; its log says why")
     details: list[Message] = [
-        *_infos(error.reason.value, error.metadata),
-        *_particulars(error),
+        *_about(error.reason, error.message, error.metadata),
+        *_violations(error),
+        *_advice(error.retry_after),
         error_details_pb2.RequestInfo(request_id=call),
     ]
     code = _STATUS[error.reason]
     rich = _rich(code, error.message, details)
-    return Status(
-        code, error.message, ((DETAILS_KEY, rich.SerializeToString()),), error.reason.value
-    )
+    trailer = ((DETAILS_KEY, rich.SerializeToString()),)
+    return Status(code, rich.message, trailer, error.reason.value)
 
 
 def rich_failure(failure: TurnFailure) -> status_pb2.Status:
     """A failed turn's error as a message: what `GetTurn` and a re-run's `started` carry."""
-    details = _infos(failure.reason, dict(failure.metadata))
-    if failure.retry_after is not None:
-        details.append(_retry(failure.retry_after))
-    return _rich(_STATUS[Reason(failure.reason)], failure.message, details)
+    reason = Reason(failure.reason)
+    about = _about(reason, failure.message, dict(failure.metadata))
+    return _rich(_STATUS[reason], failure.message, [*about, *_advice(failure.retry_after)])
 
 
 def failure_from(rich: status_pb2.Status) -> TurnFailure | None:
@@ -96,9 +98,9 @@ def failure_from(rich: status_pb2.Status) -> TurnFailure | None:
     return None
 
 
-def _rich(code: grpc.StatusCode, message: str, details: list[Message]) -> status_pb2.Status:
+def _rich(code: grpc.StatusCode, message: str, details: Sequence[Message]) -> status_pb2.Status:
     number: int = code.value[0]
-    rich = status_pb2.Status(code=number, message=message)
+    rich = status_pb2.Status(code=number, message=_short(message, _MESSAGE_BYTES))
     for detail in details:
         packed = any_pb2.Any()
         packed.Pack(detail)
@@ -106,42 +108,68 @@ def _rich(code: grpc.StatusCode, message: str, details: list[Message]) -> status
     return rich
 
 
-def _particulars(error: ColonnadeError) -> list[Message]:
-    details: list[Message] = []
-    if isinstance(error, InvalidInput):
-        violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
-            for v in error.violations
-        ]
-        details.append(error_details_pb2.BadRequest(field_violations=violations))
-    elif isinstance(error, NotFound):
+def _about(reason: Reason, message: str, metadata: Mapping[str, str]) -> list[Message]:
+    """The reason, and what its kind of error tells besides."""
+    own = {key: value for key, value in metadata.items() if not key.startswith(ATTEMPT)}
+    details: list[Message] = [_info(reason, own), *_attempts(metadata)]
+    if reason is Reason.RESOURCE_NOT_FOUND:
         details.append(
-            error_details_pb2.ResourceInfo(resource_type=error.kind, resource_name=error.name)
+            error_details_pb2.ResourceInfo(
+                resource_type=own.get("kind", ""),
+                resource_name=_short(own.get("name", ""), _VALUE_BYTES),
+            )
         )
-    elif isinstance(error, Exhausted):
-        violation = error_details_pb2.QuotaFailure.Violation(description=error.message)
+    if _STATUS[reason] is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        violation = error_details_pb2.QuotaFailure.Violation(
+            subject=own.get("limit", ""), description=_short(message, _VALUE_BYTES)
+        )
         details.append(error_details_pb2.QuotaFailure(violations=[violation]))
-    if error.retry_after is not None:
-        details.append(_retry(error.retry_after))
     return details
 
 
-def _infos(reason: str, metadata: Mapping[str, str]) -> list[Message]:
-    """The error's own info, and one for each failed attempt that its metadata names."""
-    own = {key: value for key, value in metadata.items() if not key.startswith(ATTEMPT)}
-    attempts = [
-        _info(Reason.ATTEMPT_FAILED.value, {"model": key[len(ATTEMPT) :], "cause": cause})
-        for key, cause in metadata.items()
+def _attempts(metadata: Mapping[str, str]) -> list[Message]:
+    """One info for each failed attempt that the metadata names."""
+    return [
+        _info(Reason.ATTEMPT_FAILED, {"model": key[len(ATTEMPT) :], "cause": cause})
+        for key, cause in islice(metadata.items(), _MOST_ATTEMPTS)
         if key.startswith(ATTEMPT)
     ]
-    return [_info(reason, own), *attempts]
 
 
-def _info(reason: str, metadata: dict[str, str]) -> error_details_pb2.ErrorInfo:
-    return error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)
+def _info(reason: Reason, metadata: Mapping[str, str]) -> error_details_pb2.ErrorInfo:
+    short = {key: _short(value, _VALUE_BYTES) for key, value in metadata.items()}
+    return error_details_pb2.ErrorInfo(reason=reason.value, domain=DOMAIN, metadata=short)
 
 
-def _retry(after: Seconds) -> error_details_pb2.RetryInfo:
+def _violations(error: ColonnadeError) -> list[Message]:
+    """The wrong fields, as many of them as a trailer has room for."""
+    if not isinstance(error, InvalidInput):
+        return []
+    told: list[error_details_pb2.BadRequest.FieldViolation] = []
+    room = _VIOLATIONS_BYTES
+    for found in error.violations:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=_short(found.field, _VALUE_BYTES),
+            description=_short(found.description, _VALUE_BYTES),
+        )
+        room -= violation.ByteSize()
+        if room < 0:
+            break
+        told.append(violation)
+    return [error_details_pb2.BadRequest(field_violations=told)]
+
+
+def _advice(after: Seconds | None) -> list[Message]:
+    if after is None:
+        return []
     delay = duration_pb2.Duration()
     delay.FromNanoseconds(int(after * 1_000_000_000))
-    return error_details_pb2.RetryInfo(retry_delay=delay)
+    return [error_details_pb2.RetryInfo(retry_delay=delay)]
+
+
+def _short(text: str, most_bytes: int) -> str:
+    """The text, cut to so many bytes in UTF-8; what is cut ends in an ellipsis."""
+    encoded = text.encode("utf-8", "replace")
+    if len(encoded) <= most_bytes:
+        return encoded.decode()
+    return encoded[: most_bytes - 3].decode("utf-8", "ignore") + "…"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import re
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
 
 from adapters.grpc import values
+from adapters.grpc.violations import below, check, known
 from colonnade.v1 import models_pb2, retrieval_pb2, usage_pb2
 from core.errors import FieldViolation, InvalidInput
 from core.generation import Constraints, GenerationOptions, Tier, ToolChoice
 from core.identifiers import Seconds
 from core.knowledge import Filter
+from core.message_rules import is_json_object
 
 _TIERS = {
     models_pb2.MODEL_TIER_UNSPECIFIED: None,
@@ -25,65 +30,87 @@ _TOOL_CHOICES = {
     models_pb2.TOOL_CHOICE_REQUIRED: ToolChoice.REQUIRED,
 }
 _LONGEST_OBJECTIVE = 600.0
+_LONGEST_RESIDENCY = 64
+_MONEY = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,12})?")
+_ATTRIBUTE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_MOST_CONDITIONS, _MOST_VALUES, _LONGEST_VALUE = 20, 100, 1000
 
 
 def options(message: models_pb2.GenerationOptions) -> GenerationOptions:
-    """How the model writes; what is unset is the deployment's own."""
-    return GenerationOptions(
-        temperature=message.temperature if message.HasField("temperature") else None,
-        top_p=message.top_p if message.HasField("top_p") else None,
-        max_output_tokens=(
-            message.max_output_tokens if message.HasField("max_output_tokens") else None
-        ),
-        stop=tuple(message.stop),
-        seed=message.seed if message.HasField("seed") else None,
-        response_schema=message.response_schema,
-        tool_choice=_TOOL_CHOICES.get(message.tool_choice, ToolChoice.AUTO),
-    )
+    """How the model writes; what is unset is the deployment's own. Raises below `options`."""
+    choice = known(_TOOL_CHOICES, message.tool_choice, "options.tool_choice")
+    if message.response_schema and not is_json_object(message.response_schema):
+        raise InvalidInput.at("options.response_schema", "must be a JSON Schema, an object")
+    with below("options"):
+        return GenerationOptions(
+            temperature=message.temperature if message.HasField("temperature") else None,
+            top_p=message.top_p if message.HasField("top_p") else None,
+            max_output_tokens=(
+                message.max_output_tokens if message.HasField("max_output_tokens") else None
+            ),
+            stop=tuple(message.stop),
+            seed=message.seed if message.HasField("seed") else None,
+            response_schema=message.response_schema,
+            tool_choice=choice,
+        )
 
 
 def constraints(message: models_pb2.ModelConstraints) -> Constraints:
     """What the model may be chosen by. Raises InvalidInput below `constraints`."""
-    if message.tier not in _TIERS:
-        raise InvalidInput.at("constraints.tier", "is no tier that this server knows")
-    objective: Seconds | None = None
-    if message.HasField("latency_objective"):
-        objective = values.seconds(message.latency_objective)
-        if not 0 < objective <= _LONGEST_OBJECTIVE:
-            raise InvalidInput.at(
-                "constraints.latency_objective", "must be above 0 and at most 10 minutes"
-            )
+    if len(message.residency) > _LONGEST_RESIDENCY:
+        raise InvalidInput.at(
+            "constraints.residency", f"must have at most {_LONGEST_RESIDENCY} characters"
+        )
     return Constraints(
         max_cost=_money(message.max_cost) if message.HasField("max_cost") else None,
-        latency_objective=objective,
-        tier=_TIERS[message.tier],
+        latency_objective=_objective(message),
+        tier=known(_TIERS, message.tier, "constraints.tier"),
         residency=message.residency,
     )
 
 
+def _objective(message: models_pb2.ModelConstraints) -> Seconds | None:
+    if not message.HasField("latency_objective"):
+        return None
+    objective = values.seconds(message.latency_objective)
+    if not 0 < objective <= _LONGEST_OBJECTIVE:
+        raise InvalidInput.at(
+            "constraints.latency_objective", "must be above 0 and at most 10 minutes"
+        )
+    return objective
+
+
 def _money(value: usage_pb2.Money) -> Decimal:
-    try:
-        amount = Decimal(value.amount)
-    except InvalidOperation as error:
-        raise _not_money() from error
-    if not amount.is_finite() or amount < 0:
-        raise _not_money()
-    return amount
-
-
-def _not_money() -> InvalidInput:
-    return InvalidInput.at(
-        "constraints.max_cost.amount", "must be a decimal number such as 0.05, not below zero"
-    )
+    if not _MONEY.fullmatch(value.amount):
+        raise InvalidInput.at(
+            "constraints.max_cost.amount",
+            "must be a decimal number such as 0.05, of at most 18 digits before the point and "
+            "12 after it",
+        )
+    return Decimal(value.amount)
 
 
 def document_filter(message: retrieval_pb2.Filter) -> Filter:
     """Which documents count. Raises InvalidInput below `filter`."""
-    violations = [
-        FieldViolation(f"filter.conditions[{i}].values", "names no value; 1 to 100 are taken")
-        for i, condition in enumerate(message.conditions)
-        if not 1 <= len(condition.values) <= 100
-    ]
-    if violations:
-        raise InvalidInput(violations)
+    check(_filter_violations(message))
     return Filter({c.attribute: frozenset(c.values) for c in message.conditions})
+
+
+def _filter_violations(message: retrieval_pb2.Filter) -> Iterator[FieldViolation]:
+    if len(message.conditions) > _MOST_CONDITIONS:
+        yield FieldViolation("filter.conditions", f"are more than {_MOST_CONDITIONS}")
+    named = Counter(condition.attribute for condition in message.conditions)
+    for index, condition in enumerate(message.conditions):
+        at = f"filter.conditions[{index}]"
+        if not _ATTRIBUTE.fullmatch(condition.attribute):
+            yield FieldViolation(
+                f"{at}.attribute", "must be 1 to 64 characters of A-Z a-z 0-9 _ . -"
+            )
+        elif named[condition.attribute] > 1:
+            yield FieldViolation(f"{at}.attribute", "has another condition; give one all values")
+        if not 1 <= len(condition.values) <= _MOST_VALUES:
+            yield FieldViolation(f"{at}.values", f"must be 1 to {_MOST_VALUES} values")
+        if any(len(value) > _LONGEST_VALUE for value in condition.values):
+            yield FieldViolation(
+                f"{at}.values", f"has one of more than {_LONGEST_VALUE} characters"
+            )

@@ -13,6 +13,8 @@ from core.ingestion import IncomingDocument
 from services.ingestion.ingestion import IngestOptions
 
 _FEWEST_CHARACTERS, _MOST_CHARACTERS = 200, 8000
+_MOST_PIECE_BYTES = 1024 * 1024
+_SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 Pieces = AsyncIterator[ingestion_pb2.IngestDocumentsRequest]
 
@@ -50,6 +52,10 @@ async def incoming_documents(pieces: Pieces, most_bytes: int) -> AsyncIterator[I
                     yield _document(start, data, size)
                 start, data, size = piece.start, bytearray(), 0
             case "data" if start is not None:
+                if not 1 <= len(piece.data) <= _MOST_PIECE_BYTES:
+                    raise InvalidInput.at(
+                        "data", f"has {len(piece.data)} bytes; 1 to {_MOST_PIECE_BYTES} are taken"
+                    )
                 size += len(piece.data)
                 if size <= most_bytes:
                     data += piece.data
@@ -61,7 +67,7 @@ async def incoming_documents(pieces: Pieces, most_bytes: int) -> AsyncIterator[I
 
 def _document(start: ingestion_pb2.DocumentStart, data: bytearray, size: int) -> IncomingDocument:
     declared = start.size_bytes or None
-    left_out = size == 0 and bool(start.sha256)
+    left_out = size == 0 and start.sha256.lower() not in ("", _SHA256_OF_NOTHING)
     return IncomingDocument(
         uri=start.uri,
         data=None if left_out else bytes(data),

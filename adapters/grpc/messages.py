@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from adapters.grpc import codec, names, values
+from adapters.grpc.violations import check, each_of
 from colonnade.v1 import messages_pb2
 from core.errors import InvalidInput
 from core.identifiers import ConversationId, MessageId
+from core.message_rules import message_violations
 from core.messages import (
     ImagePart,
     Message,
@@ -17,7 +21,7 @@ from core.messages import (
     ToolResultPart,
 )
 
-_MOST_PARTS = 50
+_MOST_PARTS, _MOST_MESSAGES = 50, 100
 _ROLES = {
     messages_pb2.ROLE_UNSPECIFIED: Role.USER,
     messages_pb2.ROLE_SYSTEM: Role.SYSTEM,
@@ -42,7 +46,16 @@ def to_domain(message: messages_pb2.Message, field: str) -> Message:
     parts = tuple(
         _part(part, f"{field}.parts[{index}]") for index, part in enumerate(message.parts)
     )
-    return Message(_ROLES[message.role], parts)
+    made = Message(_ROLES[message.role], parts)
+    check(message_violations(made, field))
+    return made
+
+
+def all_to_domain(given: Sequence[messages_pb2.Message], field: str) -> tuple[Message, ...]:
+    """A caller's messages. Raises InvalidInput with all that is wrong in any of them."""
+    if len(given) > _MOST_MESSAGES:
+        raise InvalidInput.at(field, f"has {len(given)} messages; at most {_MOST_MESSAGES}")
+    return each_of(to_domain, given, field)
 
 
 def _part(part: messages_pb2.Part, field: str) -> Part:

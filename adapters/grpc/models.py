@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 
-from adapters.grpc import generation, messages, values
+from adapters.grpc import generation, messages, names, values
+from adapters.grpc.violations import below, check, known, together
 from colonnade.v1 import messages_pb2, models_pb2, turns_pb2
 from core.call import Call
 from core.embedding import EmbeddingModel
-from core.errors import InvalidInput
+from core.errors import FieldViolation, InvalidInput
 from core.generation import (
     Deployment,
     ReasoningDelta,
@@ -19,13 +20,19 @@ from core.generation import (
     Tier,
 )
 from core.identifiers import RequestId
+from core.message_rules import MAX_TEXT
 from core.messages import Message, Role
 from core.pages import Cursor, PageRequest, page_of
 from core.ports.embedder import TextKind
 from core.ports.model_gateway import Completed, GatewayEvent
 from services.models.models import GenerateRequest, Models
 
-_MOST_TEXTS, _LONGEST_TEXT = 256, 32_000
+_MOST_TEXTS, _LONGEST_TEXT, _LONGEST_NAME = 256, 32_000, 200
+_PURPOSES = {
+    models_pb2.EmbedRequest.PURPOSE_UNSPECIFIED: TextKind.DOCUMENT,
+    models_pb2.EmbedRequest.PURPOSE_DOCUMENT: TextKind.DOCUMENT,
+    models_pb2.EmbedRequest.PURPOSE_QUERY: TextKind.QUERY,
+}
 _TIERS = {
     Tier.EXTRACTIVE: models_pb2.MODEL_TIER_EXTRACTIVE,
     Tier.TINY: models_pb2.MODEL_TIER_TINY,
@@ -79,18 +86,10 @@ class ModelServicer:
 
     async def Embed(self, request: models_pb2.EmbedRequest, call: Call) -> models_pb2.EmbedResponse:
         """One vector a text."""
-        del call
-        texts = list(request.texts)
-        if not 1 <= len(texts) <= _MOST_TEXTS:
-            raise InvalidInput.at("texts", f"has {len(texts)}; 1 to {_MOST_TEXTS} are taken")
-        for index, text in enumerate(texts):
-            if not 1 <= len(text) <= _LONGEST_TEXT:
-                raise InvalidInput.at(
-                    f"texts[{index}]", f"has {len(text)} characters; 1 to {_LONGEST_TEXT} are taken"
-                )
-        is_query = request.purpose == models_pb2.EmbedRequest.PURPOSE_QUERY
-        kind = TextKind.QUERY if is_query else TextKind.DOCUMENT
-        embedder, vectors = await self._models.embed(texts, kind, request.model)
+        check(_embed_violations(request))
+        kind = known(_PURPOSES, request.purpose, "purpose")
+        embedder, vectors = await self._models.embed(list(request.texts), kind, request.model)
+        call.facts.model_version = embedder.name
         return models_pb2.EmbedResponse(
             model=embedder.name,
             dimensions=embedder.dimensions,
@@ -101,10 +100,8 @@ class ModelServicer:
         self, request: models_pb2.CountTokensRequest, call: Call
     ) -> models_pb2.CountTokensResponse:
         """How many tokens there are."""
-        del call
-        if bool(request.text) == bool(request.messages):
-            raise InvalidInput.at("text", "set exactly one of text and messages")
         counted = await self._models.count(_counted_messages(request), request.model)
+        call.facts.model_version = counted.deployment.name
         return models_pb2.CountTokensResponse(
             tokens=counted.tokens,
             model=counted.deployment.name,
@@ -134,26 +131,49 @@ class ModelServicer:
 
 
 def _generate_request(request: models_pb2.GenerateRequest) -> GenerateRequest:
-    return GenerateRequest(
-        messages=tuple(
-            messages.to_domain(message, f"messages[{index}]")
-            for index, message in enumerate(request.messages)
-        ),
-        request_id=RequestId(request.request_id),
-        model=request.model,
-        constraints=generation.constraints(request.constraints),
-        options=generation.options(request.options),
-        feature=request.feature,
+    together(
+        lambda: names.request_id(request.request_id),
+        lambda: messages.all_to_domain(request.messages, "messages"),
+        lambda: generation.constraints(request.constraints),
+        lambda: generation.options(request.options),
     )
+    with below():
+        return GenerateRequest(
+            messages=messages.all_to_domain(request.messages, "messages"),
+            request_id=RequestId(request.request_id),
+            model=request.model,
+            constraints=generation.constraints(request.constraints),
+            options=generation.options(request.options),
+            feature=request.feature,
+        )
 
 
-def _counted_messages(request: models_pb2.CountTokensRequest) -> list[Message]:
-    if request.text:
-        return [Message.of(Role.USER, request.text)]
-    return [
-        messages.to_domain(message, f"messages[{index}]")
-        for index, message in enumerate(request.messages)
-    ]
+def _embed_violations(request: models_pb2.EmbedRequest) -> Iterator[FieldViolation]:
+    if not 1 <= len(request.texts) <= _MOST_TEXTS:
+        yield FieldViolation("texts", f"has {len(request.texts)}; 1 to {_MOST_TEXTS} are taken")
+    for index, text in enumerate(request.texts):
+        if not 1 <= len(text) <= _LONGEST_TEXT:
+            yield FieldViolation(
+                f"texts[{index}]", f"has {len(text)} characters; 1 to {_LONGEST_TEXT} are taken"
+            )
+    yield from _too_long(request.model, "model")
+    yield from _too_long(request.feature, "feature")
+
+
+def _counted_messages(request: models_pb2.CountTokensRequest) -> Sequence[Message]:
+    check(_too_long(request.model, "model"))
+    if bool(request.text) == bool(request.messages):
+        raise InvalidInput.at("text", "set exactly one of text and messages")
+    if not request.text:
+        return messages.all_to_domain(request.messages, "messages")
+    if len(request.text) > MAX_TEXT:
+        raise InvalidInput.at("text", f"must have at most {MAX_TEXT} characters")
+    return [Message.of(Role.USER, request.text)]
+
+
+def _too_long(name: str, field: str) -> Iterator[FieldViolation]:
+    if len(name) > _LONGEST_NAME:
+        yield FieldViolation(field, f"must have at most {_LONGEST_NAME} characters")
 
 
 def _piece(event: GatewayEvent, call: Call) -> models_pb2.StreamGenerateResponse | None:

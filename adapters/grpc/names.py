@@ -1,11 +1,13 @@
-"""Resource names, such as `conversations/{conversation}`: to ids and back."""
+"""Resource names, such as `conversations/{conversation}`, to ids and back; and callers' own ids."""
 
 from __future__ import annotations
 
 import re
 
+from adapters.grpc.violations import check
 from core.errors import InvalidInput
-from core.identifiers import CollectionName, ConversationId, DocumentId, MessageId
+from core.identifiers import CollectionName, ConversationId, DocumentId, MessageId, RequestId
+from core.request_ids import request_id_violations
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.~-]{0,127}")
 _COLLECTION = re.compile(r"[a-z](?:[a-z0-9-]{0,62}[a-z0-9])?")
@@ -63,6 +65,12 @@ def document_id(name: str, field: str) -> tuple[CollectionName, DocumentId]:
     pattern = "collections/{collection}/documents/{document}"
     collection, document = _parts(name, field, pattern)
     return checked_collection(collection, field), DocumentId(document)
+
+
+def request_id(value: str) -> RequestId:
+    """A caller's idempotency key; "" for none. Raises InvalidInput at `request_id`."""
+    check(request_id_violations(value))
+    return RequestId(value)
 
 
 def _parts(name: str, field: str, pattern: str) -> list[str]:

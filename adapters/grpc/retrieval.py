@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from adapters.grpc import codec, generation, names, values
+from adapters.grpc.violations import below, each_of, known, together
 from colonnade.v1 import retrieval_pb2
 from core.call import Call
 from core.errors import InvalidInput
@@ -37,11 +38,8 @@ class RetrievalServicer:
     ) -> retrieval_pb2.SearchResponse:
         """The chunks that fit best."""
         began = time.perf_counter()
-        if request.strategy not in _STRATEGIES:
-            raise InvalidInput.at("strategy", "is no strategy that this server knows")
-        wanted = self._wanted(
-            request, request.limit or _SEARCH_LIMIT, _STRATEGIES[request.strategy]
-        )
+        strategy = known(_STRATEGIES, request.strategy, "strategy")
+        wanted = self._wanted(request, request.limit or _SEARCH_LIMIT, strategy)
         found = await self._retriever.search(call, wanted)
         return retrieval_pb2.SearchResponse(
             hits=[_hit(passage) for passage in found.passages],
@@ -54,9 +52,13 @@ class RetrievalServicer:
     ) -> retrieval_pb2.BuildContextResponse:
         """The chunks that fit into a budget, as a prompt would hold them."""
         wanted = self._wanted(request, request.limit or _CONTEXT_LIMIT, Strategy.HYBRID)
-        tokens = request.max_tokens or _CONTEXT_TOKENS
-        built = await self._contexts.build(call, ContextRequest(wanted, tokens, request.model))
-        return _context(built)
+        with below():
+            context = ContextRequest(
+                search=wanted,
+                max_tokens=request.max_tokens or _CONTEXT_TOKENS,
+                model=request.model,
+            )
+        return _context(await self._contexts.build(call, context))
 
     def _wanted(
         self,
@@ -64,20 +66,30 @@ class RetrievalServicer:
         limit: int,
         strategy: Strategy,
     ) -> SearchRequest:
-        collections = tuple(
-            names.collection_id(name, f"collections[{i}]")
-            for i, name in enumerate(request.collections)
+        together(
+            lambda: _collections(request),
+            lambda: generation.document_filter(request.filter),
         )
-        if request.at_least_position and len(collections) > 1:
-            raise InvalidInput.at("at_least_position", "only with exactly one collection")
-        return SearchRequest(
-            query=request.query,
-            collections=collections or (self._default,),
-            limit=limit,
-            where=generation.document_filter(request.filter),
-            strategy=strategy,
-            at_least=Position(request.at_least_position),
-        )
+        with below():
+            return SearchRequest(
+                query=request.query,
+                collections=_collections(request) or (self._default,),
+                limit=limit,
+                where=generation.document_filter(request.filter),
+                strategy=strategy,
+                at_least=Position(request.at_least_position),
+            )
+
+
+def _collections(
+    request: retrieval_pb2.SearchRequest | retrieval_pb2.BuildContextRequest,
+) -> tuple[CollectionName, ...]:
+    collections = each_of(names.collection_id, request.collections, "collections")
+    if len(set(collections)) < len(collections):
+        raise InvalidInput.at("collections", "names one twice")
+    if request.at_least_position and len(collections) != 1:
+        raise InvalidInput.at("at_least_position", "only with exactly one collection")
+    return collections
 
 
 def _context(built: BuiltContext) -> retrieval_pb2.BuildContextResponse:
