@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from adapters.grpc import values
 from core.errors import (
     ATTEMPT,
     ColonnadeError,
@@ -20,6 +22,8 @@ from core.errors import (
 )
 from core.identifiers import CallId, Seconds
 from core.turns.rows import TurnFailure
+
+Detail = TypeVar("Detail", bound=Message)
 
 DOMAIN = "colonnade"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -91,11 +95,26 @@ def rich_failure(failure: TurnFailure) -> status_pb2.Status:
 
 def failure_from(rich: status_pb2.Status) -> TurnFailure | None:
     """The turn's failure in such a message; None where it holds none of ours."""
+    infos = _unpacked(rich, error_details_pb2.ErrorInfo)
+    own = [info for info in infos if info.domain == DOMAIN]
+    if not own:
+        return None
+    metadata = dict(own[0].metadata)
+    for attempt in own[1:]:
+        metadata[ATTEMPT + attempt.metadata["model"]] = attempt.metadata["cause"]
+    advice = _unpacked(rich, error_details_pb2.RetryInfo)
+    retry_after = values.seconds(advice[0].retry_delay) if advice else None
+    return TurnFailure(own[0].reason, rich.message, tuple(sorted(metadata.items())), retry_after)
+
+
+def _unpacked(rich: status_pb2.Status, kind: type[Detail]) -> list[Detail]:
+    """The details of one kind, in order."""
+    found: list[Detail] = []
     for packed in rich.details:
-        info = error_details_pb2.ErrorInfo()
-        if packed.Unpack(info) and info.domain == DOMAIN:
-            return TurnFailure(info.reason, rich.message, tuple(sorted(info.metadata.items())))
-    return None
+        detail = kind()
+        if packed.Unpack(detail):
+            found.append(detail)
+    return found
 
 
 def _rich(code: grpc.StatusCode, message: str, details: Sequence[Message]) -> status_pb2.Status:
