@@ -199,6 +199,7 @@ message = Table(
     *_numbers("created_at"),
     *_optional(Text, "turn"),
     *_flags("partial"),
+    *_text("citations", "model"),
     PrimaryKeyConstraint("id"),
     ForeignKeyConstraint(["conversation"], ["conversation.id"], ondelete="CASCADE"),
     Index(None, "conversation", "created_at", "id"),

@@ -139,8 +139,8 @@ def _delete(tables: Tables, scope: Scope, conversation: ConversationId) -> None:
     }
     for turn in turns:
         del tables.turns[turn]
-        tables.events.pop(turn, None)
         tables.executions.pop(turn, None)
+    tables.events = {key: log for key, log in tables.events.items() if key[0] not in turns}
 
 
 class FakeApiKeyRows:

@@ -58,7 +58,9 @@ class Tables:
 
     turns: dict[TurnId, Turn] = field(default_factory=dict)
     idempotency: dict[IdempotencyKey, IdempotencyRecord] = field(default_factory=dict)
-    events: dict[TurnId, Owned[tuple[LoggedEvent, ...]]] = field(default_factory=dict)
+    events: dict[tuple[TurnId, TenantId], Owned[tuple[LoggedEvent, ...]]] = field(
+        default_factory=dict
+    )
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
     ledger: dict[tuple[str, int], LedgerLine] = field(default_factory=dict)
     executions: dict[TurnId, ExecutionRecord] = field(default_factory=dict)

@@ -135,20 +135,26 @@ class FakeEventRows:
         new = tuple(events)
 
         def change(tables: Tables) -> None:
-            old = tables.events.get(turn.id, Owned(turn.tenant, ())).row
-            log = old + new
-            if len({event.seq for event in log}) < len(log):
+            taken = {event.seq for log in _logs(tables, turn.id) for event in log.row}
+            if len(taken | {event.seq for event in new}) < len(taken) + len(new):
                 raise StoreConflict("the event's number is taken")
+            key = (turn.id, turn.tenant)
+            log = (*tables.events.get(key, Owned(turn.tenant, ())).row, *new)
             ordered = tuple(sorted(log, key=lambda event: event.seq))
-            tables.events[turn.id] = Owned(turn.tenant, ordered)
+            tables.events[key] = Owned(turn.tenant, ordered)
 
         self._view.write("events", change)
 
     async def read(self, turn: TurnId, after: int, limit: int) -> Sequence[LoggedEvent]:
-        log = (await self._view.read()).events.get(turn)
-        if log is None or not admits(self._view.scope, log.tenant):
-            return []
-        return [event for event in log.row if event.seq > after][:limit]
+        logs = _logs(await self._view.read(), turn)
+        mine = [event for log in logs if admits(self._view.scope, log.tenant) for event in log.row]
+        later = [event for event in mine if event.seq > after]
+        return sorted(later, key=lambda event: event.seq)[:limit]
+
+
+def _logs(tables: Tables, turn: TurnId) -> list[Owned[tuple[LoggedEvent, ...]]]:
+    """A turn's log; each tenant that wrote under its id has its own."""
+    return [log for (id, _), log in tables.events.items() if id == turn]
 
 
 class FakeSpendingRows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from adapters.state.encoding.values import (
     as_json,
@@ -17,6 +18,7 @@ from adapters.state.encoding.values import (
 )
 from core.api_keys import ApiKey
 from core.conversations import Conversation
+from core.grounding.citations import Citation
 from core.identifiers import ApiKeyId, ConversationId, MessageId, TenantId, TurnId, UserId
 from core.messages import (
     ImagePart,
@@ -32,11 +34,16 @@ from core.messages import (
 ConversationRow = tuple[str, str, str, int, int, str | None, str, str]
 CONVERSATION = columns("id owner title created_at updated_at head labels etag")
 
-MessageRow = tuple[str, str, str | None, str, str, int, str | None, bool]
-MESSAGE = columns("id conversation parent role parts created_at turn partial")
+MessageRow = tuple[str, str, str | None, str, str, int, str | None, bool, str, str]
+MESSAGE = columns("id conversation parent role parts created_at turn partial citations model")
 
 ApiKeyRow = tuple[str, str, str, str, str, int, str, int | None, int | None]
 API_KEY = columns("id tenant user_id digest scopes created_at label expires_at revoked_at")
+
+_CITATION = columns(
+    "start_byte end_byte cited_text number chunk document title uri source_start source_end quote "
+    "collection"
+)
 
 
 def conversation_row(conversation: Conversation) -> ConversationRow:
@@ -78,6 +85,8 @@ def message_row(stored: StoredMessage) -> MessageRow:
         micros(stored.created_at),
         stored.turn,
         stored.partial,
+        _citations_json(stored.citations),
+        stored.model,
     )
 
 
@@ -92,6 +101,8 @@ def message_of(row: MessageRow) -> StoredMessage:
         created_at=time_of(row[5]),
         turn=TurnId(row[6]) if row[6] is not None else None,
         partial=bool(row[7]),
+        citations=_citations_of(row[8]),
+        model=row[9],
     )
 
 
@@ -118,6 +129,20 @@ def _part_of(encoded: list[str]) -> Part:
         case ["tool_result", call_id, content, is_error]:
             return ToolResultPart(call_id, content, bool(is_error))
     raise ValueError("the store holds a part of a message that this program does not know")
+
+
+def _citations_json(citations: Sequence[Citation]) -> str:
+    if not citations:
+        return "[]"
+    return as_json([[getattr(each, name) for name in _CITATION] for each in citations])
+
+
+def _citations_of(encoded: str) -> tuple[Citation, ...]:
+    if encoded == "[]":
+        return ()
+    return tuple(
+        Citation(**dict(zip(_CITATION, values, strict=True))) for values in json.loads(encoded)
+    )
 
 
 def api_key_row(key: ApiKey) -> ApiKeyRow:

@@ -50,9 +50,10 @@ _DELETE = tuple(
 # The tenant is that of the conversation; where there is none, the row is refused.
 _ADD_MESSAGE = scoped(
     "INSERT INTO message "
-    "(id, tenant, conversation, parent, role, parts, created_at, turn, partial) VALUES "
+    "(id, tenant, conversation, parent, role, parts, created_at, turn, partial, citations, model) "
+    "VALUES "
     "(?2, (SELECT tenant FROM conversation WHERE id = ?3 AND {mine}), "
-    "?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+    "?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
 )
 _MESSAGE = select(MESSAGE, "FROM message WHERE id = ?3 AND conversation = ?2 AND {mine}")
 _BRANCH = select(

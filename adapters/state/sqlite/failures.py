@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from core.errors import Reason, StorageFull
 from core.ports.state import StoreConflict, StoreUnavailable
 
 _CAUSES = {
@@ -35,7 +36,8 @@ def is_locked(error: sqlite3.Error) -> bool:
 
 def unavailable(cause: str, *, outcome_known: bool = True) -> StoreUnavailable:
     """The error of a store that cannot be used now, for this cause."""
-    error = StoreUnavailable(f"the store cannot be used: {cause}")
+    full = cause == _CAUSES[sqlite3.SQLITE_FULL]
+    error = (StoreFull if full else StoreUnavailable)(f"the store cannot be used: {cause}")
     error.outcome_known = outcome_known
     return error
 
@@ -65,3 +67,10 @@ def commit_error(error: Exception) -> StoreUnavailable:
 
 class StoreUnusable(StoreUnavailable):
     """The store's file cannot be opened as it is; the message says what to do."""
+
+
+class StoreFull(StoreUnavailable):
+    """There is no room on the store's disk: reading goes on, and writing once there is room."""
+
+    reason = Reason.STORAGE_FULL
+    retry_after = StorageFull.retry_after

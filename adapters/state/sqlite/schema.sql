@@ -171,6 +171,8 @@ CREATE TABLE message (
 	created_at BIGINT NOT NULL,
 	turn TEXT,
 	partial BOOLEAN NOT NULL,
+	citations TEXT NOT NULL,
+	model TEXT NOT NULL,
 	CONSTRAINT pk_message PRIMARY KEY (id),
 	CONSTRAINT fk_message_conversation FOREIGN KEY(conversation) REFERENCES conversation (id) ON DELETE CASCADE
 );

@@ -298,6 +298,8 @@ def _message() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("turn", sa.Text(), nullable=True),
         sa.Column("partial", sa.Boolean(), nullable=False),
+        sa.Column("citations", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["conversation"],
             ["conversation.id"],
