@@ -89,9 +89,10 @@ def _cursor(token: str) -> Cursor:
         raise malformed_token()
     try:
         padded = token + "=" * (-len(token) % 4)
-        sort_key, id = json.loads(base64.b64decode(padded.encode(), altchars=b"-_", validate=True))
+        packed = json.loads(base64.b64decode(padded.encode(), altchars=b"-_", validate=True))
+        sort_key, id = packed if isinstance(packed, list) else ()
         (sort_key + id).encode()  # no halves of characters, which no store can compare
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise malformed_token() from error
     return Cursor(sort_key, id)
 

@@ -17,7 +17,6 @@ from fakes.language_model import Hang, ScriptedModel, script, words
 from fakes.state import CommitFault, FakeState
 from fakes.turn_node import ACME, TurnNode, a_model, a_request, open_node, turn_node
 from fakes.turn_readers import Read, reading
-from services.turns.settlement import Settlement
 from services.turns.timings import TurnTimings
 
 TALE = words("one two three four five", pause=0.3)
@@ -246,37 +245,6 @@ async def test_one_stale_turn_does_not_fail_its_neighbours(state: State) -> None
         assert late.text == "a "
         assert late.transcript.finished is not None
         assert late.transcript.finished.reason is EndReason.INTERRUPTED
-
-
-async def test_one_turn_that_cannot_be_committed_does_not_fail_its_neighbours(
-    state: State, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An error in one turn's settlement splits the batch."""
-    settle = Settlement.apply
-
-    async def apply(self: Settlement, tx: object, row: object, closing: object) -> object:
-        if getattr(row, "feature", "") == "cursed":
-            raise ValueError("cannot be settled")
-        return await settle(self, tx, row, closing)  # type: ignore[arg-type]
-
-    model = a_model(words("a b c", pause=0.5))
-    async with turn_node(state, [model]) as node:
-        loop = asyncio.get_running_loop()
-        reported: list[str] = []
-        loop.set_exception_handler(lambda _, context: reported.append(str(context["message"])))
-        monkeypatch.setattr(Settlement, "apply", apply)
-        reads = [
-            asyncio.create_task(node.ask("Hi", feature="cursed" if n == 3 else ""))
-            for n in range(8)
-        ]
-        done, cursed = await asyncio.wait(reads, timeout=3)
-        assert {read.result().text for read in done} == {"a b c"}
-        assert len(done) == 7
-        monkeypatch.undo()
-        (read,) = [read.result() for read in (await asyncio.wait(cursed))[0]]
-        assert read.text == "a b c"
-        assert read.transcript.finished is not None
-        assert read.transcript.finished.reason is EndReason.INTERRUPTED
 
 
 async def test_a_process_that_ends_without_its_store_does_not_hang(fake: FakeState) -> None:
