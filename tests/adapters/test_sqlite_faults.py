@@ -16,6 +16,7 @@ from adapters.state.sqlite.failures import port_error
 from adapters.state.sqlite.options import Durability, SqliteOptions
 from adapters.state.sqlite.state import SqliteState, open_sqlite
 from contracts.state_samples import ACME, ANN, a_conversation, a_turn, events
+from core.errors import Reason
 from core.identifiers import ConversationId, Seconds, TurnId
 from core.ports.state import StoreUnavailable
 
@@ -102,6 +103,7 @@ class TestDisk:
                 full.append(error)
         assert full
         assert all(error.outcome_known and "no room" in str(error) for error in full)
+        assert all(error.reason is Reason.STORAGE_FULL for error in full)
         connection.execute("PRAGMA max_page_count = 100000")
         await log(state, "later", 20_000)
         async with state.snapshot(ACME) as tx:
