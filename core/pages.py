@@ -89,12 +89,18 @@ def _cursor(token: str) -> Cursor:
         raise malformed_token()
     try:
         padded = token + "=" * (-len(token) % 4)
-        packed = json.loads(base64.b64decode(padded.encode(), altchars=b"-_", validate=True))
-        sort_key, id = packed if isinstance(packed, list) else ()
+        sort_key, id = _list(base64.b64decode(padded.encode(), altchars=b"-_", validate=True))
         (sort_key + id).encode()  # no halves of characters, which no store can compare
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise malformed_token() from error
     return Cursor(sort_key, id)
+
+
+def _list(packed: bytes) -> list[str]:
+    value = json.loads(packed)
+    if not isinstance(value, list):
+        raise TypeError("a token holds a list")
+    return value
 
 
 def malformed_token() -> InvalidInput:

@@ -47,7 +47,7 @@ def test_the_order_of_keys_does_not_count(value: dict[str, object]) -> None:
 
 @given(st.sets(st.text(max_size=5)))
 def test_the_order_of_a_set_does_not_count(value: set[str]) -> None:
-    turned = {item: None for item in sorted(value, reverse=True)}
+    turned = dict.fromkeys(sorted(value, reverse=True))
     assert digest(value) == digest(frozenset(turned)) == digest(turned.keys())
 
 
