@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from adapters.grpc import values
-from adapters.grpc.violations import below, check, known
+from adapters.grpc.violations import below, check, known, too_long
 from colonnade.v1 import models_pb2, retrieval_pb2, usage_pb2
 from core.errors import FieldViolation, InvalidInput
 from core.generation import Constraints, GenerationOptions, Tier, ToolChoice
@@ -57,10 +57,7 @@ def options(message: models_pb2.GenerationOptions) -> GenerationOptions:
 
 def constraints(message: models_pb2.ModelConstraints) -> Constraints:
     """What the model may be chosen by. Raises InvalidInput below `constraints`."""
-    if len(message.residency) > _LONGEST_RESIDENCY:
-        raise InvalidInput.at(
-            "constraints.residency", f"must have at most {_LONGEST_RESIDENCY} characters"
-        )
+    check(too_long(message.residency, _LONGEST_RESIDENCY, "constraints.residency"))
     return Constraints(
         max_cost=_money(message.max_cost) if message.HasField("max_cost") else None,
         latency_objective=_objective(message),

@@ -9,9 +9,9 @@ from google.protobuf import empty_pb2
 
 from adapters.grpc import names, values
 from adapters.grpc.incoming import incoming_documents, ingest_header
+from adapters.grpc.violations import check, together, too_long
 from colonnade.v1 import ingestion_pb2, knowledge_pb2
 from core.call import Call
-from core.errors import InvalidInput
 from core.identifiers import CollectionName
 from core.ingestion import DocumentOutcome, IngestOutcome, IngestSummary, Rejection
 from core.knowledge import Document
@@ -19,7 +19,6 @@ from core.pages import PageRequest
 from services.ingestion.ingestion import Ingestion
 from services.knowledge import CollectionStatus, Knowledge
 
-_LONGEST_DESCRIPTION = 2000
 _OUTCOMES = {
     IngestOutcome.INGESTED: ingestion_pb2.DocumentResult.OUTCOME_INGESTED,
     IngestOutcome.UNCHANGED: ingestion_pb2.DocumentResult.OUTCOME_UNCHANGED,
@@ -39,10 +38,11 @@ class KnowledgeServicer:
     ) -> knowledge_pb2.Collection:
         """A new, empty collection."""
         wanted = request.collection
-        if len(wanted.description) > _LONGEST_DESCRIPTION:
-            raise InvalidInput.at(
-                "collection.description", f"at most {_LONGEST_DESCRIPTION} characters"
-            )
+        together(
+            lambda: names.checked_collection(request.collection_id, "collection_id"),
+            lambda: check(too_long(wanted.description, 2000, "collection.description")),
+            lambda: check(too_long(wanted.embedder, 200, "collection.embedder")),
+        )
         name = names.checked_collection(request.collection_id, "collection_id")
         made = await self._knowledge.create_collection(
             call, name, wanted.embedder, wanted.description

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 
 from adapters.grpc import generation, messages, names, values
-from adapters.grpc.violations import below, check, known, together
+from adapters.grpc.violations import below, check, known, together, too_long
 from colonnade.v1 import messages_pb2, models_pb2, turns_pb2
 from core.call import Call
 from core.embedding import EmbeddingModel
@@ -156,24 +156,18 @@ def _embed_violations(request: models_pb2.EmbedRequest) -> Iterator[FieldViolati
             yield FieldViolation(
                 f"texts[{index}]", f"has {len(text)} characters; 1 to {_LONGEST_TEXT} are taken"
             )
-    yield from _too_long(request.model, "model")
-    yield from _too_long(request.feature, "feature")
+    yield from too_long(request.model, _LONGEST_NAME, "model")
+    yield from too_long(request.feature, _LONGEST_NAME, "feature")
 
 
 def _counted_messages(request: models_pb2.CountTokensRequest) -> Sequence[Message]:
-    check(_too_long(request.model, "model"))
+    check(too_long(request.model, _LONGEST_NAME, "model"))
     if bool(request.text) == bool(request.messages):
         raise InvalidInput.at("text", "set exactly one of text and messages")
     if not request.text:
         return messages.all_to_domain(request.messages, "messages")
-    if len(request.text) > MAX_TEXT:
-        raise InvalidInput.at("text", f"must have at most {MAX_TEXT} characters")
+    check(too_long(request.text, MAX_TEXT, "text"))
     return [Message.of(Role.USER, request.text)]
-
-
-def _too_long(name: str, field: str) -> Iterator[FieldViolation]:
-    if len(name) > _LONGEST_NAME:
-        yield FieldViolation(field, f"must have at most {_LONGEST_NAME} characters")
 
 
 def _piece(event: GatewayEvent, call: Call) -> models_pb2.StreamGenerateResponse | None:

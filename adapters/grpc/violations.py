@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TypeVar
 
@@ -40,6 +40,12 @@ def each_of(
             wrong += invalid.violations
     check(wrong)
     return tuple(made)
+
+
+def too_long(text: str, most: int, field: str) -> Iterator[FieldViolation]:
+    """What is wrong with a text of more than so many characters."""
+    if len(text) > most:
+        yield FieldViolation(field, f"has {len(text)} characters; at most {most} are taken")
 
 
 def known(table: Mapping[Number, Made], number: Number, field: str) -> Made:

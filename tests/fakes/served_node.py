@@ -3,7 +3,8 @@
 async with served_node(script("Hello.")) as node:
     turn = await node.stubs.chat.Chat(ask("Hi"), metadata=node.key(), timeout=10)
 
-Only the models, the embedder and, where a test wants faults, the state are fakes.
+Only the models, the embedder and, where a test wants faults, the state are fakes; and the reader
+of documents, unless `real_reader` is asked for.
 """
 
 from __future__ import annotations
@@ -12,7 +13,15 @@ import asyncio
 import hashlib
 import io
 import json
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,6 +35,13 @@ from dependency_injector import providers
 from adapters.telemetry.structured_log import LogOptions, StructuredLog
 from colonnade.client.stubs import AsyncStubs
 from colonnade.v1.chat_pb2 import ChatRequest
+from colonnade.v1.conversations_pb2 import CreateConversationRequest
+from colonnade.v1.ingestion_pb2 import (
+    DocumentStart,
+    IngestDocumentsRequest,
+    IngestDocumentsResponse,
+    IngestHeader,
+)
 from colonnade.v1.messages_pb2 import Message, Part
 from colonnaded.container import Container
 from colonnaded.node import serving
@@ -35,6 +51,7 @@ from core.generation import Catalog
 from core.identifiers import ApiKeyId, TenantId, UserId
 from core.ports.embedder import Embedder
 from core.ports.state import State
+from fakes.document_reader import FakeDocumentReader
 from fakes.embedder import FakeEmbedder
 from fakes.language_model import Script, ScriptedModel
 from fakes.turn_node import a_model
@@ -44,6 +61,7 @@ from services.models.deployments import Deployments, LiveDeployments
 Metadata = tuple[tuple[str, str], ...]
 Override = Callable[[Container], None]
 EMBEDDER = "fake"
+PIECE_BYTES = 256 * 1024
 
 
 def ask(text: str = "Hi", **fields: Any) -> ChatRequest:
@@ -87,6 +105,24 @@ class ServedNode:
             tx.api_keys.insert(replace(key, expires_at=expires_at, revoked_at=revoked_at))
         return bearer(secret)
 
+    async def converse(self, *questions: str, **fields: Any) -> str:
+        """Ann's new conversation, in which this was asked; its name."""
+        made = await self.stubs.conversations.CreateConversation(
+            CreateConversationRequest(), metadata=self.key()
+        )
+        for question in questions:
+            request = ask(question, conversation=made.name, **fields)
+            await self.stubs.chat.Chat(request, metadata=self.key())
+        return made.name
+
+    async def ingest(
+        self, pieces: Iterable[IngestDocumentsRequest], key: Metadata | None = None
+    ) -> IngestDocumentsResponse:
+        """What became of the pieces of an ingest."""
+        call = self.stubs.knowledge.IngestDocuments(iter(pieces), metadata=key or self.key())
+        response: IngestDocumentsResponse = await call
+        return response
+
     def lines(self, event: str = "call") -> list[dict[str, Any]]:
         """The log's lines of this kind so far."""
         logged = [json.loads(line) for line in self.log.getvalue().splitlines()]
@@ -100,6 +136,18 @@ class ServedNode:
                     if line["call_id"] == call_id:
                         return line
                 await asyncio.sleep(0)
+
+
+def pieces(
+    collection: str, documents: Mapping[str, bytes], **start: Any
+) -> Iterator[IngestDocumentsRequest]:
+    """An ingest of these documents, by uri; `start` are fields of each document's start."""
+    header = IngestHeader(collection=f"collections/{collection}", create_collection=True)
+    yield IngestDocumentsRequest(header=header)
+    for uri, data in documents.items():
+        yield IngestDocumentsRequest(start=DocumentStart(uri=uri, **start))
+        for at in range(0, len(data), PIECE_BYTES):
+            yield IngestDocumentsRequest(data=data[at : at + PIECE_BYTES])
 
 
 def bearer(secret: str) -> Metadata:
@@ -132,6 +180,7 @@ async def served_node(
     *answers: Script | ScriptedModel,
     state: State | None = None,
     embedder: Embedder | None = None,
+    real_reader: bool = False,
     override: Override | None = None,
     bugs: int = 0,
     **settings: Any,
@@ -152,6 +201,8 @@ async def served_node(
         container.embedders.override(providers.Object(embedders))
         container.deployments.override(providers.Object(_deployments(models)))
         container.telemetry.override(providers.Object(StructuredLog(LogOptions(), log)))
+        if not real_reader:
+            container.documents.override(providers.Object(FakeDocumentReader()))
         if state is not None:
             container.state.override(providers.Object(state))
         if override is not None:
