@@ -90,7 +90,7 @@ class TurnRows(Protocol):
         """A new row. StoreConflict where the branch is busy."""
 
     def update(self, turn: Turn) -> None:
-        """Replace a row that this transaction has locked."""
+        """Replace a row that this transaction has locked. StoreConflict where a branch is busy."""
 
 
 class IdempotencyRows(Protocol):
@@ -156,11 +156,11 @@ class ConversationRows(Protocol):
     def delete(self, conversation: ConversationId) -> None:
         """Delete it with its messages, turns, their events, idempotency and execution records.
 
-        The ledger stays: what was spent was spent.
+        The attempts and the ledger stay: what was spent was spent.
         """
 
     def add_message(self, message: StoredMessage) -> None:
-        """A new message; StoreConflict where the id is taken."""
+        """A new message; StoreConflict where the id is taken, or there is no such conversation."""
 
     async def message(
         self, conversation: ConversationId, message: MessageId
@@ -196,7 +196,7 @@ class KnowledgeRows(Protocol):
         """The row, held until the transaction ends: writers of one collection take turns."""
 
     async def collections(self, limit: int, after: Cursor | None) -> Sequence[Collection]:
-        """In order of name; the cursor is (name, name). Under EVERY_TENANT: all tenants'."""
+        """In order of name; the cursor is (name, name). Under EVERY_TENANT all: (name, tenant)."""
 
     def insert_collection(self, collection: Collection) -> None:
         """A new row; StoreConflict where the name is taken."""
@@ -231,7 +231,8 @@ class KnowledgeRows(Protocol):
     ) -> None:
         """Write or replace a document with all its chunks as the change at `position`.
 
-        The collection's position becomes `position`, its counts follow.
+        The collection's position becomes `position`, its counts follow. StoreConflict where the
+        collection is not there, or the uri or the position is taken.
         """
 
     def delete_document(
@@ -303,7 +304,13 @@ class Transaction(Protocol):
 
 
 class State(Protocol):
-    """Opens transactions. A row of another tenant does not exist within a tenant's scope."""
+    """Opens transactions. A row of another tenant does not exist within a tenant's scope.
+
+    To update, delete or revoke what is not there changes nothing. A row of another tenant than
+    the scope's, or a method that needs one tenant under EVERY_TENANT, is a ValueError; so is
+    `api_keys.find` within a tenant's scope. Using a transaction after its block is a
+    RuntimeError, and so is a write through a snapshot.
+    """
 
     def transaction(self, scope: Scope) -> AbstractAsyncContextManager[Transaction]:
         """Committed when the block ends, durable by the setting; undone when it raises.
@@ -315,7 +322,7 @@ class State(Protocol):
         """
 
     def snapshot(self, scope: Scope) -> AbstractAsyncContextManager[Transaction]:
-        """Reads of one moment; a write through it is an error. Doesn't wait for writers."""
+        """Reads of one moment, that of the first of them. Doesn't wait for writers."""
 
     async def close(self) -> None:
         """Finish what is under way, then let go. Idempotent."""

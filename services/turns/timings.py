@@ -31,4 +31,4 @@ class TurnTimings:
     tail_events: int = 512
     tail_bytes: int = 256 * 1024
     message_bytes: int = 1024 * 1024
-    read_events: int = 256
+    read_events: int = 64
