@@ -50,7 +50,7 @@ class Retrieval:
         embedders: Embedders,
         indexes: IndexFollower,
         clock: Clock,
-        fusion: FusionPolicy = FusionPolicy(),
+        fusion: FusionPolicy,
     ) -> None:
         self._state = state
         self._vectors = vectors

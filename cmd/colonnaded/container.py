@@ -32,6 +32,7 @@ from colonnaded.openers.models import open_deployments
 from colonnaded.openers.prompts import open_prompts
 from colonnaded.openers.state import open_state
 from colonnaded.settings import Settings
+from core.retrieval.fusion import FusionPolicy
 from services.authentication import Authenticator
 from services.chat.answering import Answering
 from services.chat.chat import Chat
@@ -93,7 +94,16 @@ class Container(containers.DeclarativeContainer):
     deployments = providers.Resource(open_deployments, settings, embedders, clock)
 
     indexes = providers.Singleton(IndexFollower, state, vectors, keywords)
-    retrieval = providers.Singleton(Retrieval, state, vectors, keywords, embedders, indexes, clock)
+    retrieval = providers.Singleton(
+        Retrieval,
+        state,
+        vectors,
+        keywords,
+        embedders,
+        indexes,
+        clock,
+        providers.Factory(FusionPolicy),
+    )
     attempts = providers.Singleton(Attempts, state)
     gateway = providers.Singleton(Gateway, deployments.provided.current, attempts, clock)
     admission = providers.Singleton(Admission, providers.Factory(policies.turn_limits, settings))

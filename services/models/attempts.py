@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -40,18 +40,9 @@ class Attempts:
         outcome is unknown, its number is given up: what it may have written is closed as unused;
         so is an attempt whose caller is cancelled before this returns.
         """
-        given_up: list[int] = []
-
-        async def one_try() -> Attempt:
-            before = len(given_up)
-            try:
-                return await self._begin(unit, deployment, prompt_tokens, max_output, given_up)
-            except StoreUnavailable as away:
-                if away.outcome_known:
-                    del given_up[before:]
-                raise
-
-        beginning = asyncio.ensure_future(_patiently(one_try))
+        beginning = asyncio.ensure_future(
+            self._begin_until_known(unit, deployment, prompt_tokens, max_output)
+        )
         try:
             return await asyncio.shield(beginning)
         except asyncio.CancelledError:
@@ -66,6 +57,32 @@ class Attempts:
         Raises StoreUnavailable where the store is away for more than a moment.
         """
         await _patiently(lambda: self._end(attempt, unit, deployment))
+
+    async def _begin_until_known(
+        self, unit: SpendingUnit, deployment: Deployment, prompt_tokens: int, max_output: int
+    ) -> Attempt:
+        given_up: list[int] = []
+
+        async def one_try() -> Attempt:
+            before = len(given_up)
+            try:
+                return await self._begin(unit, deployment, prompt_tokens, max_output, given_up)
+            except StoreUnavailable as away:
+                if away.outcome_known:
+                    del given_up[before:]
+                raise
+
+        try:
+            return await _patiently(one_try)
+        except Conflict:
+            for row in await self._of(unit):
+                if row.number in given_up:
+                    await self.end(replace(row, used=NOTHING), unit, deployment)
+            raise
+
+    async def _of(self, unit: SpendingUnit) -> Sequence[Attempt]:
+        async with self._state.snapshot(unit.tenant) as view:
+            return await view.spending.attempts(unit.id)
 
     async def _end(self, attempt: Attempt, unit: SpendingUnit, deployment: Deployment) -> None:
         async with self._state.transaction(unit.tenant) as tx:

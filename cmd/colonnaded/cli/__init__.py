@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from colonnaded.cli.program import main
 
-__all__ = ["main"]
+def main() -> None:
+    """Run the command line."""
+    from colonnaded.cli.program import app
+
+    app()

@@ -31,8 +31,3 @@ app.add_typer(keys.app, name="keys", help="API keys: made, listed, revoked, in t
 app.add_typer(config.app, name="config", help="The settings: checked and shown.")
 app.add_typer(eval.app, name="eval", help="Evaluations through the running server.")
 app.add_typer(proto.app, name="proto", help="The contract, for other languages' compilers.")
-
-
-def main() -> None:
-    """Run the command line."""
-    app()
