@@ -89,7 +89,7 @@ class Reader:
     def __init__(self, batches: AsyncGenerator[Batch, None], call: Call | None = None) -> None:
         self.read = Read(call=call)
         self._more = asyncio.Event()
-        self._task = asyncio.create_task(self._follow(batches))
+        self.task = asyncio.create_task(self._follow(batches))
 
     async def _follow(self, batches: AsyncGenerator[Batch, None]) -> None:
         try:
@@ -103,18 +103,18 @@ class Reader:
     async def until(self, count: int) -> Read:
         """Wait until so many events have come."""
         while len(self.read.numbers) < count:
-            assert not self._task.done(), f"ended with {self.read.kinds} and {self.read.error}"
+            assert not self.task.done(), f"ended with {self.read.kinds} and {self.read.error}"
             self._more.clear()
             more = asyncio.ensure_future(self._more.wait())
-            await asyncio.wait({more, self._task}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({more, self.task}, return_when=asyncio.FIRST_COMPLETED)
             more.cancel()
         return self.read
 
     async def end(self) -> Read:
         """Wait until the turn has ended."""
-        await self._task
+        await self.task
         return self.read
 
     def leave(self) -> None:
         """The connection breaks."""
-        self._task.cancel()
+        self.task.cancel()
