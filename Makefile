@@ -12,10 +12,10 @@ DEV := .venv/dev.stamp
 STUBS := clients/python/generate.py
 BENCHMARKS = $(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))
 
-.PHONY: help demo test check lint types imports contract sizes format proto constraints bench eval clean
+.PHONY: help demo test check lint types imports contract sizes format proto constraints bench eval clean sentence-transformers
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 demo: $(RUN)  ## ask the documents of this repository, or of DOCS=folder
 	$(BIN)/python -m colonnaded.demo $(if $(DOCS),"$(DOCS)")
@@ -49,6 +49,10 @@ format: $(DEV)  ## bring code and protos into shape
 	$(BIN)/ruff format .
 	$(BIN)/python $(STUBS) --deps
 	$(BIN)/buf format --write proto
+
+sentence-transformers: $(DEV)  ## add the extra of this name, so that its tests run (1 GB)
+	@echo "installing sentence-transformers"
+	@$(PIP) install --no-compile -c constraints.txt -e '.[sentence-transformers]'
 
 proto: $(DEV)  ## generate the stubs after a change of the contract
 	$(BIN)/python $(STUBS)
