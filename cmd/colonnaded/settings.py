@@ -109,12 +109,19 @@ class IngestionSettings(Table):
     workers: Annotated[int, Field(ge=1, le=16)] = 1
 
 
+def _few_cores() -> int:
+    return min(4, len(os.sched_getaffinity(0)))
+
+
 class EmbedderSettings(Table):
-    """One embedder. `model` is a folder or name, or the provider's name of the model."""
+    """One embedder. `model` is a folder or name, or the provider's name of the model.
+
+    `threads` is how many cores a batch may use: by default those of the machine, at most 4.
+    """
 
     adapter: Literal["minilm", "e5", "sentence-transformers", "openai"]
     model: str = ""
-    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    threads: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=_few_cores)
     base_url: str = ""
     api_key: SecretReference | None = None
     dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
