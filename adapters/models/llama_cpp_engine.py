@@ -204,4 +204,7 @@ def _load(settings: EngineSettings, folder: Path, key: str) -> _Server:
             f"llama.cpp cannot load {settings.weights.name}: the file is damaged, of a kind that "
             "it does not know, or too large for the memory",
         ) from None
+    # Its loop may not have begun yet, and one that is ended before it begins never ends: the
+    # first answer shows that it has.
+    server.handle_metrics()
     return server
