@@ -40,6 +40,8 @@ CASES = [
 ]
 NAMED = {"embedders", "deployments", "routes"}
 """Tables whose entries have names of the operator's."""
+COMPUTED = {"embedders.NAME.threads": "the machine's cores, at most 4"}
+"""Defaults that are no fixed value, in the page's words."""
 
 _LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -170,7 +172,8 @@ def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, objec
     for name, field in model.model_fields.items():
         table = _table_in(field.annotation)
         if table is None or name == "api_key":
-            yield prefix + name, "required" if field.is_required() else _plain(field.default)
+            given = "required" if field.is_required() else _plain(field.default)
+            yield prefix + name, COMPUTED[prefix + name] if field.default_factory else given
         elif prefix + name in NAMED:
             yield from _keys(table, f"{name}.NAME.")
         else:
