@@ -1,39 +1,28 @@
-"""The documentation against what it describes: links, settings, commands, contract, messages."""
+"""The documentation itself: accepted answers, links, settings, commands."""
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import shlex
 import tomllib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin
 
 import pytest
 import typer
-from google.protobuf.descriptor import Descriptor
 from pydantic import BaseModel
 
-from adapters.grpc.binding import scope_of
-from adapters.grpc.errors import status_of
-from colonnade.v1 import errors_pb2, ingestion_pb2
+from colonnaded.cli.exits import Exit
 from colonnaded.cli.program import app
-from colonnaded.container import SERVICES
 from colonnaded.settings import Settings, load_settings
-from core.errors import ColonnadeError, Reason
-from core.identifiers import CallId
 from core.prompting.templates import parse_template
+from docs.pages import CODE, DOCS, EVERY, PAGES, ROOT, blocks, name_of, prose_of, text_of
 from evals.matching import words
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.rglob("*.md"))
-EVERY = [ROOT / "README.md", *PAGES]
 CASES = [
     json.loads(line)
     for line in (ROOT / "evals/suites/docs/cases.jsonl").read_text(encoding="utf-8").splitlines()
@@ -44,23 +33,7 @@ COMPUTED = {"embedders.NAME.threads": "the machine's cores, at most 4"}
 """Defaults that are no fixed value, in the page's words."""
 
 _LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_CODE = re.compile(r"`([^`\n]+)`")
 _COMMAND = re.compile(r"\bcolonnade ((?:[a-z]|--).*)")
-
-
-def name_of(page: Path) -> str:
-    return page.relative_to(ROOT).as_posix()
-
-
-@cache
-def text_of(page: Path) -> str:
-    return page.read_text(encoding="utf-8")
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    """The fenced blocks of one language."""
-    return [body for found, body in _FENCE.findall(text_of(page)) if found == language]
 
 
 class TestAnswers:
@@ -80,7 +53,7 @@ def _joined(text: str) -> str:
 class TestLinks:
     @pytest.mark.parametrize("page", EVERY, ids=name_of)
     def test_every_relative_link_leads_somewhere(self, page: Path) -> None:
-        broken = [link for link in _LINK.findall(_prose(page)) if not _resolves(page, link)]
+        broken = [link for link in _LINK.findall(prose_of(page)) if not _resolves(page, link)]
         assert broken == []
 
     def test_every_decision_is_in_the_index(self) -> None:
@@ -96,13 +69,9 @@ class TestLinks:
             if page in reached or page.suffix != ".md":
                 continue
             reached.add(page)
-            links = (link.partition("#")[0] for link in _LINK.findall(_prose(page)))
+            links = (link.partition("#")[0] for link in _LINK.findall(prose_of(page)))
             waiting += [(page.parent / link).resolve() for link in links if _is_ours(link)]
         assert [name_of(page) for page in PAGES if page not in reached] == []
-
-
-def _prose(page: Path) -> str:
-    return _FENCE.sub("", text_of(page))
 
 
 def _is_ours(link: str) -> bool:
@@ -120,7 +89,7 @@ def _resolves(page: Path, link: str) -> bool:
 
 
 def _headings(page: Path) -> list[str]:
-    return [line.lstrip("# ") for line in _prose(page).splitlines() if line.startswith("#")]
+    return [line.lstrip("# ") for line in prose_of(page).splitlines() if line.startswith("#")]
 
 
 def _slug(heading: str) -> str:
@@ -206,7 +175,7 @@ class TestCommands:
 
     @pytest.mark.parametrize("page", EVERY, ids=name_of)
     def test_every_command_in_the_text_exists(self, page: Path) -> None:
-        for code in _CODE.findall(_prose(page)):
+        for code in CODE.findall(prose_of(page)):
             if found := _COMMAND.fullmatch(code):
                 _parse(shlex.split(found[1]), whole=False)
 
@@ -215,8 +184,6 @@ class TestCommands:
         assert [name for name in _leaves(_root()) if f"`colonnade {name}" not in page] == []
 
     def test_every_exit_code_is_told(self) -> None:
-        from colonnaded.cli.exits import Exit
-
         page = text_of(DOCS / "guide/getting-started.md")
         told = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
         assert told == {code.value for code in Exit}
@@ -254,75 +221,3 @@ def _parse(arguments: list[str], *, whole: bool) -> None:
     assert not unknown, f"no option {unknown} in: {' '.join(arguments)}"
     if whole and "--help" not in rest:
         command.make_context(" ".join(arguments), rest)
-
-
-class TestContract:
-    def test_every_reason_is_explained_with_its_status(self) -> None:
-        page = text_of(DOCS / "contract/errors.md").partition("## Retry, resume or stop")[0]
-        rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", page, re.MULTILINE))
-        names = {name.removeprefix("ERROR_REASON_") for name in errors_pb2.ErrorReason.keys()}  # noqa: SIM118  # an enum, no mapping
-        for reason in names - {"UNSPECIFIED"}:
-            assert reason in rows
-            if reason != "ATTEMPT_FAILED":  # comes beside another alone
-                assert f"`{_status(reason)}`" in rows[reason]
-
-    def test_every_reason_of_a_rejection_is_explained(self) -> None:
-        for page in ("contract/knowledge.md", "guide/ingesting.md"):
-            rows = re.findall(r"^\| `([A-Z_]+)` \|", text_of(DOCS / page), re.MULTILINE)
-            names = ingestion_pb2.RejectionReason.keys()
-            assert {n.removeprefix("REJECTION_REASON_") for n in names} - {"UNSPECIFIED"} <= {*rows}
-
-    def test_every_method_stands_by_its_scope(self) -> None:
-        page = text_of(DOCS / "contract/README.md")
-        rows = re.findall(r"^\| `([a-z.]+)` \| (.+?) \|$", page, re.MULTILINE)
-        told = {(scope, method) for scope, cell in rows for method in _CODE.findall(cell)}
-        methods = [method for service in SERVICES for method in service.methods]
-        assert told == {(scope_of(method), method.name) for method in methods}
-
-    def test_every_field_is_named(self) -> None:
-        pages = "\n".join(text_of(page) for page in sorted((DOCS / "contract").glob("*.md")))
-        named = set(re.findall(r"\w+", " ".join(_CODE.findall(pages))))
-        fields = {
-            field.full_name: field.name for message in _messages() for field in message.fields
-        }
-        assert sorted(full for full, name in fields.items() if name not in named) == []
-
-
-def _status(reason: str) -> str:
-    error = ColonnadeError("")
-    error.reason = Reason[reason]
-    return status_of(error, CallId("call")).code.name
-
-
-def _messages() -> Iterator[Descriptor]:
-    """Every message of the contract that a method takes or gives, with those inside it."""
-    waiting = [
-        m for s in SERVICES for each in s.methods for m in (each.input_type, each.output_type)
-    ]
-    seen: set[str] = set()
-    while waiting:
-        message = waiting.pop()
-        if message.full_name in seen or not message.full_name.startswith("colonnade."):
-            continue
-        seen.add(message.full_name)
-        if not message.GetOptions().map_entry:
-            yield message
-            waiting += [field.message_type for field in message.fields if field.message_type]
-
-
-class TestMessages:
-    @pytest.mark.parametrize("page", sorted((DOCS / "runbooks").glob("*.md")), ids=name_of)
-    def test_every_quoted_message_is_one_that_the_code_says(self, page: Path) -> None:
-        said = _said()
-        for line in "\n".join(blocks(page, "text")).splitlines():
-            for fragment in filter(None, map(str.strip, re.split("…|: ", line))):
-                assert any(fragment in text for text in said), fragment
-
-
-@cache
-def _said() -> frozenset[str]:
-    """The texts in the server's code; an f-string's fixed parts, each by itself."""
-    folders = ("core", "services", "adapters", "cmd")
-    trees = (ast.parse(file.read_text()) for f in folders for file in (ROOT / f).rglob("*.py"))
-    nodes = (node for tree in trees for node in ast.walk(tree))
-    return frozenset(n.value for n in nodes if isinstance(n, ast.Constant) and type(n.value) is str)
