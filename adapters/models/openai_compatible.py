@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiohttp
 
@@ -64,7 +65,7 @@ class ChatServer:
 
 
 class OpenAICompatible:
-    """One deployment behind HTTP; each call is one request, never repeated.
+    """One deployment behind HTTP; each call is one request, and an answer is never asked for twice.
 
     `now` reads the wall clock (aware), for advice to come back that is a date. Raises
     FileNotFoundError or ssl.SSLError where `ca_file` cannot be used.
@@ -134,18 +135,34 @@ class OpenAICompatible:
             response.close()
 
     async def _post(self, body: Mapping[str, object]) -> aiohttp.ClientResponse:
+        """Sends the request, again if it met a used connection that the server was just closing.
+
+        Such a request was not answered with a single byte; RFC 9110 (9.2.2) lets a client repeat
+        it. Some servers, llama.cpp's among them, close every connection after a stream without
+        saying so before.
+        """
         data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         url = self._server.base_url.rstrip("/") + "/chat/completions"
         session = self._open_session()
-        try:
-            return await session.post(
-                url, data=data, proxy=self._server.proxy, allow_redirects=False
-            )
-        except aiohttp.ServerTimeoutError:
-            seconds = self._server.limits.connect
-            raise ModelError(
-                ModelErrorKind.CONNECTION, f"no connection to the provider within {seconds:g} s"
-            ) from None
+        while True:
+            way = _Way()
+            try:
+                return await session.post(
+                    url,
+                    data=data,
+                    proxy=self._server.proxy,
+                    allow_redirects=False,
+                    trace_request_ctx=way,
+                )
+            except aiohttp.ServerTimeoutError:
+                seconds = self._server.limits.connect
+                raise ModelError(
+                    ModelErrorKind.CONNECTION,
+                    f"no connection to the provider within {seconds:g} s",
+                ) from None
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if not way.was_used_before:
+                    raise
 
     def _open_session(self) -> aiohttp.ClientSession:
         """Opened at the first use, since a session belongs to the loop that runs then.
@@ -167,6 +184,7 @@ class OpenAICompatible:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=server.limits.connect),
                 headers=own | key | dict(server.headers),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=[_watch_connections()],
             )
         return self._session
 
@@ -190,6 +208,22 @@ class OpenAICompatible:
             if len(secret) >= _SHORTEST_SECRET:
                 text = text.replace(secret, _HIDDEN)
         return text
+
+
+@dataclass(slots=True)
+class _Way:
+    """How a request goes out: on a new connection, or on one that served another before."""
+
+    was_used_before: bool = False
+
+
+def _watch_connections() -> aiohttp.TraceConfig:
+    async def note(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.was_used_before = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(note)
+    return trace
 
 
 async def _read_at_most(body: aiohttp.StreamReader, longest: int) -> bytes:

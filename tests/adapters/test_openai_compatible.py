@@ -205,6 +205,19 @@ class TestFailures:
         async with asked(HangUp()) as (model, _):
             assert (await error_of(model)).kind is Kind.CONNECTION
 
+    async def test_a_used_connection_that_is_just_closed_is_replaced(self) -> None:
+        async with ChatServerDouble(once_a_connection=True) as server:
+            model = OpenAICompatible(a_deployment(), ChatServer(server.url), now=lambda: NOW)
+            answers = await asyncio.gather(*(read(model) for _ in range(3)))
+            answers += [await read(model) for _ in range(5)]
+            assert all(isinstance(events[-1], ModelFinished) for events in answers)
+            await model.close()
+
+    async def test_a_new_connection_that_is_closed_is_not_tried_again(self) -> None:
+        async with asked(HangUp()) as (model, server):
+            await error_of(model)
+            assert len(server.requests) == 1
+
     async def test_nobody_there(self) -> None:
         async with asked(base_url="http://127.0.0.1:1/v1") as (model, _):
             error = await error_of(model)

@@ -88,6 +88,8 @@ def chunk(
 class ChatServerDouble:
     """Answers every request with its reply, or with what `choose` makes of the request's body.
 
+    `once_a_connection`: a second request on a connection meets its end, as if it had crossed it.
+
     `gone` is set when a client has left before the end of its answer; `open` counts the requests
     that are being answered; `peers` are the ends of the connections that they came on.
     """
@@ -97,9 +99,11 @@ class ChatServerDouble:
         reply: Reply | None = None,
         *,
         choose: Callable[[dict[str, object]], Reply] | None = None,
+        once_a_connection: bool = False,
     ) -> None:
         self.reply: Reply = reply or Stream.of("Hello.")
         self._choose = choose
+        self._once_a_connection = once_a_connection
         self.requests: list[dict[str, object]] = []
         self.headers: list[dict[str, str]] = []
         self.open = 0
@@ -132,7 +136,11 @@ class ChatServerDouble:
         self.requests.append(body)
         self.headers.append(dict(request.headers))
         assert request.transport is not None
-        self.peers.add(request.transport.get_extra_info("peername"))
+        peer = request.transport.get_extra_info("peername")
+        if self._once_a_connection and peer in self.peers:
+            _break(request)
+            return web.Response()
+        self.peers.add(peer)
         self.open += 1
         self.came.set()
         try:
