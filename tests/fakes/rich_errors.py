@@ -37,7 +37,12 @@ class Refusal:
 
     @property
     def info(self) -> error_details_pb2.ErrorInfo:
-        return self.every(error_details_pb2.ErrorInfo)[0]
+        return self.infos[0]
+
+    @property
+    def infos(self) -> list[error_details_pb2.ErrorInfo]:
+        """The error's own, then one for each failed attempt."""
+        return self.every(error_details_pb2.ErrorInfo)
 
     @property
     def fields(self) -> list[str]:

@@ -130,12 +130,18 @@ class ServedNode:
 
     async def line(self, call_id: str) -> dict[str, Any]:
         """The log line of one call, which comes just after its status."""
+        return (await self.logged(lambda line: bool(line["call_id"] == call_id)))[0]
+
+    async def logged(
+        self, wanted: Callable[[dict[str, Any]], bool] = lambda line: True, count: int = 1
+    ) -> list[dict[str, Any]]:
+        """The lines of calls that are wanted, once there are so many."""
         async with asyncio.timeout(5):
             while True:
-                for line in self.lines():
-                    if line["call_id"] == call_id:
-                        return line
-                await asyncio.sleep(0)
+                found = [line for line in self.lines() if wanted(line)]
+                if len(found) >= count:
+                    return found
+                await asyncio.sleep(0.001)
 
 
 def pieces(
@@ -204,7 +210,7 @@ async def served_node(
         if not real_reader:
             container.documents.override(providers.Object(FakeDocumentReader()))
         if state is not None:
-            container.state.override(providers.Object(state))
+            container.state.override(providers.Resource(_opened, state))
         if override is not None:
             override(container)
 
@@ -218,6 +224,10 @@ async def served_node(
                 yield node
     reported = node.lines("bug")
     assert len(reported) == bugs, reported
+
+
+async def _opened(state: State) -> AsyncIterator[State]:
+    yield state
 
 
 def _settings(folder: Path, changes: dict[str, Any]) -> Settings:
