@@ -76,7 +76,7 @@ class Attempts:
             return await _patiently(one_try)
         except Conflict:
             for row in await self._of(unit):
-                if row.number in given_up:
+                if _is_mine(row, unit) and row.number in given_up:
                     await self.end(replace(row, used=NOTHING), unit, deployment)
             raise
 
@@ -111,7 +111,7 @@ class Attempts:
             await _check_fence(tx, unit)
             known = await tx.spending.attempts(unit.id)
             for row in known:
-                if row.number in given_up and row.used is None:
+                if _is_mine(row, unit) and row.number in given_up:
                     tx.spending.update(replace(row, used=NOTHING))
             number = max((*given_up, *(row.number for row in known)), default=0) + 1
             given_up.append(number)
@@ -130,6 +130,11 @@ class Attempts:
             )
             tx.spending.begin(attempt)
         return attempt
+
+
+def _is_mine(row: Attempt, unit: SpendingUnit) -> bool:
+    """A number whose commit failed may by now be another run's."""
+    return row.epoch == (unit.epoch or 0)
 
 
 async def _patiently(one_try: Callable[[], Awaitable[Result]]) -> Result:

@@ -3,53 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from core.errors import Reason
 from core.generation import ModelError, ModelErrorKind, TokenUsage
-from core.ports.state import Scope, State, Transaction
+from core.ports.state import State
 from core.turns.events import Finished
 from core.turns.rows import EndReason, TurnState
 from fakes.language_model import Fail, Hang, Meet, Wait, script, words
+from fakes.mortal_state import MortalState
 from fakes.turn_node import a_model, a_request, open_node, turn_node
 from fakes.turn_readers import Reader
 
 TALE = words("one two three four five", pause=0.3)
 
 
-class Mortal:
-    """A store as one process reaches it, until it is killed: from then on nothing goes through."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self.dead = False
-
-    @asynccontextmanager
-    async def transaction(self, scope: Scope) -> AsyncIterator[Transaction]:
-        async with self._state.transaction(scope) as tx:
-            await self._live()
-            yield tx
-            await self._live()
-
-    @asynccontextmanager
-    async def snapshot(self, scope: Scope) -> AsyncIterator[Transaction]:
-        await self._live()
-        async with self._state.snapshot(scope) as view:
-            yield view
-
-    async def close(self) -> None:
-        pass
-
-    async def _live(self) -> None:
-        if self.dead:
-            raise asyncio.CancelledError
-
-
 async def test_what_was_released_is_kept_and_called_interrupted(state: State) -> None:
-    mortal = Mortal(state)
+    mortal = MortalState(state)
     killed = await open_node(mortal, [a_model(TALE)])
     talk = await killed.converse()
     reader = Reader(killed.stream(a_request("count", conversation=talk, request_id="r1")))
@@ -76,7 +47,7 @@ async def test_what_was_released_is_kept_and_called_interrupted(state: State) ->
 
 async def test_nothing_released_it_fails_and_may_run_again(state: State) -> None:
     """Fault 6: the owner dies with nothing released; the same id then runs again."""
-    mortal = Mortal(state)
+    mortal = MortalState(state)
     killed = await open_node(mortal, [a_model(script(Hang()))])
     reader = Reader(killed.stream(a_request(request_id="r1")))
     seen = await reader.until(1)
@@ -103,7 +74,7 @@ async def test_both_the_failed_call_and_its_fallback_are_booked(state: State) ->
     down = ModelError(ModelErrorKind.OVERLOADED, "down")
     first = a_model(script(Wait(0.1), Fail(down)), name="first", price="1")
     second = a_model(script("a", Hang()), name="second", price="2")
-    mortal = Mortal(state)
+    mortal = MortalState(state)
     killed = await open_node(mortal, [first, second])
     reader = Reader(killed.stream(a_request(request_id="r1")))
     seen = await reader.until(3)
@@ -123,7 +94,7 @@ async def test_both_the_failed_call_and_its_fallback_are_booked(state: State) ->
 @pytest.mark.parametrize("after", range(0, 60, 3))
 async def test_killed_at_any_moment_nothing_seen_is_contradicted(state: State, after: int) -> None:
     """Fault 1, in one process: kill between any two steps; the next life tells the same story."""
-    mortal = Mortal(state)
+    mortal = MortalState(state)
     killed = await open_node(mortal, [a_model(script("a", "b", Wait(0.01), "c"))])
     talk = await killed.converse()
     reader = Reader(killed.stream(a_request("Hi", conversation=talk, request_id="r1")))
@@ -146,7 +117,7 @@ async def test_killed_at_any_moment_nothing_seen_is_contradicted(state: State, a
 
 
 async def test_many_are_settled_at_start_up(state: State) -> None:
-    mortal = Mortal(state)
+    mortal = MortalState(state)
     killed = await open_node(mortal, [a_model(script(Hang()))])
     readers = [Reader(killed.stream(a_request(request_id=f"r{n}"))) for n in range(230)]
     await asyncio.gather(*(reader.until(1) for reader in readers))
