@@ -37,11 +37,12 @@ class SentenceTransformerModel:
     `model` is a folder, or a name such as `intfloat/e5-base-v2` whose files the Hugging Face
     cache of this machine already holds; nothing is downloaded. A prefix of "" leaves the model's
     own prompt, if it has one. `languages` are the BCP-47 primary tags that it was trained for;
-    empty means many. `threads` holds for all of torch in this process.
+    None is English for the packaged model and many for any other. `threads` holds for all of
+    torch in this process.
     """
 
     model: str = PACKAGED
-    languages: frozenset[str] = frozenset({"en"})
+    languages: frozenset[str] | None = None
     query_prefix: str = ""
     document_prefix: str = ""
     device: str = "cpu"
@@ -57,7 +58,9 @@ def sentence_transformer(model: SentenceTransformerModel) -> ThreadedEmbedder:
     refuse_missing(model.model, describe_missing(model))
     folder = _located(model.model) or Path(model.model)
     name = EmbedderName(f"st-{folder_label(model, folder)}@{_fingerprint(model, folder)}")
-    space = Space(name, _dimensions(folder), model.languages)
+    assumed = frozenset({"en"} if model.model == PACKAGED else ())
+    languages = assumed if model.languages is None else model.languages
+    space = Space(name, _dimensions(folder), languages)
     return ThreadedEmbedder(space, lambda: _Encoder(model, folder, space), BatchLimits())
 
 

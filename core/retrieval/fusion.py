@@ -18,8 +18,8 @@ class FusionPolicy:
     language. The defaults are measured: docs/decisions/0005-fusion.md.
     """
 
-    keyword: float = 0.5
-    dense: float = 0.5
+    keyword: float = 0.6
+    dense: float = 0.4
     untrusted_dense: float = 0.0
 
     def __post_init__(self) -> None:

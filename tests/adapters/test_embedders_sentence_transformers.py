@@ -69,6 +69,19 @@ def test_the_name_stands_for_weights_pooling_and_prefixes(model_folder: Path) ->
     assert name() != changed
 
 
+@needs_extra
+def test_languages_are_those_of_the_settings_else_english_for_the_packaged_model(
+    model_folder: Path,
+) -> None:
+    own = str(model_folder)
+    german = frozenset({"de"})
+
+    assert sentence_transformer(SentenceTransformerModel()).languages == {"en"}
+    assert sentence_transformer(SentenceTransformerModel(own)).languages == frozenset()
+    chosen = SentenceTransformerModel(own, languages=german)
+    assert sentence_transformer(chosen).languages == german
+
+
 def _packaged_name() -> str:
     return sentence_transformer(SentenceTransformerModel()).name
 
