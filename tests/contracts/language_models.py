@@ -7,9 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from adapters.models.extractive import ExtractiveModel
 from adapters.models.llama_cpp import POSSIBLE, LlamaCpp
 from adapters.models.openai_compatible import ChatServer, OpenAICompatible
 from core.generation import GenerationOptions, GenerationRequest
+from core.identifiers import ChunkId, CollectionName, DocumentId
+from core.knowledge import Chunk, Passage
 from core.messages import Message, Role
 from core.ports.language_model import LanguageModel
 from fakes.chat_server import ChatServerDouble, Reply, Silence, Stream, chunk
@@ -102,6 +105,23 @@ def _reply(body: dict[str, object]) -> Reply:
             return Stream.of(*["word "] * 500, prompt_tokens=prompt, pause=0.01)
         case _:
             return Stream.of("Hello", " world", ".", prompt_tokens=prompt)
+
+
+@asynccontextmanager
+async def extractive_subject() -> AsyncIterator[Subject]:
+    """It has its whole answer at once, so that nothing of it is slow or bounded by tokens."""
+    text = "The lighthouse was built in 1861. It is 40 m high. Its keeper was Ada Finch."
+    passage = Passage(
+        Chunk(ChunkId("c"), DocumentId("d"), 0, text, 0, len(text)),
+        CollectionName("c"),
+        "Lighthouse",
+        "file:lighthouse.md",
+        1.0,
+    )
+    model = ExtractiveModel(a_deployment("quotes"))
+    request = replace(ask("When was the lighthouse built and how high is it?"), context=(passage,))
+    yield Subject(model, request, request, None, None, _counting(lambda: 0))
+    await model.close()
 
 
 def _counting(count: Callable[[], int]) -> Callable[[], Awaitable[int]]:

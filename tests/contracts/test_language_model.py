@@ -14,6 +14,7 @@ import pytest
 
 from contracts.language_models import (
     Subject,
+    extractive_subject,
     llama_cpp_subject,
     openai_compatible_subject,
     scripted_subject,
@@ -39,6 +40,7 @@ SUBJECTS: dict[str, Callable[[], AbstractAsyncContextManager[Subject]]] = {
     "scripted": scripted_subject,
     "llama.cpp": llama_cpp_subject,
     "openai-compatible": openai_compatible_subject,
+    "extractive": extractive_subject,
 }
 
 PLENTY = Seconds(60.0)
