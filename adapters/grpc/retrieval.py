@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from adapters.grpc import codec, generation, names, values
 from adapters.grpc.violations import below, each_of, known, together
@@ -41,6 +42,7 @@ class RetrievalServicer:
         strategy = known(_STRATEGIES, request.strategy, "strategy")
         wanted = self._wanted(request, request.limit or _SEARCH_LIMIT, strategy)
         found = await self._retriever.search(call, wanted)
+        _note(call, found.passages)
         return retrieval_pb2.SearchResponse(
             hits=[_hit(passage) for passage in found.passages],
             degraded=bool(found.missing),
@@ -58,7 +60,9 @@ class RetrievalServicer:
                 max_tokens=request.max_tokens or _CONTEXT_TOKENS,
                 model=request.model,
             )
-        return _context(await self._contexts.build(call, context))
+        built = await self._contexts.build(call, context)
+        _note(call, built.used)
+        return _context(built)
 
     def _wanted(
         self,
@@ -90,6 +94,12 @@ def _collections(
     if request.at_least_position and len(collections) != 1:
         raise InvalidInput.at("at_least_position", "only with exactly one collection")
     return collections
+
+
+def _note(call: Call, passages: Sequence[Passage]) -> None:
+    """For the log line: which documents were found."""
+    found = dict.fromkeys(str(passage.chunk.document) for passage in passages)
+    call.facts.retrieved_doc_ids = tuple(found)
 
 
 def _context(built: BuiltContext) -> retrieval_pb2.BuildContextResponse:

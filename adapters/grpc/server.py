@@ -77,6 +77,7 @@ class GrpcServer:
             raise OSError(
                 f"cannot listen on {address}: another process has the port, or the address is "
                 "not this machine's; set server.address"
+                + ("" if tls is None else "; or the certificate and its key are no pair in PEM")
             ) from taken
         await self._server.start()
         await self._tell(health_pb2.HealthCheckResponse.SERVING)
