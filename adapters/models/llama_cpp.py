@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from adapters.models.chunk_buffer import ChunkBuffer
+from adapters.models.cores import usable_cores
 from adapters.models.llama_cpp_engine import Engine, EngineSettings
 from adapters.models.llama_cpp_prompt import llama_body, llama_messages
 from adapters.models.openai_chunks import AnswerReader, joined
@@ -72,7 +72,7 @@ class LlamaCpp:
         self._deployment = deployment
         self._weights = weights
         self._slot_count = slots
-        self._threads = threads or max(1, len(os.sched_getaffinity(0)) - 1)
+        self._threads = threads or max(1, usable_cores() - 1)
         self._batch = batch
         self._reuse_prompts = reuse_prompts
         self._slots = asyncio.Semaphore(slots)
