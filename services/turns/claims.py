@@ -162,7 +162,8 @@ class Claims:
 
     async def _attach(self, tx: Transaction, claiming: _Claiming, id: TurnId) -> Claim:
         turn = (await tx.turns.lock([id]))[id]
-        if turn.claim_nonce == claiming.nonce:  # the reply to our own claim was lost
+        mine = turn.claim_nonce == claiming.nonce and turn.state is TurnState.RUNNING
+        if mine:  # the reply to our own claim was lost
             claiming.place.take()
             time = self._time_for(claiming)
             return Claim(turn, mine=True, time=time, previous=claiming.previous)

@@ -139,10 +139,10 @@ class Run:
         if producing in done and not self.log.lost.done():
             return self._ending_of(producing)
         await self._halt(producing)
-        if self.log.lost in done:
+        if self.log.lost.done():
             error = self.log.lost.exception()
             return _ending_by(error) if error is not None else None
-        if self._stop in done:
+        if self._stop.done():
             return Ending(self._stop.result())
         return Ending(EndReason.DEADLINE)
 

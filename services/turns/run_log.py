@@ -78,6 +78,10 @@ class RunLog:
         quiet = now - self._last_commit >= self._timings.tick
         self._mark(self, quiet)
 
+    def is_silent(self, now: Seconds) -> bool:
+        """Whether its lease has to be renewed by a write of its own."""
+        return not self.tail.closed and now - self._last_commit >= self._timings.renew
+
     async def room(self) -> None:
         """Wait until the buffer has room: a store that can't keep up slows the provider down."""
         await self._room.wait()
@@ -108,7 +112,8 @@ class RunLog:
         self._last_commit = now
         self._away_since = None
         self._room.set()
-        self.tail.publish(events)
+        if events:
+            self.tail.publish(events)
         if row.state.ended:
             self.tail.close(row)
         elif row.cancel is not None:

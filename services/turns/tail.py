@@ -42,9 +42,10 @@ class Tail:
 
     def close(self, ended: Turn | None) -> None:
         """No more events come here: the turn has `ended`, or another has it (None)."""
-        self.closed = True
-        self.ended = ended
-        self._wake()
+        if not self.closed:
+            self.closed = True
+            self.ended = ended
+            self._wake()
 
     def holds(self, sequence: int) -> bool:
         """Whether the event with this number is here, or is the next to come."""

@@ -11,12 +11,14 @@ from core.identifiers import Seconds
 class TurnTimings:
     """Defaults are those of the contract; all times are in seconds, all sizes in bytes.
 
-    `gap` is the least time between two commits that carry first events, `tick` the window in
-    which later text of all turns is gathered. `hold_bytes` and `hold` bound what a turn may
-    hold back while the store cannot be reached.
+    `lease` is how long a turn is its owner's after each write, `renew` how often a silent run
+    writes for that alone. `gap` is the least time between two commits that carry first events,
+    `tick` the window in which later text of all turns is gathered. `hold_bytes` and `hold` bound
+    what a turn may hold back while the store cannot be reached.
     """
 
     lease: Seconds = Seconds(5.0)
+    renew: Seconds = Seconds(0.5)
     poll: Seconds = Seconds(0.5)
     linger: Seconds = Seconds(0.25)
     turn_maximum: Seconds = Seconds(600.0)

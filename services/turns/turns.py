@@ -208,6 +208,7 @@ class Turns:
         if self._interrupting:
             run.stop(EndReason.INTERRUPTED)
         self._runs[claim.turn.id] = run
+        self._writer.watch(run.log)
         supervised = run.supervise(
             lambda run: produce(call, request, run, claim.previous), self._settlement
         )
@@ -217,6 +218,7 @@ class Turns:
 
     def _ended(self, run: Run, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._writer.forget(run.log)
         self._admission.give_back(run.turn.tenant)
         if self._runs.get(run.turn.id) is run:  # else the next run of the turn is there already
             del self._runs[run.turn.id]

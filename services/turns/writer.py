@@ -50,6 +50,8 @@ class TurnWriter:
         self._clock = clock
         self._timings = timings
         self._dirty: dict[RunLog, None] = {}
+        self._live: dict[RunLog, None] = {}
+        self._renewal: asyncio.TimerHandle | None = None
         self._marked = asyncio.Event()
         self._urgent = asyncio.Event()
         self._last_commit = float("-inf")
@@ -65,10 +67,33 @@ class TurnWriter:
     async def close(self) -> None:
         """Commit what is marked, then stop; what comes after is refused. Idempotent."""
         self._closing = True
+        if self._renewal is not None:
+            self._renewal.cancel()
         self._marked.set()
         self._urgent.set()
         if self._task is not None:
             await self._task
+
+    def watch(self, log: RunLog) -> None:
+        """Keep this run's lease while it is silent, and learn whether it is to stop."""
+        self._live[log] = None
+        if self._renewal is None:
+            loop = asyncio.get_running_loop()
+            self._renewal = loop.call_later(self._timings.renew, self._renew)
+
+    def forget(self, log: RunLog) -> None:
+        """The run has ended."""
+        self._live.pop(log, None)
+
+    def _renew(self) -> None:
+        self._renewal = None
+        now = self._clock.monotonic()
+        for log in self._live:
+            if log.is_silent(now):
+                self.mark(log, False)
+        if self._live and not self._closing:
+            loop = asyncio.get_running_loop()
+            self._renewal = loop.call_later(self._timings.renew, self._renew)
 
     def mark(self, log: RunLog, urgent: bool) -> None:
         """This run has something to commit; `urgent` goes with the next commit, not the tick."""
@@ -113,6 +138,8 @@ class TurnWriter:
     def _entry(self, log: RunLog) -> _Entry | None:
         """What the run brings; None where it cannot be encoded, which is its own affair."""
         buffered, step = log.take()
+        if log.tail.closed and not buffered and step is None:
+            return None  # it has ended since its lease was to be renewed
         events = joined(buffered)
         released = any(releases(event) for event in events)
         try:

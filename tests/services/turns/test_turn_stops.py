@@ -12,7 +12,7 @@ from core.generation import TokenUsage
 from core.identifiers import Seconds, TurnId
 from core.ports.state import State
 from core.turns.rows import EndReason, TurnState
-from fakes.language_model import Hang, Meet, Outcome, Wait, script, words
+from fakes.language_model import Hang, Meet, Outcome, Step, Wait, script, words
 from fakes.state import FakeState
 from fakes.turn_node import ACME, TurnNode, a_model, a_request, turn_node
 from fakes.turn_readers import Reader, reading
@@ -108,20 +108,54 @@ async def test_a_finish_that_committed_first_stands(fake: FakeState) -> None:
         assert view.turn.reason is EndReason.STOP
 
 
-async def test_a_finish_after_a_cancel_is_no_finish(fake: FakeState) -> None:
-    """Fault 11, with the notice lost: the wish is found in the row."""
-    async with turn_node(fake, [a_model(script("a", Wait(1), "b", Wait(100), "c"))]) as node:
-        with reading(node.stream(a_request())) as reader:
+@pytest.mark.parametrize("silent", [0.0, 100.0])
+async def test_a_cancel_whose_notice_is_lost_is_found_in_the_row(
+    state: State, silent: float
+) -> None:
+    """Fault 11: with all notices lost; also of a run that has nothing to write."""
+    steps: list[Step | str] = [Wait(0.1 + silent), "b"]
+    model = a_model(script("a", *steps * 50))
+    async with turn_node(state, [model]) as node:
+        with reading(node.stream(a_request(), node.call(deadline=500))) as reader:
             turn = await _turn_of(reader)
-            async with fake.transaction(ACME) as tx:
+            async with state.transaction(ACME) as tx:
                 row = (await tx.turns.lock([turn]))[turn]
                 tx.turns.update(replace(row, cancel=EndReason.CANCELLED))
             began = node.clock.monotonic()
             read = await reader.end()
-        assert node.clock.monotonic() - began < 1.5  # with the next thing that it writes
-        assert read.text in ("a", "ab")
+        assert node.clock.monotonic() - began < 1
+        assert model.running == 0
         assert read.transcript.finished is not None
         assert read.transcript.finished.reason is EndReason.CANCELLED
+
+
+async def test_a_silent_run_keeps_its_lease(state: State) -> None:
+    """A provider that reads a long prompt is not taken for dead, and its turn not for nobody's."""
+    async with turn_node(state, [a_model(script(Wait(40), "a"))]) as node:
+        with reading(node.stream(a_request())) as reader:
+            turn = await _turn_of(reader)
+            for _ in range(35):
+                await asyncio.sleep(1)
+                left = (await node.row(turn)).lease_until - node.clock.now()
+                assert left.total_seconds() > 4
+                assert (await node.get(turn)).turn.state is TurnState.RUNNING
+            assert (await reader.end()).text == "a"
+        assert (await node.row(turn)).epoch == 1
+
+
+async def test_a_silent_run_learns_that_another_has_its_turn(state: State) -> None:
+    model = a_model(script(Hang()))
+    async with turn_node(state, [model]) as node:
+        with reading(node.stream(a_request())) as reader:
+            turn = await _turn_of(reader)
+            async with state.transaction(ACME) as tx:
+                row = (await tx.turns.lock([turn]))[turn]
+                tx.turns.update(replace(row, epoch=2))
+            await asyncio.sleep(0.8)
+            assert model.running == 0
+            read = await reader.end()  # the lease of the other, who is silent, runs out
+        assert read.error is not None
+        assert read.error.reason is Reason.TURN_INTERRUPTED
 
 
 async def test_whom_nobody_reads_is_abandoned_after_its_linger(state: State) -> None:
