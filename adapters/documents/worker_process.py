@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -33,31 +34,45 @@ _BUFFERED = 256 * 1024
 class Worker:
     """A worker process, usable as long as every answer of it comes whole."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        requests: asyncio.StreamWriter,
+        frames: asyncio.StreamReader,
+        answers: asyncio.ReadTransport,
+    ) -> None:
         self._process = process
+        self._requests = requests
+        self._frames = frames
+        self._answers = answers
         self._is_idle = True
         self._jobs_done = 0
 
     @classmethod
     async def start(cls, *, memory_bytes: int) -> Worker:
-        """A new process, in a session of its own, so that Ctrl-C is for the server alone."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-X", "utf8", "-c", _START),
-            *(str(_SOURCE_ROOT), str(memory_bytes)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ},
-            cwd="/",
-            start_new_session=True,
-            limit=_BUFFERED,
+        """A new process, in a session of its own, so that Ctrl-C is for the server alone.
+
+        `Popen` starts it without running what other libraries do at a fork, as the event loop's
+        own way to start a process would: gRPC's handlers are not made for a process that only
+        goes on to another program.
+        """
+        process = await asyncio.to_thread(_popen, memory_bytes)
+        assert process.stdin is not None  # both were asked for
+        assert process.stdout is not None
+        loop = asyncio.get_running_loop()
+        frames = asyncio.StreamReader(limit=_BUFFERED)
+        answers, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(frames), process.stdout
         )
-        return cls(process)
+        sink, flow = await loop.connect_write_pipe(
+            lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), process.stdin
+        )
+        return cls(process, asyncio.StreamWriter(sink, flow, None, loop), frames, answers)
 
     @property
     def is_usable(self) -> bool:
         """Whether it runs and waits for a job."""
-        return self._is_idle and self._process.returncode is None
+        return self._is_idle and self._process.poll() is None
 
     @property
     def jobs_done(self) -> int:
@@ -74,15 +89,15 @@ class Worker:
         try:
             await self._send(job_frame(job), data)
             answer = await self._answer(job.text_limit)
-        except (OSError, asyncio.IncompleteReadError, MalformedFrameError):
+        except (OSError, RuntimeError, asyncio.IncompleteReadError, MalformedFrameError):
+            # RuntimeError is uvloop's word for a pipe that nobody holds the other end of.
             return await self._obituary()
         self._jobs_done += 1
         self._is_idle = True
         return answer
 
     async def _send(self, header: bytes, data: bytes) -> None:
-        requests = self._process.stdin
-        assert requests is not None
+        requests = self._requests
         requests.write(header)
         view = memoryview(data)
         for at in range(0, len(view), _WRITTEN_AT_ONCE):
@@ -91,8 +106,7 @@ class Worker:
         await requests.drain()
 
     async def _answer(self, text_limit: int) -> ExtractedDocument | Rejection:
-        frames = self._process.stdout
-        assert frames is not None
+        frames = self._frames
         answer = Answer(text_limit)
         while answer.whole is None:
             length = int.from_bytes(await frames.readexactly(LENGTH_BYTES), "big")
@@ -113,17 +127,28 @@ class Worker:
     def kill(self) -> None:
         """Make the process end now; a `read` that waits for it gives None."""
         self._is_idle = False
-        if self._process.returncode is None:
+        if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):  # it may end by itself in this moment
                 self._process.kill()
 
     async def end(self) -> None:
         """Kill the process and let go of its pipes. Not while a `read` waits."""
         self.kill()
-        requests, frames = self._process.stdin, self._process.stdout
-        if requests is not None:
-            requests.close()
-        if frames is not None:
-            with contextlib.suppress(OSError):
-                await frames.read()  # to its end: only then the pipe is closed
-        await self._process.wait()
+        self._requests.close()
+        self._answers.close()
+        await asyncio.to_thread(self._process.wait)
+
+
+def _popen(memory_bytes: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603  # our own interpreter and program
+        [
+            *(sys.executable, "-I", "-X", "utf8", "-c", _START),
+            *(str(_SOURCE_ROOT), str(memory_bytes)),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ},
+        cwd="/",
+        start_new_session=True,
+    )
