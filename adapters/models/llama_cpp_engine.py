@@ -8,6 +8,7 @@ import secrets
 import shutil
 import socket
 import tempfile
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,7 @@ class Engine:
         self._server: _Server | None = server
         self._folder = folder
         self._key = key
+        self._clear = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.control = control
 
     @classmethod
@@ -125,7 +127,7 @@ class Engine:
     def close(self) -> None:
         """Frees the model. Holds the interpreter's lock while llama.cpp ends: tens of ms."""
         self._server = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._clear()
 
     def _ask(self, method: str, path: str, body: object = None) -> tuple[int, object]:
         """What the server answers: a status, and JSON. Raises ModelError (CONNECTION)."""

@@ -7,6 +7,8 @@ import json
 import os
 import socket
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +79,17 @@ def test_nothing_is_left_behind(folder: Path) -> None:
     with pytest.raises(ModelError) as caught:
         engine.settle()
     assert caught.value.kind is ModelErrorKind.CONNECTION
+
+
+def test_a_process_that_ends_without_closing_leaves_nothing_behind(folder: Path) -> None:
+    program = (
+        "from adapters.models.llama_cpp_engine import Engine, EngineSettings\n"
+        "from adapters.models.weights import find_weights\n"
+        "kept = Engine.open(EngineSettings(find_weights(None), 512, 1, 1, 16, False, 'm'))\n"
+    )
+    environment = os.environ | {"TMPDIR": str(folder)}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=60)
+    assert list(folder.iterdir()) == []
 
 
 def test_nothing_is_left_behind_where_the_model_cannot_be_loaded(
