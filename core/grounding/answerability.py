@@ -75,11 +75,15 @@ def answerable_log_odds(
 ) -> float:
     """The log-odds that the best sentence answers the question; -inf without any sentence.
 
+    By words alone it is -inf as well where not one of the question's is near the sentence.
+
     A logistic regression; the note at its weights says what it was fitted on.
     """
     if not ranking:
         return -math.inf
     with_vectors = likenesses is not None and ranking[0].candidate.cosine is not None
+    if not with_vectors and not _shares_a_word(ranking[0]):
+        return -math.inf
     table = ANSWERABLE_WITH_VECTORS if with_vectors else ANSWERABLE_BY_WORDS
     features = answerability_features(question, ranking, passages, likenesses or Likenesses())
     return sum(weight * features[name] for name, weight in table.items())
@@ -113,6 +117,10 @@ def answerability_features(
         **_occlusion(cosines[:OCCLUDED_AGAINST], likenesses.occluded),
         **_word_likeness(question, ranking, likenesses.words),
     }
+
+
+def _shares_a_word(best: Scored) -> bool:
+    return best.features["covered"] + best.features["nearby"] > 0
 
 
 def _gap(question: Question, ranking: Sequence[Scored]) -> float:

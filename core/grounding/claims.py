@@ -38,15 +38,15 @@ _CODE = re.compile(r"`([^`\n]+)`")
 _QUOTED = re.compile(r'"([^"\n]{2,})"|「([^」\n]+)」|『([^』\n]+)』|《([^》\n]+)》')
 _IDENTIFIER = re.compile(
     r"(?<![\w-])--?[A-Za-z][\w-]+"
-    r"|(?<!\w)(?:/[\w.+-]+){2,}"
-    r"|\b[A-Za-z][A-Za-z0-9]*(?:[_./:@][A-Za-z0-9]+)+"
-    r"|\b[a-z]+[A-Z]\w*|\b[A-Z]+[a-z]+[A-Z]\w*"
-    r"|\b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z\d]{2,}\b"
+    r"|(?<![A-Za-z0-9_])(?:/[\w.+-]+){2,}"
+    r"|(?<![A-Za-z0-9_])(?:[A-Za-z][A-Za-z0-9]*(?:[_./:@][A-Za-z0-9]+)+"
+    r"|[a-z]+[A-Z][A-Za-z0-9_]*|[A-Z]+[a-z]+[A-Z][A-Za-z0-9_]*"
+    r"|(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z\d]{2,})(?![A-Za-z0-9_])"
 )
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _HAN_NUMBER = re.compile(r"[〇零一二三四五六七八九十百千万亿两]{2,}")
 _NUMBER_WORD = re.compile(r"[a-z]+", re.IGNORECASE)
-_NAME = re.compile(r"(?<![\w'])[A-Z][^\W\d_]*(?:['-][^\W\d_]+)*")
+_NAME = re.compile(r"(?<![A-Za-z0-9_'])[A-Z][^\W\d_]*(?:['-][^\W\d_]+)*")
 _SENTENCE_OPENING = re.compile(r"(?:^|[.!?:]\s+|\n\s*)[\"'(*\s]*\Z")
 _NUMBER_NAMES = """
 zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
@@ -81,7 +81,7 @@ def _holds(source: Source, claim: Claim) -> bool:
     if claim.kind is ClaimKind.NUMBER:
         return claim.text in set(_number_forms(source.text))
     if claim.kind is ClaimKind.IDENTIFIER:
-        bounded = rf"(?<!\w){re.escape(normal_text(claim.text))}(?!\w)"
+        bounded = rf"(?<![A-Za-z0-9_]){re.escape(normal_text(claim.text))}(?![A-Za-z0-9_])"
         return re.search(bounded, source.text) is not None
     return all(term in source.words for term in terms(claim.text))
 

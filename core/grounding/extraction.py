@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from core.grounding.answerability import Likenesses, answerable_log_odds
 from core.grounding.candidates import Candidate, candidates
 from core.grounding.evidence import Scored, ranked
-from core.grounding.markers import strip_markers
+from core.grounding.markers import parse_markers, strip_markers
 from core.grounding.questions import Question, analyse
 from core.grounding.sources import Sources
 from core.grounding.spoken import leans_on_predecessor
@@ -162,15 +162,21 @@ def _list_after(
 
 def _is_quotable(candidate: Candidate, sources: Sources) -> bool:
     """Whether the sentence, shown by itself, is found again in its source by the checks."""
-    pieces = sentences(shown_text(candidate))
-    return bool(pieces) and all(
-        sources.places_of(piece.text, (candidate.number,)) for piece in pieces
+    shown = shown_text(candidate)
+    parsed = parse_markers(f"{shown} [{candidate.number}]")
+    pieces = sentences(shown)
+    return (
+        len(parsed.markers) == 1 == len(pieces)
+        and parsed.text == shown
+        and all(sources.places_of(piece.text, (candidate.number,)) for piece in pieces)
     )
 
 
 def shown_text(candidate: Candidate) -> str:
     """The sentence in one line, without reference numbers of its own; code in backticks."""
     text = strip_markers(" ".join(candidate.sentence.text.split()))
+    if text.count("`") % 2:  # what follows would be read as code, and our marker with it
+        text = text.replace("`", "")
     return f"`{text}`" if candidate.sentence.kind is SentenceKind.CODE else text
 
 

@@ -64,7 +64,7 @@ _ASKING_CHINESE = re.compile(
     r"|多[长大高久远深重快]|[谁何几吗呢吧的了是在和有与及之会能要应该]"
 )
 _ASKING_ENGLISH = """
-a an the how many much long often far old what which who whom whose when where why does did do
+a an the how many much often what which who whom whose when where why does did do
 was were is are i you he she we they me us him his her my your our their it its name type kind
 called call happen happened happens can could should would will
 """
