@@ -27,10 +27,14 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ExtractedDocument:
-    """What a reader of documents made of the bytes. `title` may be empty."""
+    """What a reader of documents made of the bytes. `title` may be empty.
+
+    `content_type` is the media type that the bytes turned out to be; "" if the reader can't tell.
+    """
 
     title: str
     blocks: tuple[Block, ...]
+    content_type: str = ""
 
 
 class UnreadableReason(Enum):

@@ -67,7 +67,7 @@ class ContextBuilder:
 
     def _counter(self, model: str) -> LanguageModel:
         deployments = self._deployments()
-        wanted = RoutingRequest(TaskClass.GROUNDED_ANSWER, model)
+        wanted = RoutingRequest(TaskClass.CHAT, model)
         decision = route(deployments.catalog, wanted, deployments.policy)
         if not decision.candidates:
             raise FeatureUnsupported(

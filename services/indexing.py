@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections import defaultdict
+from collections.abc import Sequence
 
+from core.errors import StorageFull, Unavailable
 from core.identifiers import Position
 from core.knowledge import Collection, CollectionKey
-from core.ports.indexes import KeywordIndex, VectorIndex
+from core.ports.indexes import IndexChange, KeywordIndex, VectorIndex
 from core.ports.state import State
 
 _PAGE = 32
@@ -33,12 +36,27 @@ class IndexFollower:
         return min(await self._vectors.position(key), await self._keywords.position(key))
 
     async def follow(self, collection: Collection, to: Position) -> Position:
-        """Apply the log until the indexes hold `to`; where they stand then."""
-        at = await self.position(collection)
-        if at >= to:
-            return at
-        async with self._locks[collection.index_key]:
+        """Apply the log until the indexes hold `to`; where they stand then.
+
+        Indexes that stand beyond the log (the store was restored from an older copy, or lost its
+        last commits with the power) hold what never was: they are built anew.
+        """
+        key = collection.index_key
+        positions = await self._vectors.position(key), await self._keywords.position(key)
+        if min(positions) >= to and max(positions) <= collection.position:
+            return min(positions)
+        async with self._locks[key]:
+            if await self._beyond_log(collection):
+                await self._forget(key)
             return await self._catch_up(collection, to)
+
+    async def _beyond_log(self, collection: Collection) -> bool:
+        """Whether an index holds more than the store, which is asked again: writes may go on."""
+        key = collection.index_key
+        furthest = max(await self._vectors.position(key), await self._keywords.position(key))
+        async with self._state.snapshot(key.tenant) as view:
+            current = await view.knowledge.collection(collection.key.name)
+        return current is not None and furthest > current.position
 
     async def rebuild(self, collection: Collection) -> Position:
         """Forget both indexes and follow the log from its beginning; searches wait for it."""
@@ -60,10 +78,19 @@ class IndexFollower:
                 changes = await view.knowledge.changes(key.name, at, _PAGE)
             if not changes:
                 break  # the collection was deleted meanwhile
-            await self._vectors.apply(index, changes)
-            await self._keywords.apply(index, changes)
+            await self._apply(index, changes)
             at = changes[-1].position
         return at
+
+    async def _apply(self, index: CollectionKey, changes: Sequence[IndexChange]) -> None:
+        """Both indexes take the changes. A full disk is told as such; the log waits for room."""
+        try:
+            await self._vectors.apply(index, changes)
+            await self._keywords.apply(index, changes)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise StorageFull("the disk with the indexes is full; make room on it") from error
+            raise Unavailable(f"an index can't be written: {error.strerror}") from error
 
     async def _forget(self, index: CollectionKey) -> None:
         await self._vectors.drop(index)

@@ -23,6 +23,11 @@ class DocumentKind(Enum):
     TEXT = "text"
     PDF = "pdf"
 
+    @property
+    def media_type(self) -> str:
+        """The registered name of the kind."""
+        return _MEDIA_TYPES[self]
+
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
@@ -32,6 +37,12 @@ class Recognised:
     charset: str = ""
 
 
+_MEDIA_TYPES = {
+    DocumentKind.MARKDOWN: "text/markdown",
+    DocumentKind.HTML: "text/html",
+    DocumentKind.TEXT: "text/plain",
+    DocumentKind.PDF: "application/pdf",
+}
 _BY_MEDIA_TYPE = {
     "text/markdown": DocumentKind.MARKDOWN,
     "text/x-markdown": DocumentKind.MARKDOWN,

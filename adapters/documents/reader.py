@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapters.documents.frames import Job, Rejection, unreadable
 from adapters.documents.kinds import HEAD_BYTES, recognise
@@ -61,7 +61,7 @@ class WorkerDocumentReader:
         answer = await self._pool.run(job, data, timeout_seconds=timeout)
         if isinstance(answer, Rejection):
             raise unreadable(answer)
-        return answer
+        return replace(answer, content_type=recognised.kind.media_type)
 
     async def close(self) -> None:
         """End the workers. Idempotent."""

@@ -148,7 +148,8 @@ def _missing(chosen: EmbedderSettings) -> Iterator[tuple[str, str]]:
         case "minilm":
             from adapters.embedders import minilm_onnx
 
-            lacking = minilm_onnx.describe_missing()
+            weights = Path(chosen.model) if chosen.model else None
+            lacking = minilm_onnx.describe_missing(minilm_onnx.MiniLmFiles(weights=weights))
         case "e5":
             from adapters.embedders import e5_nano
 

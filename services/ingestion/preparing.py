@@ -74,7 +74,7 @@ class Preparing:
             id=id,
             uri=incoming.uri,
             title=title,
-            content_type=incoming.content_type,
+            content_type=extracted.content_type or incoming.content_type,
             digest=await digest(data),
             size_bytes=len(data),
             created_at=known.created_at if known else now,

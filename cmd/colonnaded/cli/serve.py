@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,8 @@ def serve(
     ] = False,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; then drain: running streams end, or can be resumed."""
+    # gRPC would say on standard error that it skips its handlers at each fork; ours only exec.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     settings = settings_or_fail(config)
     try:
         settings = settings.with_overrides(address=address, demo_key=demo_key)

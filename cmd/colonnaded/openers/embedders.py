@@ -23,9 +23,10 @@ async def open_embedders(settings: Settings) -> AsyncIterator[Embedders]:
 def _open(chosen: EmbedderSettings) -> Embedder:
     match chosen.adapter:
         case "minilm":
-            from adapters.embedders.minilm_onnx import minilm_onnx
+            from adapters.embedders.minilm_onnx import MiniLmFiles, minilm_onnx
 
-            return minilm_onnx(threads=chosen.threads)
+            files = MiniLmFiles(weights=Path(chosen.model)) if chosen.model else None
+            return minilm_onnx(threads=chosen.threads, files=files)
         case "e5":
             from adapters.embedders.e5_nano import e5_nano
 
@@ -39,7 +40,11 @@ def _open(chosen: EmbedderSettings) -> Embedder:
             )
 
             return sentence_transformer(
-                SentenceTransformerModel(chosen.model or PACKAGED, threads=chosen.threads)
+                SentenceTransformerModel(
+                    chosen.model or PACKAGED,
+                    languages=frozenset(chosen.languages),
+                    threads=chosen.threads,
+                )
             )
         case "openai":
             from adapters.embedders.openai_compatible import (
