@@ -50,10 +50,11 @@ from core.api_keys import ApiKey, digest_of
 from core.generation import Catalog
 from core.identifiers import ApiKeyId, TenantId, UserId
 from core.ports.embedder import Embedder
+from core.ports.language_model import LanguageModel
 from core.ports.state import State
 from fakes.document_reader import FakeDocumentReader
 from fakes.embedder import FakeEmbedder
-from fakes.language_model import Script, ScriptedModel
+from fakes.language_model import Script
 from fakes.turn_node import a_model
 from services.embedders import Embedders
 from services.models.deployments import Deployments, LiveDeployments
@@ -183,7 +184,7 @@ CALLERS = (("ann", "acme"), ("bob", "acme"), ("ann", "rival"))
 
 @asynccontextmanager
 async def served_node(
-    *answers: Script | ScriptedModel,
+    *answers: Script | LanguageModel,
     state: State | None = None,
     embedder: Embedder | None = None,
     real_reader: bool = False,
@@ -195,9 +196,8 @@ async def served_node(
 
     Leaving the block makes sure that as many bugs were reported as the test expects.
     """
-    models = [each for each in answers if isinstance(each, ScriptedModel)]
-    if not models:
-        models = [a_model(*(each for each in answers if not isinstance(each, ScriptedModel)))]
+    scripts = [each for each in answers if isinstance(each, tuple)]
+    models = [each for each in answers if not isinstance(each, tuple)] or [a_model(*scripts)]
     log = io.StringIO()
     opened: list[Container] = []
 
@@ -242,7 +242,7 @@ def _settings(folder: Path, changes: dict[str, Any]) -> Settings:
     return Settings(**base)
 
 
-def _deployments(models: Sequence[ScriptedModel]) -> LiveDeployments:
+def _deployments(models: Sequence[LanguageModel]) -> LiveDeployments:
     catalog = Catalog({model.deployment.name: model.deployment for model in models}, {})
     served = {model.deployment.name: model for model in models}
     return LiveDeployments(Deployments(catalog, served))
