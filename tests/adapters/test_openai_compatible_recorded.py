@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped] # its types are a package of their own
+import yaml
 
 from adapters.models.openai_chunks import STOP_CAUSES
 from adapters.models.openai_compatible import ChatServer, OpenAICompatible

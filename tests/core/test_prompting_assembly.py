@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import pytest
 from core.errors import ContextTooLong
 from core.identifiers import ChunkId, CollectionName, DocumentId
 from core.knowledge import Chunk, Passage

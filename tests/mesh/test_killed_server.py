@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from colonnade.client import Client, ColonnadeError
 from colonnade.v1.chat_pb2 import ChatRequest
 from colonnade.v1.messages_pb2 import Message, Part
@@ -100,7 +102,7 @@ async def test_a_turn_that_had_released_nothing_runs_again(tmp_path: Path) -> No
 def _nothing_released(folder: Path, upstream: ChatServerDouble, asked: Callable[[], None]) -> None:
     with ServerProcess(folder, upstream_settings(upstream.url)) as server:
         with server.client() as client:
-            seen, turn_id = read_some(client, 1)
+            _, turn_id = read_some(client, 1)
         asked()
         server.kill()
         upstream.reply = Stream.of("At last.")
@@ -108,12 +110,12 @@ def _nothing_released(folder: Path, upstream: ChatServerDouble, asked: Callable[
         with server.client() as client:
             turn = client.turn(turn_id)
             assert turn.rerunnable
-            try:
-                with client.resume(turn_id, after_sequence=1) as rest:
-                    list(rest)
-                raise AssertionError("a resume never runs a turn again")
-            except ColonnadeError as error:
-                assert error.reason == "TURN_INTERRUPTED"
+            with (
+                pytest.raises(ColonnadeError) as refused,  # a resume never runs a turn again
+                client.resume(turn_id, after_sequence=1) as rest,
+            ):
+                list(rest)
+            assert refused.value.reason == "TURN_INTERRUPTED"
             again, same = read_some(client, 6)
             assert same == turn_id
             runs = [event.started.run for event in again if event.HasField("started")]
