@@ -115,7 +115,8 @@ class ThreadedEmbedder:
             self._queue.put_nowait(job)
         except Full:
             raise Exhausted(
-                f"the embedder {self.name} has {QUEUE_LENGTH} batches waiting"
+                f"the embedder {self.name} has {QUEUE_LENGTH} batches waiting",
+                limit="embedder_queue",
             ) from None
         if self._thread is None:
             self._thread = Thread(target=self._serve, name=f"embed {self.name}", daemon=True)

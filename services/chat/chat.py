@@ -47,7 +47,8 @@ class Chat:
         view = await self._turns.row(call, turn)
         if view.retractions and not accepts_retractions:
             raise RetractionsRequired(
-                "this turn may take text back; set accept_retractions if you can do that"
+                "this turn may take text back; set accept_retractions if you can do that",
+                turn_id=turn,
             )
         async with aclosing(self._turns.read(call, turn, after)) as batches:
             async for batch in batches:

@@ -130,7 +130,7 @@ class Gateway:
         decision = route(deployments.catalog, _wanted(order), deployments.policy)
         if not decision.candidates:
             raise FeatureUnsupported(
-                f"no deployment can serve this request: {decision.explanation()}"
+                f"no deployment can serve this request: {decision.explanation()}", feature="model"
             )
         return decision.candidates
 

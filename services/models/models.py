@@ -114,7 +114,9 @@ class Models:
         wanted = RoutingRequest(TaskClass.CHAT, model)
         decision = route(deployments.catalog, wanted, deployments.policy)
         if not decision.candidates:
-            raise FeatureUnsupported(f"no deployment counts for this: {decision.explanation()}")
+            raise FeatureUnsupported(
+                f"no deployment counts for this: {decision.explanation()}", feature="count_tokens"
+            )
         deployment = decision.candidates[0].deployment
         tokens = await deployments.models[deployment.name].count_tokens(messages)
         return Counted(tokens, deployment)

@@ -31,10 +31,13 @@ class Admission:
     def take(self, tenant: TenantId) -> None:
         """Count one more run, from its claim on. Raises Exhausted; then nothing is counted."""
         if self._running.total() >= self._limits.turns:
-            raise Exhausted(f"this server runs {self._limits.turns} turns, the most it may")
+            raise Exhausted(
+                f"this server runs {self._limits.turns} turns, the most it may", limit="turns"
+            )
         if self._running[tenant] >= self._limits.turns_per_tenant:
             raise Exhausted(
-                f"this tenant runs {self._limits.turns_per_tenant} turns, the most it may"
+                f"this tenant runs {self._limits.turns_per_tenant} turns, the most it may",
+                limit="turns_per_tenant",
             )
         self._running[tenant] += 1
 

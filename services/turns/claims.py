@@ -251,7 +251,8 @@ class Claims:
         if not (await self._orphans.take_over_if_due(tx, locked)).state.ended:
             raise BranchBusy(
                 "this message already has a turn that runs; wait for its end, cancel it, "
-                "or send with another parent_message"
+                "or send with another parent_message",
+                turn_id=busy.id,
             )
 
     def _time_for(self, claiming: _Claiming) -> Seconds:

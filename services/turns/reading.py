@@ -122,12 +122,14 @@ def check_position(turn: Turn, after: int) -> None:
         raise TurnLogExpired(
             f"events up to {turn.log_from - 1} are no longer kept; what the turn came to is "
             "in its conversation, and in GetTurn",
+            turn_id=turn.id,
             first_kept=str(turn.log_from),
         )
     if after >= turn.next_seq:
         raise TurnLogLost(
             f"the log ends at {turn.next_seq - 1}; events after it were lost by the store, "
             "so drop what you have of this turn and read it from 0",
+            turn_id=turn.id,
             last_sequence=str(turn.next_seq - 1),
         )
 
