@@ -28,7 +28,7 @@ COLLECTION = "parity"
 async def test_a_part_of_cranfield_by_minilm(
     tmp_path: Path, data_set: Callable[[str], Path]
 ) -> None:
-    suite = _part(load_suite(data_set("cranfield")), documents=400, cases=100)
+    suite = _part(load_suite(data_set("cranfield")), documents=300, cases=80)
     ours, theirs = await compared(
         tmp_path, suite, "minilm", lambda found, gains: ndcg(found, gains, 10)
     )
@@ -37,7 +37,7 @@ async def test_a_part_of_cranfield_by_minilm(
 
 
 async def test_a_part_of_cmrc_by_e5(tmp_path: Path, data_set: Callable[[str], Path]) -> None:
-    suite = _part(load_suite(data_set("cmrc2018-dev")), documents=60, cases=100)
+    suite = _part(load_suite(data_set("cmrc2018-dev")), documents=16, cases=40)
     ours, theirs = await compared(
         tmp_path, suite, "e5", lambda found, gains: recall(found, gains, 1)
     )
