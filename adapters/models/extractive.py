@@ -53,8 +53,8 @@ T = TypeVar("T")
 
 POSSIBLE: frozenset[Capability] = frozenset({Capability.SEED})
 """The same request gives the same answer whatever the seed."""
-EMBEDDING_SHARE = 0.5
-"""Of the time-out, how much each question to the embedder may take before words must do."""
+EMBEDDING_SHARE, EMBEDDING_PATIENCE = 0.5, 5.0
+"""How much of the time-out, and how many seconds at most, an embedder may take: then words do."""
 LONGEST_QUESTION = 2_000
 """Characters of a question that are looked at: the last ones, where it is usually asked."""
 
@@ -117,7 +117,7 @@ class ExtractiveModel:
         self, question: str, request: GenerationRequest, timeout: Seconds
     ) -> Extraction:
         passages = request.context[:PASSAGES]
-        patience = timeout * EMBEDDING_SHARE
+        patience = min(timeout * EMBEDDING_SHARE, EMBEDDING_PATIENCE)
         likeness = None
         if self._meter is not None and passages:
             likeness = await _within(patience, self._meter.of_sentences(question, passages))

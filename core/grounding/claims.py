@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from core.text.normal import normal_text, verbatim_key
@@ -83,7 +84,13 @@ def _holds(source: Source, claim: Claim) -> bool:
     if claim.kind is ClaimKind.IDENTIFIER:
         bounded = rf"(?<![A-Za-z0-9_]){re.escape(normal_text(claim.text))}(?![A-Za-z0-9_])"
         return re.search(bounded, source.text) is not None
-    return all(term in source.words for term in terms(claim.text))
+    return _terms_of(source.text).issuperset(terms(claim.text))
+
+
+@lru_cache(maxsize=64)
+def _terms_of(text: str) -> frozenset[str]:
+    """A source's terms: the same for each sentence of an answer, and only needed for names."""
+    return frozenset(terms(text))
 
 
 def _quotations(text: str) -> Iterator[Claim]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from core.grounding.citations import SourcePlace
 from core.text.normal import normal_text, verbatim_key
 from core.text.sentences import Sentence, sentences
-from core.text.terms import terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,46 +17,57 @@ if TYPE_CHECKING:
     from core.knowledge import Passage
 
 _TERMINATORS = ".!?;:,"
+_REMEMBERED = 64
+"""Texts whose forms are kept, as each sentence of an answer is looked up in the same ones."""
+_NO_LETTERS = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One passage under its citation number.
-
-    `text` is the normal form of all that the model saw of it, title and headings included, and
-    `words` its terms; `keys` has each sentence of the chunk's own text with its verbatim key.
-    """
+    """One passage under its citation number. What it is searched by is made when it is needed."""
 
     number: int
     passage: Passage
-    text: str
-    words: frozenset[str]
-    keys: tuple[tuple[Sentence, str], ...]
 
-    @classmethod
-    def of(cls, number: int, passage: Passage) -> Source:
-        """The passage that is cited as `number`."""
-        shown = "\n".join((passage.title, *passage.chunk.heading, passage.chunk.text))
-        text = normal_text(shown)
-        keys = tuple((s, verbatim_key(s.text)) for s in sentences(passage.chunk.text))
-        return cls(number, passage, text, frozenset(terms(text)), keys)
+    @property
+    def text(self) -> str:
+        """The normal form of all that the model saw of it, title and headings included."""
+        chunk = self.passage.chunk
+        return _normal("\n".join((self.passage.title, *chunk.heading, chunk.text)))
 
     def place_of(self, key: str) -> SourcePlace | None:
         """Where the words stand as one or more whole sentences. `key` ends in no full stop."""
-        for first in range(len(self.keys)):
-            if place := self._run_from(first, key):
-                return place
-        return None
+        text = self.passage.chunk.text
+        if _letters(key) not in _letters(_normal(text)):
+            return None
+        keys = _sentence_keys(text)
+        runs = (self._run_from(keys[first:], key) for first in range(len(keys)))
+        return next((run for run in runs if run is not None), None)
 
-    def _run_from(self, first: int, key: str) -> SourcePlace | None:
+    def _run_from(self, keys: Sequence[tuple[Sentence, str]], key: str) -> SourcePlace | None:
         joined = ""
-        for sentence, its_key in self.keys[first:]:
+        for sentence, its_key in keys:
             joined += its_key
             if joined.rstrip(_TERMINATORS) == key:
-                return SourcePlace(self.number, self.keys[first][0].start, sentence.end)
+                return SourcePlace(self.number, keys[0][0].start, sentence.end)
             if not key.startswith(joined):
                 return None
         return None
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _normal(text: str) -> str:
+    return normal_text(text)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _letters(text: str) -> str:
+    return _NO_LETTERS.sub("", text)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _sentence_keys(text: str) -> tuple[tuple[Sentence, str], ...]:
+    return tuple((sentence, verbatim_key(sentence.text)) for sentence in sentences(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +79,7 @@ class Sources:
     @classmethod
     def of(cls, passages: Sequence[Passage]) -> Sources:
         """Number the passages as the prompt does."""
-        return cls(tuple(Source.of(i, passage) for i, passage in enumerate(passages, start=1)))
+        return cls(tuple(Source(i, passage) for i, passage in enumerate(passages, start=1)))
 
     def known(self, numbers: Iterable[int]) -> tuple[int, ...]:
         """Those of the numbers that stand for a passage, each once, in order."""
