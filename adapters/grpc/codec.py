@@ -87,11 +87,11 @@ def source_span(chunk: Chunk) -> messages_pb2.SourceSpan:
 
 def citation(value: Citation) -> messages_pb2.Citation:
     """A citation as the client is told it."""
-    span = None
-    if value.source_start is not None and value.source_end is not None:
-        span = messages_pb2.SourceSpan(
-            start_character=value.source_start, end_character=value.source_end
-        )
+    span = messages_pb2.SourceSpan(
+        start_character=value.source_start or 0,
+        end_character=value.source_end or 0,
+        headings=value.headings,
+    )
     return messages_pb2.Citation(
         start_byte=value.start_byte,
         end_byte=value.end_byte,
@@ -228,7 +228,7 @@ def _passage(chunk: turns_pb2.RetrievedChunk) -> Passage:
 def _read_citation(message: turns_pb2.TurnEvent) -> Cited:
     value = message.citation
     collection, document = _document(value.document)
-    quoted = value.HasField("span")
+    quoted = bool(value.cited_text)
     return Cited(
         Citation(
             start_byte=value.start_byte,
@@ -243,6 +243,7 @@ def _read_citation(message: turns_pb2.TurnEvent) -> Cited:
             source_end=value.span.end_character if quoted else None,
             quote=value.cited_text,
             collection=collection,
+            headings=tuple(value.span.headings),
         )
     )
 

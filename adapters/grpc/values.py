@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from colonnade.v1 import turns_pb2, usage_pb2
 from core.generation import TokenUsage
-from core.grounding.verdict import AnsweredBy, Verdict, VerdictStatus
+from core.grounding.verdict import AnsweredBy, Remark, Verdict, VerdictStatus
 from core.identifiers import Seconds
 from core.turns.events import Latencies
 from core.turns.rows import EndReason
@@ -105,7 +105,10 @@ def validation(verdict: Verdict) -> turns_pb2.Validation:
     return turns_pb2.Validation(
         status=_STATUS[verdict.status],
         answered_by=_BY[verdict.answered_by],
-        findings=[turns_pb2.Validation.Finding(detail=detail) for detail in verdict.details],
+        findings=[
+            turns_pb2.Validation.Finding(rule=found.rule, detail=found.detail, text=found.text)
+            for found in verdict.details
+        ],
     )
 
 
@@ -114,7 +117,7 @@ def verdict(value: turns_pb2.Validation) -> Verdict:
     return Verdict(
         _STATUS_BACK[value.status],
         _BY_BACK[value.answered_by],
-        tuple(finding.detail for finding in value.findings),
+        tuple(Remark(found.rule, found.detail, found.text) for found in value.findings),
     )
 
 

@@ -15,7 +15,7 @@ class Citation:
     """A span of the answer and the chunk that it rests on.
 
     `start_byte` and `end_byte` are UTF-8 offsets into the final text, whose bytes between them
-    are `cited_text`. `number` is the passage's place in the prompt, from 1. `source_start` and
+    are `cited_text`. `number` is the passage's place in the prompt, from 1. `headings` lead to the chunk, outermost first. `source_start` and
     `source_end` are character offsets into the document's text, between which `quote` stands;
     None and "" when the sentence is cited but is not a quotation.
     """
@@ -32,6 +32,7 @@ class Citation:
     source_end: int | None = None
     quote: str = ""
     collection: CollectionName | None = None
+    headings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +61,5 @@ def cite(
         source_end=passage.chunk.start + place.end if place else None,
         quote=passage.chunk.text[place.start : place.end] if place else "",
         collection=passage.collection,
+        headings=passage.chunk.heading,
     )

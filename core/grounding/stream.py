@@ -20,7 +20,7 @@ from core.grounding.checks import Fault, Finding, check_sentence
 from core.grounding.citations import Citation, cite
 from core.grounding.markers import Marker, MarkerStream, Parsed, feed_markers, finish_markers
 from core.grounding.sources import Sources
-from core.grounding.verdict import Tally, Verdict, verdict_of
+from core.grounding.verdict import Remark, Tally, Verdict, verdict_of
 from core.text.normal import verbatim_key
 from core.text.sentences import Sentence, SentenceStream, feed_sentences, finish_sentences
 
@@ -184,7 +184,8 @@ def _take(
 
 def _failed(state: GroundedStream, failure: Failure) -> GroundedStream:
     """Nothing more goes out; what FINAL held back is forgotten."""
-    tally = replace(state.tally, failure=f"{failure.fault.value}: {failure.detail}")
+    remark = Remark(failure.fault.value, failure.detail, failure.sentence)
+    tally = replace(state.tally, failure=remark)
     if state.mode is Grounding.FINAL:
         tally = replace(tally, shown=0)
         state = replace(state, ready=(), length=0, shown=frozenset())

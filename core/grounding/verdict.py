@@ -32,12 +32,21 @@ class AnsweredBy(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """One thing that a rule noticed: the rule's name, what it is for people, the words if any."""
+
+    rule: str
+    detail: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """The result of validation. `details` are for people, one fact each."""
+    """The result of validation. `details` are what was noticed, in the order of the checks."""
 
     status: VerdictStatus
     answered_by: AnsweredBy
-    details: tuple[str, ...] = ()
+    details: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,7 @@ class Tally:
     unknown_citations: int = 0
     refused: bool = False
     replaced: bool = False
-    failure: str = ""
+    failure: Remark | None = None
 
 
 def verdict_of(tally: Tally, *, extractive: bool) -> Verdict:
@@ -75,12 +84,14 @@ def verdict_of(tally: Tally, *, extractive: bool) -> Verdict:
     return Verdict(VerdictStatus.PASS, own, details)
 
 
-def _details(tally: Tally) -> Iterator[str]:
-    if tally.failure:
+def _details(tally: Tally) -> Iterator[Remark]:
+    if tally.failure is not None:
         yield tally.failure
     if tally.repaired:
-        yield f"{tally.repaired} sentence(s) got the citation whose source holds them"
+        told = f"{tally.repaired} sentence(s) got the citation whose source holds them"
+        yield Remark("citation_mended", told)
     if tally.unknown_citations:
-        yield f"{tally.unknown_citations} citation(s) of passages that do not exist were dropped"
+        told = f"{tally.unknown_citations} citation(s) of passages that do not exist were dropped"
+        yield Remark("citation_unknown", told)
     if tally.left_out:
-        yield f"{tally.left_out} sentence(s) were left out"
+        yield Remark("sentence_left_out", f"{tally.left_out} sentence(s) were left out")

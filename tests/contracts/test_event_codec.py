@@ -14,7 +14,7 @@ from colonnade.v1 import turns_pb2
 from core.errors import Reason
 from core.generation import TokenUsage
 from core.grounding.citations import Citation
-from core.grounding.verdict import AnsweredBy, Verdict, VerdictStatus
+from core.grounding.verdict import AnsweredBy, Remark, Verdict, VerdictStatus
 from core.identifiers import (
     ChunkId,
     CollectionName,
@@ -112,8 +112,9 @@ def citations(draw: st.DrawFn) -> Citation:
         draw(text),
         draw(places) if quoted else None,
         draw(places) if quoted else None,
-        draw(text) if quoted else "",
+        (draw(text) or "quoted") if quoted else "",
         CollectionName(draw(names)),
+        tuple(draw(st.lists(text, max_size=3))),
     )
 
 
@@ -121,7 +122,7 @@ verdicts = st.builds(
     Verdict,
     st.sampled_from(VerdictStatus),
     st.sampled_from(AnsweredBy),
-    st.lists(text, max_size=3).map(tuple),
+    st.lists(st.builds(Remark, text, text, text), max_size=3).map(tuple),
 )
 events: st.SearchStrategy[TurnEvent] = st.one_of(
     started,

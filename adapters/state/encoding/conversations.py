@@ -42,7 +42,7 @@ API_KEY = columns("id tenant user_id digest scopes created_at label expires_at r
 
 _CITATION = columns(
     "start_byte end_byte cited_text number chunk document title uri source_start source_end quote "
-    "collection"
+    "collection headings"
 )
 
 
@@ -141,7 +141,8 @@ def _citations_of(encoded: str) -> tuple[Citation, ...]:
     if encoded == "[]":
         return ()
     return tuple(
-        Citation(**dict(zip(_CITATION, values, strict=True))) for values in json.loads(encoded)
+        Citation(**{**dict(zip(_CITATION, values, strict=True)), "headings": tuple(values[-1])})
+        for values in json.loads(encoded)
     )
 
 

@@ -10,7 +10,7 @@ from adapters.grpc.codec import ProtobufCodec
 from colonnade.v1.turns_pb2 import Retracted, TurnEvent, TurnEvents
 from core.generation import TokenUsage
 from core.grounding.citations import Citation
-from core.grounding.verdict import AnsweredBy, Verdict, VerdictStatus
+from core.grounding.verdict import AnsweredBy, Remark, Verdict, VerdictStatus
 from core.identifiers import (
     ChunkId,
     CollectionName,
@@ -78,7 +78,9 @@ EVENTS: list[Event] = [
     AttemptUsed(2, DeploymentName("b"), TokenUsage(), True, None, ""),
     AttemptUsed(3, DeploymentName("c"), TokenUsage(0, 0), False, Decimal(0), "EUR"),
     Switched(DeploymentName("a"), DeploymentName("b"), 1, "timeout"),
-    Validated(Verdict(VerdictStatus.REPAIRED, AnsweredBy.REPAIR, ("uncited",))),
+    Validated(
+        Verdict(VerdictStatus.REPAIRED, AnsweredBy.REPAIR, (Remark("uncited", "cites nothing"),))
+    ),
     Validated(Verdict(VerdictStatus.REFUSED, AnsweredBy.EXTRACTION, ())),
     *(
         Finished(

@@ -159,7 +159,7 @@ async def test_without_a_model_that_quotes_it_refuses_and_does_not_fail(state: S
         verdict = read.transcript.verdict
         assert verdict is not None
         assert verdict.status is VerdictStatus.REFUSED
-        assert any("uncited" in detail for detail in verdict.details)
+        assert any(found.rule == "uncited" for found in verdict.details)
 
 
 async def test_a_quoting_model_that_fails_is_a_refusal_too(state: State) -> None:

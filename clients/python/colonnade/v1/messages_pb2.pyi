@@ -294,7 +294,7 @@ class Citation(_message.Message):
     """End of the statement, exclusive. See `start_byte`."""
     cited_text: _builtins.str
     """The passage of the source that supports the statement, copied from the document character
-    by character.
+    by character. Empty where the statement is no quotation: it rests on the chunk as a whole.
     """
     chunk_id: _builtins.str
     """The chunk that `cited_text` stands in."""
@@ -305,12 +305,14 @@ class Citation(_message.Message):
     uri: _builtins.str
     """Where the document came from, as the ingesting client named it."""
     number: _builtins.int
-    """The number that readers see for this source, from 1, in the order of first use in the
-    answer. Statements that cite the same chunk share it.
+    """The number that readers see for this source, from 1: its place among the retrieved chunks.
+    Statements that cite the same chunk share it.
     """
     @_builtins.property
     def span(self) -> Global___SourceSpan:
-        """Where `cited_text` stands in the document."""
+        """Where `cited_text` stands in the document; of a statement that is no quotation, the headings
+        of the chunk alone.
+        """
 
     def __init__(
         self,

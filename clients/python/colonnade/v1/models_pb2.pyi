@@ -420,11 +420,11 @@ class EmbedResponse(_message.Message):
 
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
-        """What was used; only `prompt_tokens` is set."""
+        """What was used; only `prompt_tokens`, and unset where the embedder does not count."""
 
     @_builtins.property
     def cost(self) -> _usage_pb2.Money:
-        """What it cost."""
+        """What it cost; unset where no price is known."""
 
     def __init__(
         self,

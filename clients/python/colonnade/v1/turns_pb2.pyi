@@ -614,7 +614,9 @@ class ProviderSwitched(_message.Message):
     to_model: _builtins.str
     """The deployment that is tried now."""
     attempt: _builtins.int
-    """The number of the attempt that failed, from 1 through the whole turn."""
+    """The number of the attempt that failed, from 1 through the whole turn; 0 where the deployment
+    was not called at all.
+    """
     cause: _builtins.str
     """Why it failed, in plain words and without anything secret."""
     def __init__(
@@ -719,7 +721,7 @@ class Validation(_message.Message):
     class _AnsweredByEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Validation._AnsweredBy.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         ANSWERED_BY_UNSPECIFIED: Validation._AnsweredBy.ValueType  # 0
-        """Nobody: the question was declined."""
+        """Never sent."""
         ANSWERED_BY_MODEL: Validation._AnsweredBy.ValueType  # 1
         """The language model, unchanged."""
         ANSWERED_BY_REPAIR: Validation._AnsweredBy.ValueType  # 2
@@ -731,7 +733,7 @@ class Validation(_message.Message):
         """Who wrote the text that the client has."""
 
     ANSWERED_BY_UNSPECIFIED: Validation.AnsweredBy.ValueType  # 0
-    """Nobody: the question was declined."""
+    """Never sent."""
     ANSWERED_BY_MODEL: Validation.AnsweredBy.ValueType  # 1
     """The language model, unchanged."""
     ANSWERED_BY_REPAIR: Validation.AnsweredBy.ValueType  # 2
@@ -773,7 +775,7 @@ class Validation(_message.Message):
     status: Global___Validation.Status.ValueType
     """What became of the answer."""
     answered_by: Global___Validation.AnsweredBy.ValueType
-    """Who wrote the text that the client has."""
+    """Who wrote the text that the client has. For a refusal: who declined."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Validation.Finding]:
         """What was found wrong, in the order of the text. Empty for PASS."""
