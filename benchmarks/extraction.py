@@ -116,8 +116,7 @@ async def gather() -> dict[tuple[str, bool], list[Case]]:
     )
     made = {}
     for name, ((documents, questions), embedder) in sources.items():
-        for withheld in (False, True):
-            made[name, withheld] = await cases(documents, questions, embedder, withheld=withheld)
+        made[name, False], made[name, True] = await cases(documents, questions, embedder)
     return made
 
 
@@ -197,7 +196,7 @@ def print_ranking(name: str, members: Sequence[Case]) -> None:
 async def measure_rhine() -> None:
     """The figures on a set that has no part in any choice."""
     documents, questions = rhine()
-    members = await cases(documents, questions, minilm_onnx())
+    members, _ = await cases(documents, questions, minilm_onnx())
     print_ranking("rhine", members)
     answered = np.array([float(case.asked.answerable) for case in members])
     for title, known in (

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from adapters.models.likeness import LikenessMeter
-from core.grounding.answerability import answerability_features
+from core.grounding.answerability import Likenesses, answerability_features
 from core.grounding.extraction import PASSAGES, Ranking, rank
 from core.identifiers import ChunkId, CollectionName, DocumentId
 from core.knowledge import Chunk, Passage
@@ -101,26 +101,30 @@ def _questions(path: Path, documents: Documents) -> list[Asked]:
 
 
 async def cases(
-    documents: Documents, questions: Sequence[Asked], embedder: Embedder, *, withheld: bool = False
-) -> list[Case]:
-    """Every question searched, ranked and measured.
+    documents: Documents, questions: Sequence[Asked], embedder: Embedder
+) -> tuple[list[Case], list[Case]]:
+    """Every question searched, ranked and measured, and again without the passage that answers.
 
-    `withheld` leaves out the passage that answers: then no question is answerable.
+    Of the second no question is answerable, and only those are in it that were.
     """
-    meter = LikenessMeter(embedder, capacity=50_000)
+    meter = LikenessMeter(embedder, capacity=100_000)
     search = await _Search.over(documents, embedder)
-    made = []
+    given, withheld = [], []
     for asked in questions:
-        if withheld and not asked.answerable:
-            continue
-        passages = await search.passages(asked.text, asked.passage if withheld else "")
-        ranking = rank(asked.text, passages, await meter.of_sentences(asked.text, passages))
-        by_words = rank(asked.text, passages)
-        closer = await meter.closer(ranking)
-        odds = answerability_features(ranking.question, ranking.scored, passages, closer)
-        plain = answerability_features(by_words.question, by_words.scored, passages, type(closer)())
-        made.append(Case(asked, ranking, by_words, odds, plain))
-    return made
+        given.append(await _case(asked, await search.passages(asked.text, ""), meter))
+        if asked.answerable:
+            others = await search.passages(asked.text, asked.passage)
+            withheld.append(await _case(asked, others, meter))
+    return given, withheld
+
+
+async def _case(asked: Asked, passages: list[Passage], meter: LikenessMeter) -> Case:
+    ranking = rank(asked.text, passages, await meter.of_sentences(asked.text, passages))
+    by_words = rank(asked.text, passages)
+    closer = await meter.closer(ranking)
+    odds = answerability_features(ranking.question, ranking.scored, passages, closer)
+    plain = answerability_features(by_words.question, by_words.scored, passages, Likenesses())
+    return Case(asked, ranking, by_words, odds, plain)
 
 
 class _Search:
