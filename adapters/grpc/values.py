@@ -106,7 +106,7 @@ def validation(verdict: Verdict) -> turns_pb2.Validation:
         status=_STATUS[verdict.status],
         answered_by=_BY[verdict.answered_by],
         findings=[
-            turns_pb2.Validation.Finding(rule=found.rule, detail=found.detail, text=found.text)
+            turns_pb2.Validation.Finding(rule=found.rule, detail=found.detail)
             for found in verdict.details
         ],
     )
@@ -117,7 +117,7 @@ def verdict(value: turns_pb2.Validation) -> Verdict:
     return Verdict(
         _STATUS_BACK[value.status],
         _BY_BACK[value.answered_by],
-        tuple(Remark(found.rule, found.detail, found.text) for found in value.findings),
+        tuple(Remark(found.rule, found.detail) for found in value.findings),
     )
 
 

@@ -184,7 +184,7 @@ def _take(
 
 def _failed(state: GroundedStream, failure: Failure) -> GroundedStream:
     """Nothing more goes out; what FINAL held back is forgotten."""
-    remark = Remark(failure.fault.value, failure.detail, failure.sentence)
+    remark = Remark(failure.fault.value, failure.detail)
     tally = replace(state.tally, failure=remark)
     if state.mode is Grounding.FINAL:
         tally = replace(tally, shown=0)

@@ -33,11 +33,13 @@ class AnsweredBy(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """One thing that a rule noticed: the rule's name, what it is for people, the words if any."""
+    """One thing that a rule noticed: the rule's name, and what it is, for people.
+
+    The words that failed are not in it: what may not be shown is shown nowhere.
+    """
 
     rule: str
     detail: str
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ verdicts = st.builds(
     Verdict,
     st.sampled_from(VerdictStatus),
     st.sampled_from(AnsweredBy),
-    st.lists(st.builds(Remark, text, text, text), max_size=3).map(tuple),
+    st.lists(st.builds(Remark, text, text), max_size=3).map(tuple),
 )
 events: st.SearchStrategy[TurnEvent] = st.one_of(
     started,

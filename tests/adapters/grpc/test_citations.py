@@ -118,7 +118,7 @@ async def test_bytes_are_the_statement_and_characters_the_quotation(
                 statements.append(statement)
                 if smile:  # the words are the model's, so nothing is shown as a quotation
                     assert not citation.cited_text
-                    assert not citation.HasField("span")
+                    assert not citation.span.end_character
                 else:
                     await check_quotation(node, citation, statement)
             assert statements[-1] == smile + sentence

@@ -743,29 +743,25 @@ class Validation(_message.Message):
 
     @_typing.final
     class Finding(_message.Message):
-        """One thing that a rule found wrong."""
+        """One thing that a rule found wrong. The words that failed are not in it: they were withheld."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
         RULE_FIELD_NUMBER: _builtins.int
         DETAIL_FIELD_NUMBER: _builtins.int
-        TEXT_FIELD_NUMBER: _builtins.int
         rule: _builtins.str
         """The rule's name, such as `citation_unknown` or `number_not_in_source`."""
         detail: _builtins.str
         """What is wrong, in plain words."""
-        text: _builtins.str
-        """The words that failed, if they were not withheld for safety."""
         def __init__(
             self,
             *,
             rule: _builtins.str = ...,
             detail: _builtins.str = ...,
-            text: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "rule", b"rule", "text", b"text"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "rule", b"rule"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
