@@ -90,7 +90,7 @@ class IndexFollower:
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise StorageFull("the disk with the indexes is full; make room on it") from error
-            raise Unavailable(f"an index can't be written: {error.strerror}") from error
+            raise Unavailable(f"an index can't be written: {error.strerror or error}") from error
 
     async def _forget(self, index: CollectionKey) -> None:
         await self._vectors.drop(index)
