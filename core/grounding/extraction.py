@@ -17,10 +17,12 @@ from core.grounding.evidence import Scored, ranked
 from core.grounding.markers import parse_markers, strip_markers
 from core.grounding.questions import Question, analyse
 from core.grounding.sources import Sources
-from core.grounding.spoken import leans_on_predecessor
+from core.grounding.spoken import leads_on, leans_on_predecessor
 from core.knowledge import Passage
 from core.text.sentences import SentenceKind, sentences
 
+_SAME_SHARE = 0.8
+"""Of their terms together that two sentences share, to count as one said twice."""
 PASSAGES = 5
 """How many passages are looked at; the weights were fitted with so many."""
 
@@ -126,6 +128,8 @@ def _chosen(ranking: Ranking, policy: ExtractionPolicy) -> list[Candidate]:
         if sentences_shown >= policy.max_sentences or (covered >= policy.enough and chosen):
             break
         covered += share
+        if any(_says_the_same(scored.candidate, each) for each in chosen.values()):
+            continue
         room = policy.max_sentences - sentences_shown
         group = _with_context(scored.candidate, places, room, policy.max_items)
         quotable = [each for each in group if _is_quotable(each, sources)]
@@ -145,9 +149,14 @@ def _with_context(
     before = places.get((best.number, best.index - 1))
     if room > 1 and before is not None and leans_on_predecessor(best.sentence.text):
         group.insert(0, before)
-    if best.sentence.text.endswith((":", "：")):
+    if leads_on(best.sentence.text):
         group += _list_after(best, places, max_items)
     return group
+
+
+def _says_the_same(one: Candidate, other: Candidate) -> bool:
+    shared = len(one.own & other.own)
+    return shared >= _SAME_SHARE * max(len(one.own | other.own), 1)
 
 
 def _list_after(

@@ -16,12 +16,18 @@ _LEANING = re.compile(
     r"|However|Therefore|Otherwise|Instead|Also|Another|One of them|The (?:latter|former))\b"
     r"|[它他她其这那此该]"
 )
+_LEADING = re.compile(r"\b(?:following|below)\b|如下|以下", re.IGNORECASE)
 _ENDS = (".", "!", "?", "。", "！", "？", "；", ":", "：")
 
 
 def leans_on_predecessor(sentence: str) -> bool:
     """Whether the sentence begins with a word that points at the one before it."""
     return _LEANING.match(sentence) is not None
+
+
+def leads_on(sentence: str) -> bool:
+    """Whether the sentence says little without the list or the code that stands behind it."""
+    return sentence.endswith((":", "：")) or _LEADING.search(sentence) is not None
 
 
 def spoken(quotations: Sequence[Quotation]) -> Iterator[str]:

@@ -128,6 +128,16 @@ def test_a_lead_in_brings_its_list_along() -> None:
     )
 
 
+def test_what_two_documents_say_alike_is_said_once() -> None:
+    twice = [
+        passage("The bridge was opened in 1904."),
+        passage("The bridge was opened in 1904.", "B"),
+    ]
+    assert texts(extract("When was the bridge opened?", twice, ANSWER)) == [
+        "The bridge was opened in 1904."
+    ]
+
+
 @pytest.mark.parametrize(
     "question",
     ["Who won the football cup in Brazil?", "How do I bake bread?", "巴西的首都是哪里？"],
