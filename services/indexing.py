@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections import defaultdict
-from collections.abc import Sequence
 
 from core.errors import StorageFull, Unavailable
 from core.identifiers import Position
 from core.knowledge import Collection, CollectionKey
-from core.ports.indexes import IndexChange, KeywordIndex, VectorIndex
+from core.ports.indexes import KeywordIndex, VectorIndex
 from core.ports.state import State
 
 _PAGE = 32
@@ -71,6 +70,24 @@ class IndexFollower:
         self._locks.pop(collection.index_key, None)
 
     async def _catch_up(self, collection: Collection, to: Position) -> Position:
+        """Follow the log; an index that can't be written is thrown away and built anew, once.
+
+        A full disk is no fault of the index: it is told, and the log waits for room.
+        """
+        try:
+            return await self._apply_log(collection, to)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise _full() from error
+        await self._forget(collection.index_key)
+        try:
+            return await self._apply_log(collection, to)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise _full() from error
+            raise Unavailable(f"an index can't be written: {error.strerror or error}") from error
+
+    async def _apply_log(self, collection: Collection, to: Position) -> Position:
         key, index = collection.key, collection.index_key
         at = await self.position(collection)
         while at < to:
@@ -78,20 +95,15 @@ class IndexFollower:
                 changes = await view.knowledge.changes(key.name, at, _PAGE)
             if not changes:
                 break  # the collection was deleted meanwhile
-            await self._apply(index, changes)
-            at = changes[-1].position
-        return at
-
-    async def _apply(self, index: CollectionKey, changes: Sequence[IndexChange]) -> None:
-        """Both indexes take the changes. A full disk is told as such; the log waits for room."""
-        try:
             await self._vectors.apply(index, changes)
             await self._keywords.apply(index, changes)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise StorageFull("the disk with the indexes is full; make room on it") from error
-            raise Unavailable(f"an index can't be written: {error.strerror or error}") from error
+            at = changes[-1].position
+        return at
 
     async def _forget(self, index: CollectionKey) -> None:
         await self._vectors.drop(index)
         await self._keywords.drop(index)
+
+
+def _full() -> StorageFull:
+    return StorageFull("the disk with the indexes is full; make room on it")

@@ -98,3 +98,23 @@ async def test_a_full_disk_is_told_and_mended_by_room() -> None:
         await follower.follow(collection, collection.position)
     vectors.full = False
     assert await follower.follow(collection, collection.position) == 1
+
+
+async def test_an_index_that_cannot_be_written_is_built_anew() -> None:
+    class Damaged(FakeKeywordIndex):
+        damaged = True
+
+        async def apply(self, collection, changes):  # type: ignore[no-untyped-def]
+            if self.damaged:
+                raise OSError("a file of the index is missing")
+            await super().apply(collection, changes)
+
+        async def drop(self, collection):  # type: ignore[no-untyped-def]
+            self.damaged = False
+            await super().drop(collection)
+
+    state, vectors, keywords = FakeState(), FakeVectorIndex(), Damaged()
+    follower = IndexFollower(state, vectors, keywords)
+    collection = await put(state, "apple", "pear")
+    assert await follower.follow(collection, collection.position) == 2
+    assert await found(keywords, collection, "pear") == ["pear"]
