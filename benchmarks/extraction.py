@@ -19,7 +19,7 @@ import numpy as np
 
 from adapters.embedders.e5_nano import e5_nano
 from adapters.embedders.minilm_onnx import minilm_onnx
-from benchmarks.extraction_cases import Case, cases, cmrc, dev_cases, rhine
+from benchmarks.extraction_cases import DATA, Case, cases, cmrc, dev_cases, rhine
 from core.grounding import weights
 
 Floats = np.ndarray
@@ -216,6 +216,8 @@ async def measure_rhine() -> None:
 
 
 if __name__ == "__main__":
+    if not DATA.joinpath("cmrc2018-dev").is_dir():
+        sys.exit("COLONNADE_DATA must name the folder that holds cmrc2018-dev and squad2-rhine")
     if sys.argv[1:] == ["rhine"]:
         asyncio.run(measure_rhine())
     else:

@@ -15,9 +15,10 @@ class Citation:
     """A span of the answer and the chunk that it rests on.
 
     `start_byte` and `end_byte` are UTF-8 offsets into the final text, whose bytes between them
-    are `cited_text`. `number` is the passage's place in the prompt, from 1. `headings` lead to the chunk, outermost first. `source_start` and
-    `source_end` are character offsets into the document's text, between which `quote` stands;
-    None and "" when the sentence is cited but is not a quotation.
+    are `cited_text`. `number` is the passage's place in the prompt, from 1. `headings` lead to
+    the chunk, outermost first. `source_start` and `source_end` are character offsets into the
+    document's text, between which `quote` stands; None and "" when the sentence is cited but is
+    not a quotation.
     """
 
     start_byte: int
