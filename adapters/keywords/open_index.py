@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tantivy import Index, IndexWriter
+from tantivy import Index, IndexWriter, Query
 
 from adapters.keywords import schema
 from adapters.keywords.schema import Mark
@@ -95,6 +95,10 @@ class OpenIndex:
         self._writer = self._index.writer(_WRITER_BYTES, num_threads=1)
         # What a killed writer has left would be in the way: names come again.
         self._writer.garbage_collect_files()
+        # tantivy gives a writer's first operation the number of the last commit. A merge that
+        # begins before the next one takes that for done, and what it deleted would come back:
+        # so let it be one that deletes nothing.
+        self._writer.delete_documents_by_query(Query.empty_query())
         self._refresh()  # another process may have written meanwhile
         return self._writer
 
