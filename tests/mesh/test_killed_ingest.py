@@ -68,7 +68,7 @@ def ingest(client: Client, documents: Wanted) -> grpc.Future[IngestDocumentsResp
             yield IngestDocumentsRequest(start=DocumentStart(uri=uri, sha256=digest))
             yield IngestDocumentsRequest(data=data)
 
-    return client.stubs.knowledge.IngestDocuments.future(  # type: ignore[attr-defined, no-any-return]  # the stubs have no futures
+    return client.stubs.knowledge.IngestDocuments.future(
         pieces(), timeout=30, metadata=client.metadata
     )
 
