@@ -75,14 +75,14 @@ class LikenessMeter:
         return scale_of(self._embedder.name, detect_language(question))
 
     async def _vectors(self, texts: Sequence[str], kind: TextKind) -> list[Floats]:
-        missing = [t for t in dict.fromkeys(texts) if (kind, t) not in self._kept]
-        fresh: dict[str, Floats] = {}
+        # Taken before the embedder is asked: meanwhile another call may put them out.
+        known = {t: self._kept[kind, t] for t in texts if (kind, t) in self._kept}
+        missing = [t for t in dict.fromkeys(texts) if t not in known]
         if missing:
             made = await self._embedder.embed(missing, kind)
-            fresh = {t: array("f", v) for t, v in zip(missing, made, strict=True)}
-        found = [fresh[t] if t in fresh else self._kept[kind, t] for t in texts]
-        self._remember(kind, dict(zip(texts, found, strict=True)))
-        return found
+            known |= {t: array("f", v) for t, v in zip(missing, made, strict=True)}
+        self._remember(kind, known)
+        return [known[t] for t in texts]
 
     def _remember(self, kind: TextKind, vectors: Mapping[str, Floats]) -> None:
         for text, vector in vectors.items():
