@@ -49,7 +49,8 @@ worsen, approve reject, confirm deny, admit deny, preserve destroy, protect harm
 spend, spend earn, credit debit, asset liability
 """
 _GROUPS = """
-north south east west | northern southern eastern western | northeast northwest southeast southwest |
+north south east west | northern southern eastern western |
+northeast northwest southeast southwest |
 first second third fourth fifth sixth last | spring summer autumn winter |
 january february march april may june july august september october november
 december |

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -18,6 +18,7 @@ from core.errors import (
     ModelsUnavailable,
     Unavailable,
 )
+from core.grounding.refusals import refusal_text
 from core.identifiers import CollectionName, Seconds
 from core.messages import StoredMessage
 from core.ports.model_gateway import GenerationOrder, ModelGateway, SpendingUnit
@@ -45,6 +46,9 @@ from core.turns.machine import (
 )
 from core.turns.rows import EndReason, Turn, TurnFailure
 from services.turns.run import Run
+
+_REFUSAL = "refusal"
+"""The input of a template that says how a question is declined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +203,7 @@ class Answering:
         material = Material(
             message=request.message,
             message_id=turn.user_message or "",
-            inputs=request.prompt.inputs,
+            inputs=_inputs(work),
             passages=state.passages,
             history=work.history,
         )
@@ -229,6 +233,14 @@ class Answering:
                 turn.conversation, turn.parent, self._policy.history
             )
         return [_said(stored) for stored in branch]
+
+
+def _inputs(work: _Work) -> Mapping[str, str]:
+    """The caller's inputs; a template that wants the words of a refusal gets the language's."""
+    given = dict(work.request.prompt.inputs)
+    if _REFUSAL in work.template.inputs:
+        given.setdefault(_REFUSAL, refusal_text(work.language))
+    return given
 
 
 def _said(stored: StoredMessage) -> Said:
