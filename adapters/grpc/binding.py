@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from contextlib import aclosing
+from dataclasses import dataclass
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from adapters.grpc.chain import Chain, Context, Outgoing
 from colonnade.v1 import options_pb2
 from core.call import Call
+from core.errors import InvalidInput
 
 Unary = Callable[[Message, Call], Awaitable[Message]]
 Streamed = Callable[[Message, Call], AsyncGenerator[Outgoing, None]]
 Collected = Callable[[AsyncIterator[Message], Call], Awaitable[Message]]
-Servicer = TypeVar("Servicer")
 
 
 def bind(service: ServiceDescriptor, servicer: object, chain: Chain) -> grpc.GenericRpcHandler:
@@ -41,19 +42,19 @@ def scope_of(method: MethodDescriptor) -> str:
 
 def _handler(
     method: MethodDescriptor, function: Callable[..., object], chain: Chain
-) -> grpc.RpcMethodHandler[Message, Message]:
-    name, scope = method.full_name, scope_of(method)
-    parse = GetMessageClass(method.input_type).FromString
+) -> grpc.RpcMethodHandler[bytes, bytes]:
+    """What gRPC calls: with bytes, since nobody's message is parsed before they are let in."""
+    bound = _Bound(method.full_name, scope_of(method), GetMessageClass(method.input_type), chain)
     if method.client_streaming:
         return grpc.stream_unary_rpc_method_handler(
-            _collected(name, scope, function, chain), parse, _serialize
+            bound.collected(function), response_serializer=_serialize
         )
     if method.server_streaming:
         return grpc.unary_stream_rpc_method_handler(
-            _streamed(name, scope, function, chain), parse, _serialize
+            bound.streamed(function), response_serializer=_serialize
         )
     return grpc.unary_unary_rpc_method_handler(
-        _unary(name, scope, function, chain), parse, _serialize
+        bound.unary(function), response_serializer=_serialize
     )
 
 
@@ -62,34 +63,55 @@ def _serialize(message: Outgoing) -> bytes:
     return message if isinstance(message, bytes) else message.SerializeToString()
 
 
-def _unary(
-    name: str, scope: str, function: Callable[..., object], chain: Chain
-) -> Callable[..., object]:
-    work: Unary = function  # type: ignore[assignment]  # bound by the method's name
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A method of the contract, in front of its servicer's function."""
 
-    async def handle(request: Message, context: Context) -> Message:
-        return await chain.unary(name, scope, context, lambda call: work(request, call))
+    name: str
+    scope: str
+    request: type[Message]
+    chain: Chain
 
-    return handle
+    def parsed(self, data: bytes) -> Message:
+        """The message. Raises InvalidInput where it is none."""
+        try:
+            return self.request.FromString(data)
+        except DecodeError as error:
+            kind = self.request.DESCRIPTOR.full_name
+            raise InvalidInput.at("request", f"is no {kind} in protobuf") from error
 
+    def unary(self, function: Callable[..., object]) -> Callable[..., object]:
+        work: Unary = function  # type: ignore[assignment]  # bound by the method's name
 
-def _streamed(
-    name: str, scope: str, function: Callable[..., object], chain: Chain
-) -> Callable[..., object]:
-    work: Streamed = function  # type: ignore[assignment]  # bound by the method's name
+        async def handle(data: bytes, context: Context) -> Message:
+            return await self.chain.unary(
+                self.name, self.scope, context, lambda call: work(self.parsed(data), call)
+            )
 
-    async def handle(request: Message, context: Context) -> None:
-        await chain.stream(name, scope, context, lambda call: work(request, call))
+        return handle
 
-    return handle
+    def streamed(self, function: Callable[..., object]) -> Callable[..., object]:
+        work: Streamed = function  # type: ignore[assignment]  # bound by the method's name
 
+        async def handle(data: bytes, context: Context) -> None:
+            await self.chain.stream(
+                self.name, self.scope, context, lambda call: work(self.parsed(data), call)
+            )
 
-def _collected(
-    name: str, scope: str, function: Callable[..., object], chain: Chain
-) -> Callable[..., object]:
-    work: Collected = function  # type: ignore[assignment]  # bound by the method's name
+        return handle
 
-    async def handle(requests: AsyncIterator[Message], context: Context) -> Message:
-        return await chain.unary(name, scope, context, lambda call: work(requests, call))
+    def collected(self, function: Callable[..., object]) -> Callable[..., object]:
+        work: Collected = function  # type: ignore[assignment]  # bound by the method's name
 
-    return handle
+        async def handle(pieces: AsyncIterator[bytes], context: Context) -> Message:
+            async def with_pieces(call: Call) -> Message:
+                async with aclosing(self._each(pieces)) as requests:
+                    return await work(requests, call)
+
+            return await self.chain.unary(self.name, self.scope, context, with_pieces)
+
+        return handle
+
+    async def _each(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[Message, None]:
+        async for data in pieces:
+            yield self.parsed(data)

@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -96,8 +97,19 @@ class ServerProcess:
 
     def calls(self) -> list[dict[str, object]]:
         """The log lines of the calls so far."""
-        lines = [json.loads(x) for x in self.log.read_text().splitlines() if x.startswith("{")]
+        whole = self.log.read_text().rpartition("\n")[0]
+        lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
         return [line for line in lines if line.get("event") == "call"]
+
+    def wait_for_call(self, call_id: str) -> dict[str, object]:
+        """The log line of one call, which comes just after its status."""
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            for line in self.calls():
+                if line["call_id"] == call_id:
+                    return line
+            time.sleep(0.01)
+        raise AssertionError(f"no log line for {call_id}")
 
 
 def upstream_settings(url: str, *, tier: str = "strong") -> str:

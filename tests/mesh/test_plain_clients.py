@@ -51,7 +51,7 @@ def _with_stubs(folder: Path, upstream: ChatServerDouble) -> None:
             assert detail.Unpack(message)
         assert (info.reason, info.domain) == ("INVALID_FIELD", "colonnade")
         assert [violation.field for violation in wrong.field_violations] == ["message.parts"]
-        assert request.request_id in {call["call_id"] for call in server.calls()}
+        server.wait_for_call(request.request_id)
         upstream.reply = Silence()
         with pytest.raises(grpc.RpcError) as late:
             stub.Chat(QUESTION, timeout=0.3)
