@@ -81,7 +81,8 @@ def fit_odds(rows: Floats, answered: Floats, share: Floats, names: Sequence[str]
         w -= np.linalg.solve(curvature, scaled.T @ (share * (p - answered)) + penalty @ w)
     plain = w / deviation
     plain[one] = w[one] - (np.delete(w / deviation * mean, one)).sum()
-    return plain
+    result: Floats = plain
+    return result
 
 
 def auc(scores: Floats, positive: Floats) -> float:
