@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 
+from core.checking import QUIET
 from core.generation import Constraints, GenerationOptions
 from core.identifiers import CollectionName, ConversationId, MessageId, RequestId, Seconds
 from core.knowledge import EVERYTHING, Filter
@@ -45,7 +46,7 @@ class PromptChoice:
 Name = Annotated[str, Field(max_length=200)]
 
 
-@checked(frozen=True, slots=True)
+@checked(frozen=True, slots=True, config=QUIET)
 class ChatRequest:
     """One turn's request. Defaults here are those that the contract documents.
 

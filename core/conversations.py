@@ -10,13 +10,14 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 
+from core.checking import QUIET
 from core.identifiers import ConversationId, MessageId, UserId
 from core.messages import StoredMessage
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
-@checked(frozen=True, slots=True)
+@checked(frozen=True, slots=True, config=QUIET)
 class ConversationContent:
     """What a caller says of a conversation: the limits are those of the contract."""
 

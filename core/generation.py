@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 
+from core.checking import QUIET
 from core.errors import ColonnadeError, Reason
 from core.identifiers import DeploymentName, Seconds
 from core.knowledge import Passage
@@ -72,7 +73,7 @@ class ToolChoice(Enum):
     REQUIRED = "required"
 
 
-@checked(frozen=True, slots=True)
+@checked(frozen=True, slots=True, config=QUIET)
 class GenerationOptions:
     """Sampling and limits; None leaves the deployment's own default."""
 

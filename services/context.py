@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 
 from core.call import Call
+from core.checking import QUIET
 from core.errors import FeatureUnsupported
 from core.knowledge import Passage
 from core.messages import Message, Role
@@ -20,7 +21,7 @@ from core.routing import RoutingRequest, TaskClass, route
 from services.models.deployments import Deployments
 
 
-@checked(frozen=True, slots=True)
+@checked(frozen=True, slots=True, config=QUIET)
 class ContextRequest:
     """What is searched for, and how many tokens its text may have, by which model's counter."""
 

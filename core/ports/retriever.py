@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 
 from core.call import Call
+from core.checking import QUIET
 from core.identifiers import CollectionName, Position
 from core.knowledge import EVERYTHING, Filter, Passage
 
@@ -22,7 +23,7 @@ class Strategy(Enum):
     KEYWORD = "keyword"
 
 
-@checked(frozen=True, slots=True)
+@checked(frozen=True, slots=True, config=QUIET)
 class SearchRequest:
     """What is searched for, where. `at_least`: the search sees the write at this position."""
 

@@ -36,6 +36,12 @@ async def chat(node: ServedNode, request: ChatRequest) -> Turn:
     return turn
 
 
+async def turn_of(node: ServedNode, request_id: str) -> Turn:
+    request = GetTurnRequest(request_id=request_id)
+    turn: Turn = await node.stubs.chat.GetTurn(request, metadata=node.key())
+    return turn
+
+
 def streamed(node: ServedNode, request: ChatRequest) -> Any:
     return node.stubs.chat.StreamChat(request, metadata=node.key())
 
@@ -69,7 +75,8 @@ async def test_what_the_server_cannot_do_is_refused_by_name(node: ServedNode) ->
     assert tools.metadata == {"feature": "tools"}
     seen = ChatRequest(message=Message(parts=[Part(text="What is it?"), Part(image=PICTURE)]))
     picture = await refused(streamed(node, seen))
-    assert (picture.code, picture.reason) == (StatusCode.FAILED_PRECONDITION, "FEATURE_UNSUPPORTED")
+    assert (picture.code, picture.reason) == (tools.code, tools.reason)
+    assert picture.metadata["feature"] == "model"
 
 
 async def test_a_request_id_stands_for_one_content(node: ServedNode) -> None:
@@ -86,10 +93,12 @@ async def test_a_branch_runs_one_turn_at_a_time() -> None:
     reached, go_on = asyncio.Event(), asyncio.Event()
     async with served_node(script(Meet(reached, go_on), "Done.")) as node:
         talk = await node.converse()
-        first = asyncio.ensure_future(chat(node, ask(conversation=talk)))
+        first = asyncio.ensure_future(chat(node, ask(conversation=talk, request_id="r1")))
         await reached.wait()
+        running = (await turn_of(node, "r1")).turn_id
         busy = await refused(streamed(node, ask("Me too", conversation=talk)))
         assert (busy.code, busy.reason) == (StatusCode.ABORTED, "BRANCH_BUSY")
+        assert busy.metadata == {"turn_id": running}
         delete = node.stubs.conversations.DeleteConversation(
             DeleteConversationRequest(name=talk), metadata=node.key()
         )
@@ -109,8 +118,8 @@ async def test_more_turns_than_may_run_are_refused_until_one_ends() -> None:
             StatusCode.RESOURCE_EXHAUSTED,
             "TOO_MANY_REQUESTS",
         )
-        assert refusal.retry_after == 1.0
-        assert len(refusal.quota) == 1
+        assert refusal.metadata == {"limit": "turns"}
+        assert (refusal.retry_after, refusal.quota) == (1.0, ["turns"])
         attached = asyncio.ensure_future(chat(node, ask(request_id="r1")))  # no limit is asked
         go_on.set()
         assert await attached == await first
@@ -136,7 +145,7 @@ async def test_every_attempt_that_failed_is_told() -> None:
             ("ATTEMPT_FAILED", {"model": "first", "cause": "rate_limited"}),
             ("ATTEMPT_FAILED", {"model": "second", "cause": "connection"}),
         ]
-        turn = await node.stubs.chat.GetTurn(GetTurnRequest(request_id="r1"), metadata=node.key())
+        turn = await turn_of(node, "r1")
         assert dict(own.metadata) == {"turn_id": turn.turn_id, "rerunnable": "true"}
         assert refusal.retry_after is not None
         assert (turn.state, turn.error.code) == (TURN_STATE_FAILED, StatusCode.UNAVAILABLE.value[0])
@@ -185,6 +194,8 @@ async def test_a_log_that_was_cut_or_lost_is_never_read_with_a_gap(node: ServedN
         tx.turns.update(replace(row, log_from=row.next_seq))
     expired = await refused(resumed(node, turn.turn_id))
     assert (expired.code, expired.reason) == (StatusCode.OUT_OF_RANGE, "TURN_LOG_EXPIRED")
+    for told in (beyond, huge, expired):
+        assert told.metadata["turn_id"] == turn.turn_id
     request = GetTurnRequest(turn_id=turn.turn_id, include_events=True)
     expired = await refused(node.stubs.chat.GetTurn(request, metadata=node.key()))
     assert (expired.code, expired.reason) == (StatusCode.OUT_OF_RANGE, "TURN_LOG_EXPIRED")
@@ -197,6 +208,7 @@ async def test_one_who_cannot_take_text_back_reads_no_turn_that_may(node: Served
         StatusCode.FAILED_PRECONDITION,
         "RETRACTIONS_REQUIRED",
     )
+    assert refusal.metadata == {"turn_id": turn.turn_id}
     events = [m async for m in resumed(node, turn.turn_id, accept_retractions=True)]
     assert events
 
