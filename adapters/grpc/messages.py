@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adapters.grpc import codec, names, values
+from adapters.grpc import event_messages, names, values
 from adapters.grpc.violations import check, each_of
 from colonnade.v1 import messages_pb2
 from core.errors import InvalidInput
@@ -83,7 +83,7 @@ def from_stored(stored: StoredMessage) -> messages_pb2.Message:
         parent_message=names.message_name(stored.conversation, stored.parent),
         turn_id=stored.turn or "",
         create_time=values.timestamp(stored.created_at),
-        citations=[codec.citation(citation) for citation in stored.citations],
+        citations=[event_messages.citation(citation) for citation in stored.citations],
         partial=stored.partial,
         model=stored.model,
     )

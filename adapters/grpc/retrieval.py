@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from adapters.grpc import codec, generation, names, values
+from adapters.grpc import event_messages, generation, names, values
 from adapters.grpc.violations import below, each_of, known, together
 from colonnade.v1 import retrieval_pb2
 from core.call import Call
@@ -121,7 +121,7 @@ def _hit(passage: Passage) -> retrieval_pb2.SearchHit:
             title=passage.title,
             uri=passage.uri,
             text=chunk.text,
-            span=codec.source_span(chunk),
+            span=event_messages.source_span(chunk),
             attributes=passage.attributes,
         ),
         score=passage.score,

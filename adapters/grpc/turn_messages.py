@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.grpc import codec, errors, messages, names, values
+from adapters.grpc import errors, event_messages, messages, names, values
 from colonnade.v1 import messages_pb2, turns_pb2
 from core.identifiers import MessageId
 from core.turns.rows import EndReason, TurnState
@@ -40,7 +40,7 @@ def turn(view: TurnView) -> turns_pb2.Turn:
         create_time=values.timestamp(row.created_at),
         end_time=values.timestamp(row.ended_at),
         last_sequence=row.next_seq - 1,
-        retrieved=[codec.retrieved_chunk(passage) for passage in seen.passages],
+        retrieved=[event_messages.retrieved_chunk(passage) for passage in seen.passages],
     )
     if finished is not None:
         message.usage.CopyFrom(values.usage(finished.usage, estimated=finished.estimated))
@@ -58,7 +58,7 @@ def _answer(view: TurnView) -> messages_pb2.Message:
         seen.text,
         row.conversation,
         _answer_id(seen),
-        citations=[codec.citation(citation) for citation in seen.citations],
+        citations=[event_messages.citation(citation) for citation in seen.citations],
         partial=row.reason not in _COMPLETE,
         model=seen.model,
     )
