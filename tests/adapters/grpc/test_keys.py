@@ -66,11 +66,11 @@ async def test_a_key_that_opens_nothing_is_never_told_why(node: ServedNode) -> N
     assert len(told) == 1
 
 
-@pytest.mark.parametrize("value", ["", "Bearer", "Bearer  ", "ck_123", "Basic YTpi", "Bearerck_1"])
-async def test_a_malformed_authorization_is_refused(node: ServedNode, value: str) -> None:
-    refusal = await refused(listed(node, (("authorization", value),)))
-    assert refusal.code is StatusCode.UNAUTHENTICATED
-    assert refusal.reason == "CREDENTIALS_INVALID"
+async def test_a_malformed_authorization_is_refused(node: ServedNode) -> None:
+    for value in ("", "Bearer", "Bearer  ", "ck_123", "Basic YTpi", "Bearerck_1"):
+        refusal = await refused(listed(node, (("authorization", value),)))
+        assert refusal.code is StatusCode.UNAUTHENTICATED, value
+        assert refusal.reason == "CREDENTIALS_INVALID", value
 
 
 async def test_the_scheme_is_read_in_any_case(node: ServedNode) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
 from typing import Any
 
-import pytest
 from grpc import StatusCode
 
 from colonnade.v1 import conversations_pb2, knowledge_pb2, models_pb2
@@ -33,8 +31,6 @@ MALFORMED = {
 }
 OF_ANOTHER_LIST = token(["docs", "docs"])
 COLLECTION, CONVERSATION = "collections/c", "conversations/c"
-
-List = Callable[[ServedNode, int, str], Any]
 
 
 def conversations(node: ServedNode, size: int, token: str) -> Any:
@@ -73,22 +69,20 @@ def models(node: ServedNode, size: int, token: str) -> Any:
     return node.stubs.models.ListModels(request, metadata=node.key())
 
 
-LISTS: list[List] = [conversations, branch, messages, collections, documents, models]
+LISTS = [conversations, branch, messages, collections, documents, models]
 
 
-@pytest.mark.parametrize("listed", LISTS)
-async def test_a_malformed_token_and_a_negative_size_are_refused(
-    node: ServedNode, listed: List
-) -> None:
-    for name, value in MALFORMED.items():
-        refusal = await refused(listed(node, 0, value))
-        assert (refusal.code, refusal.reason, refusal.fields) == (
-            StatusCode.INVALID_ARGUMENT,
-            "INVALID_FIELD",
-            ["page_token"],
-        ), name
-    refusal = await refused(listed(node, -1, ""))
-    assert (refusal.reason, refusal.fields) == ("INVALID_FIELD", ["page_size"])
+async def test_a_malformed_token_and_a_negative_size_are_refused(node: ServedNode) -> None:
+    for listed in LISTS:
+        for name, value in MALFORMED.items():
+            refusal = await refused(listed(node, 0, value))
+            assert (refusal.code, refusal.reason, refusal.fields) == (
+                StatusCode.INVALID_ARGUMENT,
+                "INVALID_FIELD",
+                ["page_token"],
+            ), (listed.__name__, name)
+        refusal = await refused(listed(node, -1, ""))
+        assert (refusal.reason, refusal.fields) == ("INVALID_FIELD", ["page_size"])
 
 
 async def test_a_token_of_another_list_is_refused(node: ServedNode) -> None:
