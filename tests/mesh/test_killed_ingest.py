@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import grpc
+import pytest
 
 from colonnade.client import Client
 from colonnade.v1.ingestion_pb2 import (
@@ -107,6 +108,7 @@ def check(client: Client, acknowledged: Wanted, maybe: Wanted) -> dict[str, str]
     return digests
 
 
+@pytest.mark.slow
 def test_twenty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     draw = random.Random(20)
     fresh = (f"{number}.txt" for number in range(10_000))
