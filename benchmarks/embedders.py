@@ -53,7 +53,8 @@ def main() -> None:
         command += ["--threads", str(asked.threads)] + ["--agreement"] * asked.agreement
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            print(f"{name}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
+            said = done.stderr.strip().splitlines()[-1:]
+            print(f"{name}: ended with {done.returncode}", *said)
             continue
         result = json.loads(done.stdout)
         print(f"{name}, {asked.threads} threads: ", end="")

@@ -76,7 +76,9 @@ async def main(chosen: Sequence[str]) -> None:
         vectors = await embedded(data, embedder)
         print(f"\n{name} with {embedder.name}: {len(data.texts)} texts, ", end="")
         print(f"{len(vectors.sentences)} sentences, {len(data.questions)} questions")
-        report(data, sides_of(data, vectors))
+        sides = sides_of(data, vectors)
+        report(data, sides)
+        compare(data, sides)
         await embedder.close()
 
 
@@ -106,6 +108,19 @@ def report(data: RetrievalSet, sides: Sides) -> None:
         low, high = interval_of_difference(found[0], baseline)
         line = "".join(f"{mean(values):9.3f}" for values in found)
         print(f"{label:34}{line}   {low:+.3f} … {high:+.3f}", flush=True)
+
+
+def compare(data: RetrievalSet, sides: Sides) -> None:
+    """What sentences in context gain over the other ways that could have been shipped."""
+    ranked = dict(variants(sides))
+    ours = ranked["as shipped, in context"]
+    for label in ("as shipped, chunk", "as shipped, bare sentences", "RRF, chunk", "BM25"):
+        print(f"as shipped, in context - {label}:", end="")
+        for name, measure in MEASURES.items():
+            theirs = figures(ranked[label], data, measure)
+            low, high = interval_of_difference(figures(ours, data, measure), theirs)
+            print(f"  {name} {low:+.3f} … {high:+.3f}", end="")
+        print(flush=True)
 
 
 def variants(sides: Sides) -> Iterator[tuple[str, list[Ranking]]]:

