@@ -85,10 +85,8 @@ async def test_a_chat_tells_prompt_model_tokens_and_cost(node: ServedNode) -> No
     }
     assert Decimal(line["cost"]) == Decimal(used) / 1_000_000
     assert not line["attached"]
-    for again in (
-        node.stubs.chat.StreamChat(ask(request_id="r1"), metadata=node.key()),
-        node.stubs.chat.Chat(ask(request_id="r1"), metadata=node.key()),
-    ):
+    for method in (node.stubs.chat.StreamChat, node.stubs.chat.Chat):
+        again: Any = method(ask(request_id="r1"), metadata=node.key())
         assert (await line_of(node, again))["attached"]
 
 
