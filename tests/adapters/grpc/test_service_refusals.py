@@ -211,12 +211,12 @@ async def test_a_bug_tells_the_call_and_nothing_else() -> None:
             CreateCollectionRequest(collection_id="docs"), metadata=node.key()
         )
         about = BuildContextRequest(query="a", collections=["collections/docs"])
-        calls: list[Awaitable[object]] = [
-            node.stubs.models.Embed(EmbedRequest(texts=["a"]), metadata=node.key()),
-            node.stubs.retrieval.BuildContext(about, metadata=node.key()),
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: node.stubs.models.Embed(EmbedRequest(texts=["a"]), metadata=node.key()),
+            lambda: node.stubs.retrieval.BuildContext(about, metadata=node.key()),
         ]
         for call in calls:
-            refusal = await refused(call)
+            refusal = await refused(call())
             assert said(refusal) == (StatusCode.INTERNAL, "INTERNAL")
             assert refusal.call_id in refusal.message
             assert "secret" not in str(refusal)
