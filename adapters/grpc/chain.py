@@ -185,10 +185,12 @@ class _Passage:
 
     async def abort(self, error: BaseException) -> None:
         """End the call with the error's status; a cancel goes on as it is."""
-        if not isinstance(error, Exception) or isinstance(error, grpc.aio.AbortError):
+        if not isinstance(error, Exception) or isinstance(error, grpc.aio.BaseError):
             late = self._chain.is_late(self._deadline)
             code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
             self.status = code.name
+            if isinstance(error, grpc.aio.BaseError):  # what we wrote found nobody there
+                raise asyncio.CancelledError from error
             return
         if isinstance(error, TimeoutError):
             error = self._late()
@@ -196,7 +198,12 @@ class _Passage:
             self._chain.report(self._id, error)
         status = status_of(error, self._id)
         self.status, self._reason = status.code.name, status.reason
-        await self._context.abort(status.code, status.message, status.details)
+        try:
+            await self._context.abort(status.code, status.message, status.details)
+        except grpc.aio.AbortError:
+            raise
+        except grpc.aio.BaseError as gone:  # nobody is there to be told
+            raise asyncio.CancelledError from gone
 
     def _late(self) -> DeadlineExceeded:
         """What is said where the call's own time ran out; a turn that it read goes on."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 
+import pytest
 from grpc import StatusCode, aio
 
 from colonnade.client.stubs import AsyncStubs
@@ -104,7 +105,9 @@ async def test_a_configured_retry_is_not_spoilt_by_a_refusal() -> None:
         assert [line["status"] for line in await node.logged(count=2)][-1] == "OK"
 
 
-async def test_callers_that_leave_at_any_moment_leave_no_bug_behind() -> None:
+async def test_callers_that_leave_at_any_moment_leave_no_bug_behind(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Cancels race with errors, with writes, and with the end; the log stays free of bugs."""
     async with served_node(words("a b c d", pause=0.001)) as node:
         for delay in range(40):
@@ -117,3 +120,4 @@ async def test_callers_that_leave_at_any_moment_leave_no_bug_behind() -> None:
             for call in calls:
                 call.cancel()
         await list_conversations(node)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from grpc import StatusCode
+from grpc import RpcError, StatusCode, insecure_channel
 
 from colonnade.v1.chat_pb2 import ChatRequest, GetTurnRequest, ResumeChatRequest
+from colonnade.v1.knowledge_pb2_grpc import KnowledgeServiceStub
 from colonnade.v1.models_pb2 import EmbedRequest, GenerateRequest
 from colonnade.v1.retrieval_pb2 import SearchRequest
 from colonnade.v1.turns_pb2 import (
@@ -24,7 +25,7 @@ from core.identifiers import TenantId
 from core.knowledge import Vector
 from core.ports.embedder import TextKind
 from fakes.embedder import FakeEmbedder
-from fakes.language_model import Hang, Meet, script
+from fakes.language_model import Hang, Meet, Wait, script
 from fakes.rich_errors import Refusal, refused
 from fakes.served_node import ServedNode, ask, pieces, served_node, user
 
@@ -40,29 +41,49 @@ async def stream(node: ServedNode, request: ChatRequest, timeout: float | None =
     return await refused(call)
 
 
-async def test_a_millisecond_is_too_short_and_does_no_harm(node: ServedNode) -> None:
+class SlowEmbedder(FakeEmbedder):
+    pause = 0.0
+
+    async def embed(self, texts: Sequence[str], kind: TextKind) -> list[Vector]:
+        await asyncio.sleep(self.pause)
+        return await super().embed(texts, kind)
+
+
+async def test_a_millisecond_is_too_short_and_does_no_harm(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Calls of every kind, many at once, whose deadline passes wherever they happen to be."""
-    await node.ingest(pieces("docs", {"a.md": b"The gate closes at nine."}))
-    key, brief = node.key(), 0.001
-    for _ in range(10):
-        calls: list[Any] = [
-            node.stubs.chat.StreamChat(ask(), metadata=key, timeout=brief),
-            node.stubs.chat.Chat(ask(), metadata=key, timeout=brief),
-            node.stubs.models.Generate(
-                GenerateRequest(messages=[user("Hi")]), metadata=key, timeout=brief
-            ),
-            node.stubs.retrieval.Search(
-                SearchRequest(query="gate", collections=["collections/docs"]),
-                metadata=key,
-                timeout=brief,
-            ),
-            node.stubs.knowledge.IngestDocuments(
-                pieces("docs", {"b.md": b"Text."}), metadata=key, timeout=brief
-            ),
+    embedder, brief = SlowEmbedder(), 0.001
+    async with served_node(script(Wait(0.1), "Hello."), embedder=embedder) as node:
+        await node.ingest(pieces("docs", {"a.md": b"The gate closes at nine."}))
+        embedder.pause = 0.1
+        search = SearchRequest(query="gate", collections=["collections/docs"])
+        requests: list[tuple[Any, Any]] = [
+            (node.stubs.chat.StreamChat, ask()),
+            (node.stubs.chat.Chat, ask()),
+            (node.stubs.models.Generate, GenerateRequest(messages=[user("Hi")])),
+            (node.stubs.retrieval.Search, search),
         ]
-        for refusal in await asyncio.gather(*map(refused, calls)):
-            assert refusal.code is StatusCode.DEADLINE_EXCEEDED
-    await node.converse("Still there?")
+        for _ in range(10):
+            calls = [m(r, metadata=node.key(), timeout=brief) for m, r in requests]
+            codes = await asyncio.gather(*(call.code() for call in calls))
+            assert set(codes) == {StatusCode.DEADLINE_EXCEEDED}
+            assert await asyncio.to_thread(ingest_code, node, brief) == codes[0]
+        embedder.pause = 0.0
+        await node.converse("Still there?")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def ingest_code(node: ServedNode, timeout: float) -> StatusCode:
+    """How an ingest ends, by the blocking client: the other one's calls with a stream of
+    requests may end in a way of its own when they are late.
+    """
+    documents = pieces("docs", {"b.md": b"Text."})
+    with insecure_channel(node.address) as channel:
+        ingest = KnowledgeServiceStub(channel).IngestDocuments
+        with pytest.raises(RpcError) as late:
+            ingest(documents, metadata=node.key(), timeout=timeout)
+    return late.value.code()
 
 
 async def test_without_detach_the_turn_ends_with_its_caller_and_is_booked() -> None:
@@ -117,18 +138,13 @@ async def test_where_the_caller_gives_none_the_server_has_one(server: dict[str, 
         assert refusal.metadata == {"turn_id": turn.turn_id, "rerunnable": "true"}
 
 
-class SlowEmbedder(FakeEmbedder):
-    async def embed(self, texts: Sequence[str], kind: TextKind) -> list[Vector]:
-        await asyncio.Event().wait()
-        return []
-
-
 async def test_the_servers_own_deadline_holds_for_every_method() -> None:
     reached = asyncio.Event()
-    models = script(Meet(reached, asyncio.Event()))
+    models, embedder = script(Meet(reached, asyncio.Event())), SlowEmbedder()
+    embedder.pause = 60.0
     async with served_node(
         models,
-        embedder=SlowEmbedder(),
+        embedder=embedder,
         server={"default_deadline_seconds": 0.2, "drain_seconds": 0},
     ) as node:
         call = node.stubs.models.Embed(EmbedRequest(texts=["a"]), metadata=node.key())
