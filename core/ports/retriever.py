@@ -15,6 +15,10 @@ from core.identifiers import CollectionName, Position
 from core.knowledge import EVERYTHING, Filter, Passage
 
 
+LONGEST_QUERY = 10_000
+"""Characters of a query that are taken."""
+
+
 class Strategy(Enum):
     """How passages are found: by meaning, by words, or by both, fused."""
 
@@ -27,7 +31,7 @@ class Strategy(Enum):
 class SearchRequest:
     """What is searched for, where. `at_least`: the search sees the write at this position."""
 
-    query: Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"\S")]
+    query: Annotated[str, Field(min_length=1, max_length=LONGEST_QUERY, pattern=r"\S")]
     collections: Annotated[tuple[CollectionName, ...], Field(min_length=1, max_length=20)]
     limit: Annotated[int, Field(ge=1, le=100)] = 10
     where: Filter = EVERYTHING

@@ -22,7 +22,7 @@ from core.grounding.refusals import refusal_text
 from core.identifiers import CollectionName, Seconds
 from core.messages import StoredMessage
 from core.ports.model_gateway import GenerationOrder, ModelGateway, SpendingUnit
-from core.ports.retriever import Retriever, SearchRequest
+from core.ports.retriever import LONGEST_QUERY, Retriever, SearchRequest
 from core.ports.state import State
 from core.ports.telemetry import Telemetry
 from core.prompting.catalog import PromptCatalog
@@ -184,7 +184,7 @@ class Answering:
     async def _search(self, work: _Work) -> Found:
         request = work.request
         wanted = SearchRequest(
-            query=request.message.text,
+            query=request.message.text.strip()[-LONGEST_QUERY:],  # where a question is asked
             collections=request.collections or (self._policy.default_collection,),
             limit=self._policy.passages,
             where=request.filter,
