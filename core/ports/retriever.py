@@ -14,7 +14,6 @@ from core.checking import QUIET
 from core.identifiers import CollectionName, Position
 from core.knowledge import EVERYTHING, Filter, Passage
 
-
 LONGEST_QUERY = 10_000
 """Characters of a query that are taken."""
 
