@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.embedders.batching import BatchLimits, fit_text
+from adapters.embedders.openmp import let_threads_sleep
 from adapters.embedders.threaded import Space, ThreadedEmbedder
 from adapters.embedders.weights import Missing, check_weights, package_folder, refuse_missing
 from core.identifiers import EmbedderName
@@ -36,10 +37,10 @@ _SMALL_BATCHES = BatchLimits(texts=4, characters=600)
 def e5_nano(*, threads: int = 1, weights: Path | None = None) -> ThreadedEmbedder:
     """The embedder; nothing is loaded before its first use.
 
-    `threads` is how many cores one batch may use. With more than one, the engine's idle threads
-    spin for a while: on a machine that others use, leave it at 1. `weights` names the file if it
-    is not the one in the package; it must be the very same.
+    `threads` is how many cores one batch may use; a second one gains little. `weights` names the
+    file if it is not the one in the package; it must be the very same.
     """
+    let_threads_sleep()
     return ThreadedEmbedder(SPACE, lambda: _E5(weights, threads), _SMALL_BATCHES)
 
 

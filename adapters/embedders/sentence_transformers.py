@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.embedders.batching import BatchLimits, fit_text
+from adapters.embedders.openmp import let_threads_sleep
 from adapters.embedders.threaded import Space, ThreadedEmbedder
 from adapters.embedders.weights import Missing, missing_libraries, package_folder, refuse_missing
 from core.errors import Unavailable
@@ -37,12 +38,12 @@ class SentenceTransformerModel:
     `model` is a folder, or a name such as `intfloat/e5-base-v2` whose files the Hugging Face
     cache of this machine already holds; nothing is downloaded. A prefix of "" leaves the model's
     own prompt, if it has one. `languages` are the BCP-47 primary tags that it was trained for;
-    None is English for the packaged model and many for any other. `threads` holds for all of
-    torch in this process.
+    empty means English for the packaged model and many for any other. `threads` holds for all
+    of torch in this process.
     """
 
     model: str = PACKAGED
-    languages: frozenset[str] | None = None
+    languages: frozenset[str] = frozenset()
     query_prefix: str = ""
     document_prefix: str = ""
     device: str = "cpu"
@@ -56,11 +57,11 @@ def sentence_transformer(model: SentenceTransformerModel) -> ThreadedEmbedder:
     Name and dimensions are read from its files. Raises Unavailable where they are missing.
     """
     refuse_missing(model.model, describe_missing(model))
+    let_threads_sleep()
     folder = _located(model.model) or Path(model.model)
     name = EmbedderName(f"st-{folder_label(model, folder)}@{_fingerprint(model, folder)}")
     assumed = frozenset({"en"} if model.model == PACKAGED else ())
-    languages = assumed if model.languages is None else model.languages
-    space = Space(name, _dimensions(folder), languages)
+    space = Space(name, _dimensions(folder), model.languages or assumed)
     return ThreadedEmbedder(space, lambda: _Encoder(model, folder, space), BatchLimits())
 
 
