@@ -10,6 +10,7 @@ from typing import TypeVar
 from core.call import Call
 from core.clock import Clock
 from core.errors import NotFound, Unavailable
+from core.generation import ModelError
 from core.identifiers import ChunkId, EmbedderName, Seconds
 from core.knowledge import Collection, Passage, Signal, Vector
 from core.ports.embedder import TextKind
@@ -145,7 +146,7 @@ class Retrieval:
         try:
             async with asyncio.timeout(max(0.0, left)):
                 return await work
-        except (TimeoutError, Unavailable):
+        except (TimeoutError, Unavailable, ModelError):
             return None
 
     async def _passages(
