@@ -143,7 +143,3 @@ class Passage:
     score: float
     signals: tuple[Signal, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
-
-    def measured(self, signal: str) -> float | None:
-        """The value of one signal, such as `bm25` or `cosine`; None where it took no part."""
-        return next((s.value for s in self.signals if s.name == signal), None)

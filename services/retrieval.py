@@ -82,7 +82,10 @@ class Retrieval:
         return SearchResult(await self._passages(call, ranked), tuple(missing))
 
     async def _collections(self, call: Call, request: SearchRequest) -> Sequence[Collection]:
-        """The collections, their indexes brought up to what the state holds."""
+        """The collections, their indexes brought up to what the state holds.
+
+        That includes every write that has returned a position, so `at_least` needs no wait.
+        """
         async with self._state.snapshot(call.principal.tenant) as view:
             found = [(name, await view.knowledge.collection(name)) for name in request.collections]
         collections: list[Collection] = []

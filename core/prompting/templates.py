@@ -67,11 +67,6 @@ class PromptTemplate:
         """`name@digest`: the same for the same content, wherever it was read."""
         return f"{self.name}@{digest(asdict(self))[:_VERSION_DIGITS]}"
 
-    @property
-    def takes_context(self) -> bool:
-        """Whether retrieved passages have a place in it."""
-        return CONTEXT_SLOT in slots_in(self.user)
-
     def values(self, given: Mapping[str, str]) -> dict[str, str]:
         """The inputs with their defaults. Raises InvalidInput, naming each that doesn't fit."""
         violations = tuple(self._violations(given))

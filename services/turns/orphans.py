@@ -10,14 +10,13 @@ from core.clock import NewId
 from core.identifiers import BootId, MessageId, TurnId
 from core.ports.event_codec import EventCodec
 from core.ports.state import EVERY_TENANT, State, Transaction
-from core.turns.events import TurnEvent, kind_of
+from core.turns.events import TurnEvent
 from core.turns.outcome import may_be_taken_over
-from core.turns.rows import LoggedEvent, Turn, TurnState
-from core.turns.transcript import Transcript
+from core.turns.rows import Turn, TurnState
+from services.turns.logged import numbered, transcript_of, whole_log
 from services.turns.settlement import DeploymentOf, Settlement
 from services.turns.timings import TurnTimings
 
-_PAGE = 256
 _BATCH = 100
 
 MayTakeOver = Callable[[Turn, datetime], bool]
@@ -86,32 +85,18 @@ class Orphans:
 
     async def _take_over(self, tx: Transaction, row: Turn) -> Turn:
         row = replace(row, epoch=row.epoch + 1, owner=self._boot)
+        log = [event async for event in whole_log(tx, row)]
         settlement = Settlement(
             reason=None,
             failure=None,
-            transcript=await self._transcript(tx, row),
+            transcript=transcript_of(self._codec, log),
             answer_id=MessageId(self._new_id("msg")),
             deployment_of=self._deployment_of,
         )
         closing: list[TurnEvent] = []
         row = await settlement.apply(tx, row, closing)
-        numbered = [
-            LoggedEvent(seq, row.run, row.epoch, kind_of(event), self._codec.encode(seq, event))
-            for seq, event in enumerate(closing, start=row.next_seq)
-        ]
-        tx.events.append(row, numbered)
-        row = replace(row, next_seq=row.next_seq + len(numbered))
+        last = numbered(self._codec, closing, first=row.next_seq, run=row.run, epoch=row.epoch)
+        tx.events.append(row, last)
+        row = replace(row, next_seq=row.next_seq + len(last))
         tx.turns.update(row)
         return row
-
-    async def _transcript(self, tx: Transaction, row: Turn) -> Transcript:
-        transcript = Transcript()
-        after = row.log_from - 1
-        while True:
-            page = await tx.events.read(row.id, after, _PAGE)
-            for logged in page:
-                for _, event in self._codec.decode(logged.body):
-                    transcript.add(event)
-                after = logged.seq
-            if len(page) < _PAGE:
-                return transcript

@@ -19,6 +19,7 @@ from core.turns.rows import CHAT, EndReason, IdempotencyKey, Turn, TurnFailure
 from core.turns.transcript import Transcript
 from services.turns.admission import Admission
 from services.turns.claims import Claim, Claims
+from services.turns.logged import transcript_of, whole_log
 from services.turns.orphans import Orphans
 from services.turns.reading import Batch, Readers, TurnFailed, check_position
 from services.turns.run import Ending, Run
@@ -28,8 +29,6 @@ from services.turns.writer import TurnWriter
 
 Produce = Callable[[Call, ChatRequest, Run, TurnFailure | None], Awaitable[EndReason]]
 """What a run does: emit events until the answer has ended; the reason is returned."""
-
-_PAGE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +153,10 @@ class Turns:
             row = await _own(view, call, turn)
             if with_events:
                 check_position(row, 0)
-            encoded = [event async for event in _whole_log(view, row)]
-        transcript = Transcript()
-        for body in encoded:
-            for _, event in self._codec.decode(body):
-                transcript.add(event)
+            log = [event async for event in whole_log(view, row)]
         call.facts.turn_id, call.facts.request_id = row.id, row.request_id
-        return TurnView(row, transcript, b"".join(encoded) if with_events else b"")
+        encoded = b"".join(event.body for event in log) if with_events else b""
+        return TurnView(row, transcript_of(self._codec, log), encoded)
 
     async def find(self, call: Call, request_id: RequestId) -> TurnId:
         """The turn that the caller's own request id stands for."""
@@ -253,14 +249,3 @@ async def _own(tx: Transaction, call: Call, id: TurnId) -> Turn:
     if turn is None or turn.user != call.principal.user:
         raise NotFound("turn", id)
     return turn
-
-
-async def _whole_log(view: Transaction, turn: Turn) -> AsyncGenerator[bytes, None]:
-    after = turn.log_from - 1
-    while True:
-        page = await view.events.read(turn.id, after, _PAGE)
-        for event in page:
-            yield event.body
-            after = event.seq
-        if len(page) < _PAGE:
-            return

@@ -15,9 +15,10 @@ from datetime import timedelta
 from core.clock import Clock
 from core.ports.event_codec import EventCodec
 from core.ports.state import EVERY_TENANT, State, StoreUnavailable, Transaction
-from core.turns.events import TurnEvent, joined, kind_of, releases
+from core.turns.events import TurnEvent, joined, releases
 from core.turns.fencing import Standing, appended, renewed, standing_of_append
 from core.turns.rows import LoggedEvent, Turn
+from services.turns.logged import numbered
 from services.turns.run_log import RunLog, Step
 from services.turns.timings import TurnTimings
 
@@ -143,11 +144,11 @@ class TurnWriter:
         events = joined(buffered)
         released = any(releases(event) for event in events)
         try:
-            numbered = self._numbered(log, log.next_seq, events)
+            fresh = self._numbered(log, log.next_seq, events)
         except Exception as error:  # noqa: BLE001  # passed on; the other runs go on
             log.failed(error)
             return None
-        return _Entry(log, numbered, released, step)
+        return _Entry(log, fresh, released, step)
 
     def _refuse(self, log: RunLog) -> None:
         log.take()
@@ -156,11 +157,7 @@ class TurnWriter:
     def _numbered(
         self, log: RunLog, first: int, events: Sequence[TurnEvent]
     ) -> tuple[LoggedEvent, ...]:
-        run, epoch = log.run, log.fence.epoch
-        return tuple(
-            LoggedEvent(seq, run, epoch, kind_of(event), self._codec.encode(seq, event))
-            for seq, event in enumerate(events, start=first)
-        )
+        return numbered(self._codec, events, first=first, run=log.run, epoch=log.fence.epoch)
 
     async def _commit_until_known(self, batch: Sequence[_Entry]) -> None:
         """Commit this batch; a store that is away is asked again, with the same numbers."""

@@ -11,13 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
 from colonnade.client import AsyncClient, ColonnadeError
 from colonnaded.cli.connected import explained
 from colonnaded.cli.exits import Exit, fail
 from colonnaded.cli.options import settings_or_fail
+from colonnaded.cli.progress import progress_bar
 from colonnaded.evaluated_server import EvaluatedServer
 from colonnaded.node import serving
 from evals.cases import Suite, SuiteError
@@ -71,15 +69,8 @@ async def _run(wanted: Evaluation, suite: Suite) -> Run:
         asks=wanted.asks,
         concurrency=wanted.concurrency,
     )
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    console = Console(stderr=True)
     async with _client(wanted) as client:
-        with Progress(*columns, console=console, disable=wanted.as_json) as progress:
+        with progress_bar(hidden=wanted.as_json) as progress:
             task = progress.add_task("ingest", total=None)
 
             def on_step(step: Step) -> None:

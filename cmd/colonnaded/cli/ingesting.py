@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from colonnade.client import IngestReport, Upload
 from colonnade.v1.ingestion_pb2 import DocumentResult, RejectionReason
 from colonnaded.cli.connected import connected
 from colonnaded.cli.exits import Exit, fail
+from colonnaded.cli.progress import progress_bar
 
 _SUFFIXES = frozenset({".md", ".markdown", ".html", ".htm", ".txt", ".text", ".rst", ".pdf"})
 """What is taken of a folder; a file that is named itself is always sent."""
@@ -35,14 +35,7 @@ def ingest(
     uploads = list(_uploads(paths, base))
     if not uploads:
         fail("these paths hold no Markdown, HTML, text or PDF file", Exit.USAGE)
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with connected() as client, Progress(*columns, console=console, disable=as_json) as progress:
+    with connected() as client, progress_bar(hidden=as_json) as progress:
         task = progress.add_task(f"into {collection}", total=len(uploads))
         report = client.knowledge.ingest(
             uploads,
