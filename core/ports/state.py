@@ -9,6 +9,7 @@ leaving the block, as StoreConflict, and nothing of the transaction remains.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from core.conversations import Conversation
 from core.errors import Conflict, Unavailable
 from core.identifiers import (
     ApiKeyId,
+    BootId,
     ChunkId,
     CollectionName,
     ConversationId,
@@ -41,7 +43,9 @@ from core.turns.rows import (
     IdempotencyRecord,
     LedgerLine,
     LoggedEvent,
+    ReaderRow,
     Turn,
+    TurnState,
 )
 
 
@@ -74,8 +78,11 @@ class TurnRows(Protocol):
     async def get(self, turn: TurnId) -> Turn | None:
         """The row as committed."""
 
-    async def lock(self, turns: Iterable[TurnId]) -> Mapping[TurnId, Turn]:
-        """The rows, held until the transaction ends, locked in order of id. Unknown ones lack."""
+    async def lock(self, turns: Iterable[TurnId], *, wait: bool = True) -> Mapping[TurnId, Turn]:
+        """The rows, held until the transaction ends, locked in order of id. Unknown ones lack.
+
+        Without `wait`, so do those that another transaction holds.
+        """
 
     async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:
         """The turn that is RUNNING or WAITING on this branch."""
@@ -85,6 +92,25 @@ class TurnRows(Protocol):
 
     async def running(self, limit: int) -> Sequence[Turn]:
         """Turns in state RUNNING, oldest first."""
+
+    async def due(
+        self, lease_before: datetime, deadline_before: datetime, limit: int
+    ) -> Sequence[Turn]:
+        """RUNNING turns whose lease or whose deadline ended before these times, oldest first."""
+
+    async def to_wake(self, now: datetime, limit: int) -> Sequence[Turn]:
+        """WAITING turns that are decided, cancelled, or waited for until before `now`."""
+
+    async def to_forget(self, ended_before: datetime, limit: int) -> Sequence[Turn]:
+        """Turns that ended before this time and whose request ids are still kept."""
+
+    async def to_compact(self, ended_before: datetime, limit: int) -> Sequence[Turn]:
+        """Turns that ended before this time, are forgotten, and whose events are still kept."""
+
+    async def list(
+        self, states: AbstractSet[TurnState], limit: int, after: Cursor | None
+    ) -> Sequence[Turn]:
+        """Newest first, ties by id; the cursor is (created_at in ISO 8601, id)."""
 
     def insert(self, turn: Turn) -> None:
         """A new row. StoreConflict where the branch is busy."""
@@ -102,6 +128,9 @@ class IdempotencyRows(Protocol):
     def insert(self, record: IdempotencyRecord) -> None:
         """A new record. StoreConflict where the key is taken."""
 
+    def forget(self, turn: Turn) -> None:
+        """No request id stands for this turn any more."""
+
 
 class EventRows(Protocol):
     """The turn log."""
@@ -111,6 +140,31 @@ class EventRows(Protocol):
 
     async def read(self, turn: TurnId, after: int, limit: int) -> Sequence[LoggedEvent]:
         """Events with a number above `after`, in order."""
+
+    def delete(self, turn: Turn) -> None:
+        """Delete all events of the turn."""
+
+
+class ReaderRows(Protocol):
+    """Replicas that read a turn which runs elsewhere: one row a turn and replica."""
+
+    def put(self, reader: ReaderRow) -> None:
+        """Write or renew the row."""
+
+    def leave(self, turn: TurnId, boot: BootId) -> None:
+        """Nobody reads the turn on this replica any more. Idempotent."""
+
+    async def live(self, turns: Iterable[TurnId], now: datetime) -> AbstractSet[TurnId]:
+        """Those of the turns that have a row which has not expired."""
+
+    async def of(self, turn: TurnId) -> Sequence[ReaderRow]:
+        """A turn's rows, expired ones too, in order of replica."""
+
+    def end(self, turn: TurnId) -> None:
+        """Delete a turn's rows."""
+
+    def expire(self, now: datetime) -> None:
+        """Delete every row that expired before `now`."""
 
 
 class SpendingRows(Protocol):
@@ -285,6 +339,10 @@ class Transaction(Protocol):
     @property
     def events(self) -> EventRows:
         """The turn log."""
+
+    @property
+    def readers(self) -> ReaderRows:
+        """Who reads a turn that runs elsewhere."""
 
     @property
     def spending(self) -> SpendingRows:

@@ -52,6 +52,14 @@ class EndReason(Enum):
     ERROR = "ERROR"
 
 
+class Decision(Enum):
+    """What became of the approval that a turn waited for."""
+
+    APPROVED = "APPROVED"
+    DENIED = "DENIED"
+    EXPIRED = "EXPIRED"
+
+
 @dataclass(frozen=True, slots=True)
 class TurnFailure:
     """What a failed turn tells every reader: an error's reason, message and metadata."""
@@ -87,7 +95,9 @@ class Turn:
 
     `next_seq` is the number that the next event gets; `log_from` the oldest kept one.
     `released`: something of the answer is in the log. `done`: a tool may have run. `cancel` is
-    CANCELLED or ABANDONED once asked for.
+    CANCELLED or ABANDONED once asked for. `approval` names what a WAITING turn waits for, until
+    `wait_until`; `decision` is what came of it. A WAITING turn's `owner` is "". `forgotten`: no
+    request id stands for it any more.
     """
 
     id: TurnId
@@ -118,6 +128,20 @@ class Turn:
     reason: EndReason | None = None
     error: TurnFailure | None = None
     ended_at: datetime | None = None
+    approval: str = ""
+    wait_until: datetime | None = None
+    decision: Decision | None = None
+    forgotten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderRow:
+    """A replica that has readers of a turn which runs elsewhere."""
+
+    turn: TurnId
+    tenant: TenantId
+    boot: BootId
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
