@@ -1,0 +1,1 @@
+"""Notices between replicas: in this process, or over NATS."""
