@@ -2,67 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import Enum, IntEnum
+from enum import Enum
 from typing import Annotated
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 
+from core.catalog import Tier
 from core.checking import QUIET
 from core.errors import ColonnadeError, Reason
-from core.identifiers import DeploymentName, Seconds
+from core.identifiers import Seconds
 from core.knowledge import Passage
 from core.messages import Message
-
-
-class Tier(IntEnum):
-    """How far a deployment's words can be trusted; decides how an answer of it is checked."""
-
-    EXTRACTIVE = 0  # quotes, never writes
-    TINY = 1  # only what stands in the source passes
-    SMALL = 2
-    STRONG = 3
-
-
-class Capability(Enum):
-    """What a deployment can do beyond text in, text out."""
-
-    IMAGES = "images"
-    TOOLS = "tools"
-    JSON_SCHEMA = "json_schema"
-    SEED = "seed"
-    STOP = "stop"
-    EMBEDDINGS = "embeddings"
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """Money a million tokens, in `currency`. None is unknown, which is not zero."""
-
-    input: Decimal | None = None
-    output: Decimal | None = None
-    cached_input: Decimal | None = None
-    currency: str = "USD"
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """One entry of the catalog: a model as one provider serves it."""
-
-    name: DeploymentName
-    model: str
-    provider: str
-    tier: Tier
-    context_window: int
-    max_output_tokens: int
-    capabilities: frozenset[Capability] = frozenset()
-    prices: Prices = field(default_factory=Prices)
-    residency: str = ""
-    languages: frozenset[str] = frozenset()  # empty: all
-    takes_prefix: bool = False
 
 
 class ToolChoice(Enum):
@@ -191,19 +144,3 @@ class Constraints:
     latency_objective: Seconds | None = None
     tier: Tier | None = None
     residency: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A named way through the catalog: candidates in order of preference, for a task class."""
-
-    name: str
-    candidates: tuple[DeploymentName, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Catalog:
-    """Every deployment and route, as one immutable snapshot that a reload swaps whole."""
-
-    deployments: Mapping[DeploymentName, Deployment]
-    routes: Mapping[str, Route]

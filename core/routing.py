@@ -7,16 +7,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
 
+from core.catalog import Capability, Catalog, Deployment, Tier
 from core.errors import NotFound
-from core.generation import (
-    Capability,
-    Catalog,
-    Constraints,
-    Deployment,
-    GenerationOptions,
-    Tier,
-    ToolChoice,
-)
+from core.generation import Constraints, GenerationOptions, ToolChoice
 from core.identifiers import DeploymentName
 from core.messages import ImagePart, Message
 

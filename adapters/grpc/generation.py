@@ -10,8 +10,9 @@ from decimal import Decimal
 from adapters.grpc import values
 from adapters.grpc.violations import below, check, known, too_long
 from colonnade.v1 import models_pb2, retrieval_pb2, usage_pb2
+from core.catalog import Tier
 from core.errors import FieldViolation, InvalidInput
-from core.generation import Constraints, GenerationOptions, Tier, ToolChoice
+from core.generation import Constraints, GenerationOptions, ToolChoice
 from core.identifiers import Seconds
 from core.knowledge import Filter
 from core.message_rules import is_json_object

@@ -9,16 +9,10 @@ from adapters.grpc import generation, messages, names, values
 from adapters.grpc.violations import below, check, known, together, too_long
 from colonnade.v1 import messages_pb2, models_pb2, turns_pb2
 from core.call import Call
+from core.catalog import Deployment, Tier
 from core.embedding import EmbeddingModel
 from core.errors import FieldViolation, InvalidInput
-from core.generation import (
-    Deployment,
-    ReasoningDelta,
-    RefusalDelta,
-    StopCause,
-    TextDelta,
-    Tier,
-)
+from core.generation import ReasoningDelta, RefusalDelta, StopCause, TextDelta
 from core.identifiers import RequestId
 from core.message_rules import MAX_TEXT
 from core.messages import Message, Role

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from adapters.models.likeness import LikenessMeter
 from adapters.models.refusals import refuse_unsupported
+from core.catalog import Capability, Deployment
 from core.errors import ColonnadeError
 from core.generation import (
-    Capability,
-    Deployment,
     GenerationRequest,
     ModelError,
     ModelErrorKind,

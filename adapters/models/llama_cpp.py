@@ -17,14 +17,8 @@ from adapters.models.openai_chunks import AnswerReader, joined
 from adapters.models.refusals import refuse_unsupported
 from adapters.models.time_limits import Patience
 from adapters.models.weights import find_weights
-from core.generation import (
-    Capability,
-    Deployment,
-    GenerationRequest,
-    ModelError,
-    ModelErrorKind,
-    ModelEvent,
-)
+from core.catalog import Capability, Deployment
+from core.generation import GenerationRequest, ModelError, ModelErrorKind, ModelEvent
 from core.identifiers import Seconds
 from core.messages import Message
 

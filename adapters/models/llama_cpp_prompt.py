@@ -8,7 +8,8 @@ from dataclasses import replace
 from itertools import takewhile
 
 from adapters.models.openai_request import Dialect, message_shapes, request_body
-from core.generation import Deployment, GenerationRequest
+from core.catalog import Deployment
+from core.generation import GenerationRequest
 from core.messages import Message, Role
 
 _CHAT_ML = frozenset({"<|im_start|>", "<|im_end|>"})

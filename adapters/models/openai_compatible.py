@@ -21,14 +21,8 @@ from adapters.models.openai_stream import StreamedAnswer
 from adapters.models.refusals import refuse_unsupported
 from adapters.models.time_limits import Patience, TimeLimits
 from adapters.models.token_bounds import TokenizerFile, bound_tokens, utf8_bound
-from core.generation import (
-    Capability,
-    Deployment,
-    GenerationRequest,
-    ModelError,
-    ModelErrorKind,
-    ModelEvent,
-)
+from core.catalog import Capability, Deployment
+from core.generation import GenerationRequest, ModelError, ModelErrorKind, ModelEvent
 from core.identifiers import Seconds
 from core.messages import Message
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from core.generation import Deployment, GenerationRequest, ModelError, ModelErrorKind
+from core.catalog import Deployment
+from core.generation import GenerationRequest, ModelError, ModelErrorKind
 from core.messages import (
     ImagePart,
     Message,

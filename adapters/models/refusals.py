@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.generation import Capability, Deployment, GenerationRequest, ModelError, ModelErrorKind
+from core.catalog import Capability, Deployment
+from core.generation import GenerationRequest, ModelError, ModelErrorKind
 from core.messages import Message, ToolCallPart, ToolResultPart
 from core.routing import needed_capabilities
 

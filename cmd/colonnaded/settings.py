@@ -17,7 +17,7 @@ from pydantic_settings import (
 )
 
 from colonnaded.secrets import SecretReference
-from core.generation import Capability
+from core.catalog import Capability
 
 DEFAULT_FILE = Path("colonnade.toml")
 EXTRACTIVE = "extractive"
@@ -35,12 +35,16 @@ class Table(BaseModel):
 
 
 class ServerSettings(Table):
-    """How the process listens, and how much it takes on."""
+    """How the process listens, and how much it takes on.
+
+    `replicas` is how many processes of this host may share one data directory.
+    """
 
     address: str = "127.0.0.1:7600"
     max_concurrent_calls: Annotated[int, Field(ge=1)] = 1024
     max_message_bytes: Annotated[int, Field(ge=65_536, le=268_435_456)] = 16 * 1024 * 1024
     drain_seconds: Annotated[float, Field(ge=0)] = 20.0
+    replicas: Annotated[int, Field(ge=1, le=64)] = 1
     default_deadline_seconds: Positive = 120.0
     max_deadline_seconds: Positive = 3600.0
     tls_certificate: Path | None = None
@@ -237,6 +241,11 @@ class Settings(BaseSettings):
     routing: RoutingSettings = RoutingSettings()
     prompts: PromptSettings = PromptSettings()
     log: LogSettings = LogSettings()
+
+    @property
+    def store_file(self) -> Path | None:
+        """The file of the store; None where that is a server."""
+        return self.state.path or self.data_dir / "state.sqlite"
 
     def with_overrides(self, *, address: str = "", demo_key: bool = False) -> Settings:
         """These settings with what the command line says. Raises ValueError as a file would."""

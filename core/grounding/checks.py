@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from core.generation import Tier
+from core.catalog import Tier
 from core.grounding.claims import ClaimKind, missing
 from core.grounding.refusals import is_refusal
 from core.text.sentences import Sentence, SentenceKind

@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from core.catalog import Tier
 from core.chat import Grounding
-from core.generation import Tier
 from core.grounding.checks import Fault, Finding, check_sentence
 from core.grounding.citations import Citation, cite
 from core.grounding.markers import Marker, MarkerStream, Parsed, feed_markers, finish_markers

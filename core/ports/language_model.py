@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from core.generation import Deployment, GenerationRequest, ModelEvent
+from core.catalog import Deployment
+from core.generation import GenerationRequest, ModelEvent
 from core.identifiers import Seconds
 from core.messages import Message
 

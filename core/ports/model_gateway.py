@@ -8,15 +8,14 @@ from decimal import Decimal
 from typing import Protocol
 
 from core.call import Call
+from core.catalog import Deployment, Tier
 from core.generation import (
     Constraints,
-    Deployment,
     GenerationOptions,
     ReasoningDelta,
     RefusalDelta,
     StopCause,
     TextDelta,
-    Tier,
     TokenUsage,
 )
 from core.identifiers import DeploymentName, Seconds, TenantId, UserId

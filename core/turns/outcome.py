@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 
-from core.generation import Prices, TokenUsage
+from core.generation import TokenUsage
 from core.identifiers import Seconds
 from core.turns.rows import Attempt, EndReason, Turn, TurnFailure, TurnState
 
@@ -89,25 +88,6 @@ def bookable_usage(attempt: Attempt) -> tuple[TokenUsage, bool]:
     prompt = attempt.prompt_tokens if known.prompt is None else known.prompt
     completion = received if known.completion is None else known.completion
     return replace(known, prompt=prompt, completion=completion), True
-
-
-def cost_of(usage: TokenUsage, prices: Prices) -> Decimal | None:
-    """Money for these tokens, exact; None where a price or a count that it needs is unknown.
-
-    Cached prompt tokens are part of `prompt` and are priced apart where that price is known.
-    """
-    if usage.prompt is None or usage.completion is None:
-        return None
-    if prices.input is None or prices.output is None:
-        return None
-    cached = min(usage.cached_prompt or 0, usage.prompt)
-    cached_price = prices.input if prices.cached_input is None else prices.cached_input
-    units = (
-        (usage.prompt - cached) * prices.input
-        + cached * cached_price
-        + usage.completion * prices.output
-    )
-    return units / Decimal(1_000_000)
 
 
 def _failure_of(reason: EndReason) -> TurnFailure:

@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from core.catalog import Deployment
 from core.errors import Conflict
-from core.generation import Deployment, TokenUsage
+from core.generation import TokenUsage
 from core.identifiers import TurnId
 from core.ports.model_gateway import SpendingUnit
 from core.ports.state import State, StoreUnavailable, Transaction
+from core.prices import cost_of
 from core.turns.fencing import Fence
-from core.turns.outcome import cost_of
 from core.turns.rows import Attempt
 from services.turns.settlement import ledger_line
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from core.generation import Catalog, Deployment
+from core.catalog import Catalog, Deployment
 from core.identifiers import DeploymentName
 from core.ports.language_model import LanguageModel
 from core.routing import RoutingPolicy

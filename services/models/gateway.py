@@ -8,10 +8,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from core.call import Call
+from core.catalog import Deployment, Tier
 from core.clock import Clock
 from core.errors import ContextTooLong, DeadlineExceeded, FeatureUnsupported, ModelsUnavailable
 from core.generation import (
-    Deployment,
     GenerationOptions,
     GenerationRequest,
     ModelError,
@@ -21,7 +21,6 @@ from core.generation import (
     RefusalDelta,
     StopCause,
     TextDelta,
-    Tier,
 )
 from core.identifiers import Seconds
 from core.messages import Message
@@ -34,11 +33,12 @@ from core.ports.model_gateway import (
     Switched,
 )
 from core.ports.state import StoreUnavailable
+from core.prices import cost_of
 from core.prompting.assembly import fitting
 from core.prompting.parts import PromptPart
 from core.prompting.prompt import Prompt, render
 from core.routing import Candidate, RoutingRequest, needed_capabilities, route
-from core.turns.outcome import bookable_usage, cost_of
+from core.turns.outcome import bookable_usage
 from core.turns.rows import Attempt
 from services.models.attempts import NOTHING, Attempts
 from services.models.deployments import Deployments

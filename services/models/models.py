@@ -12,10 +12,11 @@ from pydantic.dataclasses import dataclass as checked
 
 from core.call import Call
 from core.canonical import digest
+from core.catalog import Deployment, Route
 from core.clock import NewId
 from core.embedding import EmbeddingModel
 from core.errors import FeatureUnsupported, FieldViolation, InvalidInput, RequestIdReused
-from core.generation import Constraints, Deployment, GenerationOptions, Route
+from core.generation import Constraints, GenerationOptions
 from core.identifiers import RequestId, TurnId
 from core.knowledge import Vector
 from core.messages import Message, Role

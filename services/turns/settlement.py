@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from core.generation import Deployment, TokenUsage
+from core.catalog import Deployment
+from core.generation import TokenUsage
 from core.identifiers import DeploymentName, MessageId, Seconds
 from core.messages import Message, Role, StoredMessage
 from core.ports.state import Transaction
+from core.prices import cost_of
 from core.turns.events import Finished, Latencies, TurnEvent
-from core.turns.outcome import Outcome, bookable_usage, cost_of, outcome, settled, unbooked
+from core.turns.outcome import Outcome, bookable_usage, outcome, settled, unbooked
 from core.turns.rows import (
     Attempt,
     EndReason,

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 from adapters.models.extractive import ExtractiveModel
+from core.catalog import Deployment, Tier
 from core.generation import (
-    Deployment,
     GenerationRequest,
     ModelEvent,
     ModelFinished,
     RefusalDelta,
     StopCause,
     TextDelta,
-    Tier,
 )
 from core.grounding.refusals import no_documents_text, refusal_text
 from core.identifiers import ChunkId, CollectionName, DeploymentName, DocumentId, Seconds

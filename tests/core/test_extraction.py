@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.catalog import Tier
 from core.chat import Grounding
-from core.generation import Tier
 from core.grounding.answers import answer_fit
 from core.grounding.extraction import (
     Extraction,

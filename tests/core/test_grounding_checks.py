@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.generation import Tier
+from core.catalog import Tier
 from core.grounding.checks import Fault, Finding, check_sentence
 from core.grounding.claims import ClaimKind, claims
 from core.grounding.refusals import is_refusal, no_documents_text, refusal_text

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.catalog import Tier
 from core.chat import Grounding
-from core.generation import Tier
 from core.grounding.checks import Fault
 from core.grounding.refusals import refusal_text
 from core.grounding.stream import (

@@ -8,20 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.catalog import Capability, Catalog, Deployment, Route, Tier
 from core.errors import NotFound
-from core.generation import (
-    Capability,
-    Catalog,
-    Constraints,
-    Deployment,
-    GenerationOptions,
-    Prices,
-    Route,
-    Tier,
-    ToolChoice,
-)
+from core.generation import Constraints, GenerationOptions, ToolChoice
 from core.identifiers import DeploymentName
 from core.messages import ImagePart, Message, Role
+from core.prices import Prices
 from core.routing import (
     Obstacle,
     RoutingDecision,

@@ -11,16 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.catalog import Deployment, Tier
 from core.chat import Grounding
-from core.generation import (
-    Deployment,
-    ReasoningDelta,
-    RefusalDelta,
-    StopCause,
-    TextDelta,
-    Tier,
-    TokenUsage,
-)
+from core.generation import ReasoningDelta, RefusalDelta, StopCause, TextDelta, TokenUsage
 from core.grounding.refusals import is_refusal, refusal_text
 from core.grounding.sources import Sources
 from core.grounding.verdict import AnsweredBy, VerdictStatus

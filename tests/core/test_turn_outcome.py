@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.generation import Prices, TokenUsage
+from core.generation import TokenUsage
 from core.identifiers import BootId, DeploymentName, Seconds, TenantId, TurnId, UserId
+from core.prices import Prices, cost_of
 from core.turns.outcome import (
     bookable_usage,
-    cost_of,
     may_be_taken_over,
     may_run_again,
     outcome,

@@ -28,9 +28,8 @@ from functools import partial
 from typing import TypeVar
 
 from adapters.models.refusals import refuse_unsupported
+from core.catalog import Capability, Deployment, Tier
 from core.generation import (
-    Capability,
-    Deployment,
     GenerationRequest,
     ModelError,
     ModelErrorKind,
@@ -40,7 +39,6 @@ from core.generation import (
     RefusalDelta,
     StopCause,
     TextDelta,
-    Tier,
     TokenUsage,
 )
 from core.identifiers import DeploymentName, Seconds

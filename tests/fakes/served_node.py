@@ -47,7 +47,7 @@ from colonnaded.container import Container
 from colonnaded.node import serving
 from colonnaded.settings import Settings
 from core.api_keys import ApiKey, digest_of
-from core.generation import Catalog
+from core.catalog import Catalog
 from core.identifiers import ApiKeyId, TenantId, UserId
 from core.ports.embedder import Embedder
 from core.ports.language_model import LanguageModel

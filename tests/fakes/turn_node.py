@@ -20,10 +20,10 @@ from typing import Any
 
 from adapters.grpc.codec import ProtobufCodec
 from core.call import Call
+from core.catalog import Catalog, Tier
 from core.chat import ChatRequest
 from core.clock import Clock
 from core.conversations import Conversation
-from core.generation import Catalog, Prices, Tier
 from core.identifiers import (
     ApiKeyId,
     BootId,
@@ -40,6 +40,7 @@ from core.messages import Message, Role, StoredMessage
 from core.ports.retriever import SearchRequest, SearchResult
 from core.ports.state import State
 from core.ports.telemetry import CallLine
+from core.prices import Prices
 from core.principal import Principal
 from core.prompting.catalog import PromptCatalog
 from core.prompting.templates import parse_template

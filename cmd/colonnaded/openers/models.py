@@ -7,10 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 
 from colonnaded.settings import EXTRACTIVE, DeploymentSettings, Settings
+from core.catalog import Catalog, Deployment, Route, Tier
 from core.clock import Clock
-from core.generation import Catalog, Deployment, Prices, Route, Tier
 from core.identifiers import DeploymentName
 from core.ports.language_model import LanguageModel
+from core.prices import Prices
 from core.routing import RoutingPolicy, TaskClass
 from services.embedders import Embedders
 from services.models.deployments import Deployments, LiveDeployments

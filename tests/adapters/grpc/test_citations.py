@@ -22,7 +22,8 @@ from colonnade.v1.conversations_pb2 import ListMessagesRequest
 from colonnade.v1.messages_pb2 import Citation
 from colonnade.v1.retrieval_pb2 import SearchRequest
 from colonnade.v1.turns_pb2 import TurnEvent
-from core.generation import GenerationRequest, Tier
+from core.catalog import Tier
+from core.generation import GenerationRequest
 from core.ports.language_model import LanguageModel
 from fakes.language_model import Script, ScriptedModel, a_deployment, script
 from fakes.served_node import ServedNode, ask, pieces, served_node

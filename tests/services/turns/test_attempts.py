@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import pytest
 
+from core.catalog import Deployment
 from core.errors import Conflict
-from core.generation import Deployment, TokenUsage
+from core.generation import TokenUsage
 from core.identifiers import BootId, TurnId
 from core.ports.model_gateway import SpendingUnit
 from core.ports.state import State, StoreUnavailable

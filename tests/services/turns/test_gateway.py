@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from core.catalog import Tier
 from core.errors import ContextTooLong, FeatureUnsupported, ModelsUnavailable, NotFound
 from core.generation import (
     Constraints,
@@ -16,10 +17,8 @@ from core.generation import (
     GenerationRequest,
     ModelError,
     ModelErrorKind,
-    Prices,
     StopCause,
     TextDelta,
-    Tier,
     TokenUsage,
 )
 from core.identifiers import Seconds, UserId
@@ -33,6 +32,7 @@ from core.ports.model_gateway import (
     Switched,
 )
 from core.ports.state import State, StoreUnavailable
+from core.prices import Prices
 from core.prompting.parts import Priority, PromptPart, Provenance, SourceKind, Trust
 from core.routing import RoutingPolicy
 from core.turns.rows import EndReason

@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
+from core.catalog import Tier
 from core.chat import Grounding
 from core.errors import Reason, Unavailable
-from core.generation import Constraints, GenerationOptions, ModelError, ModelErrorKind, Tier
+from core.generation import Constraints, GenerationOptions, ModelError, ModelErrorKind
 from core.grounding.refusals import refusal_text
 from core.grounding.verdict import AnsweredBy, VerdictStatus
 from core.identifiers import ChunkId, CollectionName, DocumentId, RequestId, Seconds, TurnId
