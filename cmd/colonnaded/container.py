@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from dependency_injector import containers, providers
 from google.protobuf.descriptor import ServiceDescriptor
@@ -23,7 +23,7 @@ from colonnade.v1 import (
     retrieval_pb2,
 )
 from colonnaded import policies
-from colonnaded.data_directory import DataDirectory, owned_data_directory
+from colonnaded.data_directory import DataDirectory, data_directory
 from colonnaded.identity import new_boot_id, new_id, system_clock
 from colonnaded.openers.documents import open_document_reader
 from colonnaded.openers.embedders import open_embedders
@@ -58,8 +58,9 @@ SERVICES: tuple[ServiceDescriptor, ...] = (
 )
 
 
-def _data_directory(settings: Settings) -> Iterator[DataDirectory]:
-    with owned_data_directory(settings.data_dir) as data:
+async def _data_directory(settings: Settings) -> AsyncIterator[DataDirectory]:
+    replicas, store = settings.server.replicas, settings.store_file
+    async with data_directory(settings.data_dir, replicas=replicas, store=store) as data:
         yield data
 
 

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from adapters.embedders.weights import Missing
-from colonnaded.data_directory import DataDirectoryLocked, owned_data_directory
+from colonnaded.data_directory import owners
 from colonnaded.openers.prompts import open_prompts
 from colonnaded.secrets import MissingSecret, SecretReference
 from colonnaded.settings import DeploymentSettings, EmbedderSettings, Settings, SettingsError
@@ -95,11 +95,14 @@ def _data_directory(settings: Settings) -> Finding:
         return Finding(subject, Standing.BROKEN, f"{root} is not writable", "set data_dir")
     if not root.exists():
         return Finding(subject, Standing.GOOD, f"{root} will be made")
-    try:
-        with owned_data_directory(root):
-            return Finding(subject, Standing.GOOD, f"{root} is free")
-    except DataDirectoryLocked as locked:
-        return Finding(subject, Standing.WARNING, str(locked), "fine if that is your server")
+    replicas = settings.server.replicas
+    users = owners(root, replicas)
+    if not users:
+        return Finding(subject, Standing.GOOD, f"{root} is free")
+    detail = f"{root} is in use by {', '.join(users)}: {len(users)} of {replicas} replicas"
+    if len(users) < replicas:
+        return Finding(subject, Standing.GOOD, detail)
+    return Finding(subject, Standing.WARNING, detail, "fine if that is your server")
 
 
 def _disk(settings: Settings) -> Finding:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from core.clock import Clock
 from core.identifiers import BootId, Seconds
 
+_LEASE_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 (crockford.com/base32) in lower case: sorts as its numbers do."""
 
@@ -32,3 +34,11 @@ def system_clock() -> Clock:
         now=lambda: datetime.now(UTC),
         monotonic=lambda: Seconds(asyncio.get_running_loop().time()),
     )
+
+
+def boottime() -> Seconds:
+    """A clock that nobody sets, and that counts the time in which the machine was suspended.
+
+    Leases run on it. Where the system has none that counts suspension, one that does not.
+    """
+    return Seconds(time.clock_gettime(_LEASE_CLOCK))

@@ -43,9 +43,11 @@ async def serving(
     if opening is not None:
         await opening
     try:
+        data = await container.data.async_()
         turns = await container.turns.async_()
         server = await container.server.async_()
-        settled = await turns.open()
+        settled = await turns.open(alone=data.alone)
+        data.let_others_in()
         try:
             port = await server.open()
             host = settings.server.address.rpartition(":")[0]

@@ -72,12 +72,13 @@ class Turns:
         self._draining = False
         self._interrupting = False
 
-    async def open(self) -> int:
+    async def open(self, *, alone: bool = True) -> int:
         """Settle what an earlier life of this data folder left, and begin to write.
 
+        Only a process that is `alone` on the store may: else the others' turns are theirs.
         Returns how many turns were settled.
         """
-        settled = await self._orphans.settle_all()
+        settled = await self._orphans.settle_all() if alone else 0
         self._writer.start()
         return settled
 
