@@ -28,6 +28,8 @@ class Capability(Enum):
     SEED = "seed"
     STOP = "stop"
     EMBEDDINGS = "embeddings"
+    LOGPROBS = "logprobs"
+    REASONING = "reasoning"  # its effort can be chosen
 
 
 @dataclass(frozen=True, slots=True)

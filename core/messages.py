@@ -53,7 +53,20 @@ class ToolResultPart:
     is_error: bool = False
 
 
-Part = TextPart | ImagePart | ToolCallPart | ToolResultPart
+@dataclass(frozen=True, slots=True)
+class ReasoningPart:
+    """A model's thoughts, kept because its provider wants them back before what followed.
+
+    `seal` is what the provider proves them by, and `wire` the format that it came in; to another
+    the part means nothing, and is left out. Nobody reads it as something that was said.
+    """
+
+    text: str
+    seal: str = ""
+    wire: str = ""
+
+
+Part = TextPart | ImagePart | ToolCallPart | ToolResultPart | ReasoningPart
 
 
 @dataclass(frozen=True, slots=True)

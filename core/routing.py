@@ -151,8 +151,12 @@ def needed_capabilities(
         Capability.SEED: options.seed is not None,
         Capability.STOP: bool(options.stop),
         Capability.JSON_SCHEMA: bool(options.response_schema),
-        Capability.TOOLS: tools or options.tool_choice is ToolChoice.REQUIRED,
+        Capability.TOOLS: tools
+        or bool(options.tools)
+        or options.tool_choice in (ToolChoice.REQUIRED, ToolChoice.ONE),
         Capability.IMAGES: images,
+        Capability.LOGPROBS: options.logprobs is not None,
+        Capability.REASONING: options.reasoning_effort is not None,
     }
     return frozenset(capability for capability, needed in needs.items() if needed)
 

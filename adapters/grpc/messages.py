@@ -14,6 +14,7 @@ from core.messages import (
     ImagePart,
     Message,
     Part,
+    ReasoningPart,
     Role,
     StoredMessage,
     TextPart,
@@ -79,7 +80,11 @@ def from_stored(stored: StoredMessage) -> messages_pb2.Message:
     return messages_pb2.Message(
         name=names.message_name(stored.conversation, stored.id),
         role=_ROLE_NUMBERS[stored.message.role],
-        parts=[_part_message(part) for part in stored.message.parts],
+        parts=[
+            _part_message(part)
+            for part in stored.message.parts
+            if not isinstance(part, ReasoningPart)
+        ],
         parent_message=names.message_name(stored.conversation, stored.parent),
         turn_id=stored.turn or "",
         create_time=values.timestamp(stored.created_at),
@@ -109,7 +114,9 @@ def answer(
     )
 
 
-def _part_message(part: Part) -> messages_pb2.Part:
+def _part_message(
+    part: TextPart | ImagePart | ToolCallPart | ToolResultPart,
+) -> messages_pb2.Part:
     match part:
         case TextPart(text):
             return messages_pb2.Part(text=text)

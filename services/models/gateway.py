@@ -161,7 +161,7 @@ class Gateway:
                 async for piece in pieces:
                     if isinstance(piece, ModelFinished):
                         trial.finished = piece
-                    else:
+                    elif isinstance(piece, Said):
                         said = _storable(piece)
                         trial.output += len(said.text.encode())
                         yield said

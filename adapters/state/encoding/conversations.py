@@ -24,6 +24,7 @@ from core.messages import (
     ImagePart,
     Message,
     Part,
+    ReasoningPart,
     Role,
     StoredMessage,
     TextPart,
@@ -116,6 +117,8 @@ def _part_json(part: Part) -> list[str | bool]:
             return ["tool_call", part.call_id, part.tool, part.arguments]
         case ToolResultPart():
             return ["tool_result", part.call_id, part.content, part.is_error]
+        case ReasoningPart():
+            return ["reasoning", part.text, part.seal, part.wire]
 
 
 def _part_of(encoded: list[str]) -> Part:
@@ -128,6 +131,8 @@ def _part_of(encoded: list[str]) -> Part:
             return ToolCallPart(call_id, tool, arguments)
         case ["tool_result", call_id, content, is_error]:
             return ToolResultPart(call_id, content, bool(is_error))
+        case ["reasoning", text, seal, wire]:
+            return ReasoningPart(text, seal, wire)
     raise ValueError("the store holds a part of a message that this program does not know")
 
 

@@ -74,7 +74,8 @@ def map_of(value: str) -> Mapping[str, str]:
 
 def usage_json(usage: TokenUsage) -> str:
     """Token counts, in the order of their fields."""
-    return as_json([usage.prompt, usage.completion, usage.cached_prompt, usage.reasoning])
+    cached, written = usage.cached_prompt, usage.cache_write
+    return as_json([usage.prompt, usage.completion, cached, usage.reasoning, written])
 
 
 def usage_of(value: str) -> TokenUsage:
