@@ -231,6 +231,7 @@ class NodeOptions:
     routing: RoutingPolicy = RoutingPolicy()
     passages: Sequence[Passage] = ()
     boot: str = "boot-1"
+    alone: bool = True
 
 
 @asynccontextmanager
@@ -273,7 +274,7 @@ async def open_node(state: State, models: Sequence[ScriptedModel] = (), **option
     )
     policy = AnsweringPolicy()
     answering = Answering(state, gateway, retriever, PROMPTS, telemetry, clock, policy)
-    settled = await turns.open()
+    settled = await turns.open(alone=chosen.alone)
     chat = Chat(turns, answering)
     return TurnNode(state, clock, turns, chat, gateway, retriever, telemetry, settled)
 
