@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.types import TypeEngine
@@ -51,8 +52,8 @@ def _optional(kind: type[TypeEngine[Value]], *names: str) -> list[Column[Value]]
     return [Column(name, kind, nullable=True) for name in names]
 
 
-def _text(*names: str) -> list[Column[str]]:
-    return _columns(Text, names)
+def _text(*names: str, default: str | None = None) -> list[Column[str]]:
+    return [Column(name, Text, nullable=False, server_default=default) for name in names]
 
 
 def _numbers(*names: str) -> list[Column[int]]:
@@ -72,7 +73,7 @@ def _bytes(*names: str) -> list[Column[bytes]]:
 
 
 _BUSY = text("state IN ('RUNNING', 'WAITING') AND conversation IS NOT NULL")
-_RUNNING = text("state = 'RUNNING'")
+_TO_SWEEP = text("sweep IS NOT NULL")
 _IN_CONVERSATION = text("conversation IS NOT NULL")
 
 turn = Table(
@@ -95,6 +96,11 @@ turn = Table(
     *_flags("retractions", "rerunnable"),
     *_optional(Text, "reason", "error"),
     *_optional(BigInteger, "ended_at"),
+    *_text("approval", default=""),
+    *_optional(BigInteger, "wait_until"),
+    *_optional(Text, "decision"),
+    Column("forgotten", Boolean, nullable=False, server_default=false()),
+    *_optional(Text, "sweep"),  # derived: what the sweeper still has to do once the turn ended
     PrimaryKeyConstraint("id"),
     Index(
         "ux_turn_busy_branch",
@@ -105,7 +111,16 @@ turn = Table(
         sqlite_where=_BUSY,
         postgresql_where=_BUSY,
     ),
-    Index("ix_turn_running", "created_at", "id", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
+    # No column that changes with every commit of a run is in an index: each would be written anew.
+    Index(None, "state", "created_at", "id"),
+    Index(
+        "ix_turn_sweep",
+        "sweep",
+        "ended_at",
+        "id",
+        sqlite_where=_TO_SWEEP,
+        postgresql_where=_TO_SWEEP,
+    ),
     Index(
         "ix_turn_conversation",
         "conversation",
@@ -132,6 +147,14 @@ event = Table(
     *_text("kind"),
     *_bytes("body"),
     PrimaryKeyConstraint("turn", "seq"),
+)
+
+reader = Table(
+    "reader",
+    metadata,
+    *_text("turn", "boot", "tenant"),
+    *_numbers("expires_at"),
+    PrimaryKeyConstraint("turn", "boot"),
 )
 
 attempt = Table(

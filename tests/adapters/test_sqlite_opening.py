@@ -16,18 +16,20 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
+from adapters.state.encoding.turns import TURN, turn_row
 from adapters.state.migrations import HEAD, REVISIONS, upgrade
 from adapters.state.sqlite import opening, schema
 from adapters.state.sqlite.failures import StoreUnusable
 from adapters.state.sqlite.options import SqliteOptions
 from adapters.state.sqlite.state import open_sqlite
 from adapters.state.tables import metadata
-from contracts.state_samples import ACME, TALK, a_conversation, a_message
+from contracts.state_samples import ACME, NOON, TALK, a_conversation, a_message, a_turn, later
+from core.turns.rows import TurnState
 
-NEXT = """
+NEXT = f"""
 from alembic import op
-revision = "0002"
-down_revision = "0001"
+revision = "9000"
+down_revision = "{HEAD}"
 
 
 def upgrade() -> None:
@@ -175,10 +177,10 @@ class TestMigration:
         scripts = tmp_path / "migrations"
         shutil.copytree(upgrade.SCRIPTS, scripts)
         monkeypatch.setattr(upgrade, "SCRIPTS", scripts)
-        monkeypatch.setattr(opening, "REVISIONS", (*REVISIONS, "0002"))
-        monkeypatch.setattr(opening, "HEAD", "0002")
-        monkeypatch.setattr(upgrade.upgrade_sqlite, "__defaults__", ("0002",))
-        return scripts / "versions" / "0002_next.py"
+        monkeypatch.setattr(opening, "REVISIONS", (*REVISIONS, "9000"))
+        monkeypatch.setattr(opening, "HEAD", "9000")
+        monkeypatch.setattr(upgrade.upgrade_sqlite, "__defaults__", ("9000",))
+        return scripts / "versions" / "9000_next.py"
 
     async def test_brings_an_older_store_up_and_keeps_a_copy_of_it(
         self, path: Path, request: pytest.FixtureRequest
@@ -186,10 +188,10 @@ class TestMigration:
         await fill(path)
         request.getfixturevalue("migrations").write_text(NEXT)
         assert await messages(path) == ["m"]
-        copy = path.with_name("state-before-0002.sqlite")
+        copy = path.with_name("state-before-9000.sqlite")
         assert copy.stat().st_mode & 0o777 == 0o600
-        assert self.revision_and_mood(path) == ("0002", "calm")
-        assert self.revision_and_mood(copy) == ("0001", None)
+        assert self.revision_and_mood(path) == ("9000", "calm")
+        assert self.revision_and_mood(copy) == (HEAD, None)
         assert await messages(path) == ["m"]
 
     async def test_that_fails_leaves_the_store_as_it_was(
@@ -198,7 +200,7 @@ class TestMigration:
         await fill(path)
         request.getfixturevalue("migrations").write_text(BROKEN)
         assert "is as it was" in await refusal(path)
-        assert self.revision_and_mood(path) == ("0001", None)
+        assert self.revision_and_mood(path) == (HEAD, None)
 
     def revision_and_mood(self, path: Path) -> tuple[str, str | None]:
         with closing(sqlite3.connect(path)) as connection:
@@ -208,6 +210,23 @@ class TestMigration:
                 return revision, None
             (mood,) = connection.execute("SELECT mood FROM conversation").fetchone()
             return revision, mood
+
+    async def test_turns_that_ended_before_they_were_swept_are_swept(self, path: Path) -> None:
+        path.parent.mkdir()
+        upgrade.upgrade_sqlite(path, "0001")
+        with closing(sqlite3.connect(path)) as connection:
+            old = ", ".join(row[1] for row in connection.execute("PRAGMA table_info(turn)"))
+            for turn in (a_turn("ended", state=TurnState.FAILED, ended_at=NOON), a_turn("runs")):
+                row = dict(zip(TURN, turn_row(turn), strict=True))
+                values = [row[name] for name in old.split(", ")]
+                marks = ", ".join("?" * len(values))
+                connection.execute(f"INSERT INTO turn ({old}) VALUES ({marks})", values)
+            connection.commit()
+        state = await open_sqlite(SqliteOptions(path))
+        async with state.snapshot(ACME) as tx:
+            assert [turn.id for turn in await tx.turns.to_forget(later(1), 10)] == ["ended"]
+            assert await tx.turns.get(a_turn("runs").id) == a_turn("runs")
+        await state.close()
 
 
 class TestSchema:

@@ -23,7 +23,7 @@ from core.conversations import Conversation
 from core.identifiers import CollectionName, MessageId, TenantId
 from core.knowledge import Chunk, Collection, CollectionKey, Document
 from core.messages import StoredMessage
-from core.turns.rows import Attempt, ExecutionRecord, IdempotencyRecord, LedgerLine, Turn
+from core.turns.rows import Attempt, ExecutionRecord, IdempotencyRecord, LedgerLine, ReaderRow, Turn
 
 KEY = CollectionKey(TenantId("acme"), CollectionName("docs"))
 PLAIN: dict[object, st.SearchStrategy[Any]] = {
@@ -79,6 +79,7 @@ CODINGS = [
         turns.idempotency_row,
         turns.idempotency_of,
     ),
+    Coding(ReaderRow, "reader", turns.READER, turns.reader_row, turns.reader_of),
     Coding(Attempt, "attempt", spending.ATTEMPT, spending.attempt_row, spending.attempt_of),
     Coding(LedgerLine, "ledger", spending.LEDGER, spending.ledger_row, spending.ledger_of),
     Coding(

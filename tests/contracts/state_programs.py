@@ -27,6 +27,7 @@ from contracts.state_samples import (
 )
 from core.identifiers import (
     ApiKeyId,
+    BootId,
     ChunkId,
     CollectionName,
     ConversationId,
@@ -37,7 +38,7 @@ from core.identifiers import (
 )
 from core.pages import Cursor
 from core.ports.state import EVERY_TENANT, Scope, Transaction
-from core.turns.rows import TurnState
+from core.turns.rows import ReaderRow, TurnState
 
 Step = Callable[[Transaction], Awaitable[object] | None]
 
@@ -64,14 +65,34 @@ chunk_names = st.lists(st.sampled_from("abcd"), unique=True, max_size=3)
 limits = st.sampled_from([1, 2, 100])
 
 turns = st.builds(
-    lambda id, tenant, conversation, parent, state, at: a_turn(
-        id, tenant, conversation=conversation, parent=parent, state=state, created_at=later(at)
+    lambda id, tenant, conversation, parent, state, at, ended, forgotten: a_turn(
+        id,
+        tenant,
+        conversation=conversation,
+        parent=parent,
+        state=state,
+        created_at=later(at),
+        lease_until=later(at),
+        deadline_at=later(at + 1),
+        next_seq=at,
+        wait_until=later(at),
+        ended_at=None if ended is None else later(ended),
+        forgotten=forgotten,
     ),
     turn_ids,
     tenants,
     st.none() | conversations,
     parents,
     states,
+    numbers,
+    st.none() | numbers,
+    st.booleans(),
+)
+readers = st.builds(
+    lambda id, tenant, boot, at: ReaderRow(id, tenant, BootId(f"boot-{boot}"), later(at)),
+    turn_ids,
+    tenants,
+    numbers,
     numbers,
 )
 some_conversations = st.builds(a_conversation, conversations, st.just(ANN), numbers)
@@ -107,6 +128,24 @@ turn_steps = st.one_of(
     step(lambda c, parent: lambda tx: tx.turns.busy(c, parent), conversations, parents),
     step(lambda c: lambda tx: tx.turns.any_busy(c), conversations),
     step(lambda limit: lambda tx: tx.turns.running(limit), limits),
+    step(lambda n, limit: lambda tx: tx.turns.due(later(n), later(n), limit), numbers, limits),
+    step(lambda n, limit: lambda tx: tx.turns.to_wake(later(n), limit), numbers, limits),
+    step(lambda n, limit: lambda tx: tx.turns.to_forget(later(n), limit), numbers, limits),
+    step(lambda n, limit: lambda tx: tx.turns.to_compact(later(n), limit), numbers, limits),
+    step(
+        lambda kinds, limit, at: lambda tx: tx.turns.list(kinds, limit, at),
+        st.frozensets(st.sampled_from(TurnState)),
+        limits,
+        cursors,
+    ),
+    step(lambda turn: lambda tx: tx.idempotency.forget(turn), turns),
+    step(lambda turn: lambda tx: tx.events.delete(turn), turns),
+    step(lambda row: lambda tx: tx.readers.put(row), readers),
+    step(lambda row: lambda tx: tx.readers.leave(row.turn, row.boot), readers),
+    step(lambda id, n: lambda tx: tx.readers.live([id], later(n)), turn_ids, numbers),
+    step(lambda id: lambda tx: tx.readers.of(id), turn_ids),
+    step(lambda id: lambda tx: tx.readers.end(id), turn_ids),
+    step(lambda n: lambda tx: tx.readers.expire(later(n)), numbers),
     step(lambda n, t: lambda tx: tx.idempotency.insert(an_id(f"r{n}", t)), numbers, tenants),
     step(lambda n, t: lambda tx: tx.idempotency.find(an_id(f"r{n}", t).key), numbers, tenants),
     step(lambda t, first: lambda tx: tx.events.append(t, events(first, 2)), turns, numbers),
@@ -225,6 +264,7 @@ SUBJECTS = {
 FINAL: list[Step] = [
     *(lambda tx, n=n: tx.turns.get(TurnId(f"turn-{n}")) for n in range(1, 4)),
     *(lambda tx, n=n: tx.events.read(TurnId(f"turn-{n}"), 0, 100) for n in range(1, 4)),
+    *(lambda tx, n=n: tx.readers.of(TurnId(f"turn-{n}")) for n in range(1, 4)),
     *(lambda tx, n=n: tx.idempotency.find(an_id(f"r{n}").key) for n in range(1, 4)),
     *(lambda tx, n=n: tx.spending.execution(TurnId(f"turn-{n}")) for n in range(1, 4)),
     lambda tx: tx.spending.attempts("turn-1"),

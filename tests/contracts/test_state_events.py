@@ -62,6 +62,17 @@ async def test_each_turn_has_its_own_log(state: State) -> None:
     assert await numbers(state) == [1, 2]
 
 
+async def test_a_log_is_deleted_whole_and_alone(state: State) -> None:
+    await append(state, events(1, 3))
+    await append(state, events(1, 2), turn="turn-2")
+    for _ in range(2):
+        async with state.transaction(ACME) as tx:
+            tx.events.delete(a_turn())
+    assert await numbers(state) == []
+    async with state.snapshot(ACME) as tx:
+        assert len(await tx.events.read(TurnId("turn-2"), 0, 10)) == 2
+
+
 async def test_nothing_to_append_appends_nothing(state: State) -> None:
     await append(state, [])
     assert await numbers(state) == []

@@ -53,6 +53,18 @@ async def test_an_id_is_one_users_for_one_operation(
     assert await found(state, other) == other
 
 
+async def test_a_forgotten_turn_frees_its_ids_and_no_others(state: State) -> None:
+    kept = replace(an_id("request-2"), turn=TurnId("turn-2"))
+    await insert(state, an_id())
+    await insert(state, kept)
+    for _ in range(2):
+        async with state.transaction(ACME) as tx:
+            tx.idempotency.forget(a_turn_on(None))
+    assert await found(state, an_id()) is None
+    assert await found(state, kept) == kept
+    await insert(state, an_id())
+
+
 async def test_an_id_goes_with_its_turns_conversation(state: State) -> None:
     async with state.transaction(ACME) as tx:
         tx.conversations.insert(a_conversation())

@@ -108,6 +108,8 @@ async def test_another_tenant_changes_nothing(filled: State) -> None:
         before = [*await everything(tx), *await knowledge(tx)]
     async with filled.transaction(OTHER) as tx:
         tx.turns.update(a_turn(tenant=OTHER, epoch=9))
+        tx.idempotency.forget(a_turn(tenant=OTHER))
+        tx.events.delete(a_turn(tenant=OTHER))
         tx.spending.update(replace(an_attempt(tenant=OTHER), epoch=9))
         tx.spending.record(replace(an_execution(tenant=OTHER), reason="ERROR"))
         tx.conversations.update(replace(a_conversation(), title="mine"))
@@ -124,13 +126,26 @@ async def test_another_tenant_changes_nothing(filled: State) -> None:
         lambda tx: tx.turns.insert(a_turn()),
         lambda tx: tx.turns.update(a_turn()),
         lambda tx: tx.idempotency.insert(an_id()),
+        lambda tx: tx.idempotency.forget(a_turn()),
         lambda tx: tx.events.append(a_turn(), events(1, 1)),
+        lambda tx: tx.events.delete(a_turn()),
         lambda tx: tx.spending.begin(an_attempt()),
         lambda tx: tx.spending.record(an_execution()),
         lambda tx: tx.api_keys.insert(an_api_key()),
         lambda tx: tx.knowledge.insert_collection(a_collection()),
     ],
-    ids=["turn", "update", "id", "event", "attempt", "execution", "key", "collection"],
+    ids=[
+        "turn",
+        "update",
+        "id",
+        "forget",
+        "event",
+        "delete",
+        "attempt",
+        "execution",
+        "key",
+        "collection",
+    ],
 )
 async def test_a_row_that_names_another_tenant_cannot_be_written(
     state: State, write: Callable[[Transaction], None]

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from contracts.state_samples import ACME, NOON, TALK, a_conversation, a_turn, a_turn_on, later
-from core.identifiers import MessageId, RequestId, Seconds, TurnId
+from core.identifiers import BootId, MessageId, RequestId, Seconds, TurnId
 from core.ports.state import EVERY_TENANT, State, StoreConflict
-from core.turns.rows import EndReason, Turn, TurnFailure, TurnState
+from core.turns.rows import Decision, EndReason, Turn, TurnFailure, TurnState
 
 QUESTION = MessageId("question")
 FAILURE = TurnFailure(
@@ -56,10 +56,19 @@ class TestRow:
                 reason=EndReason.ERROR,
                 error=FAILURE,
                 ended_at=later(2.000001),
+                forgotten=True,
+            ),
+            a_turn_on(
+                QUESTION,
+                state=TurnState.WAITING,
+                owner=BootId(""),
+                approval="approval-1",
+                wait_until=later(3600.000001),
+                decision=Decision.DENIED,
             ),
             a_turn(error=TurnFailure("INTERNAL", "")),
         ],
-        ids=["plain", "root", "everything", "failure without details"],
+        ids=["plain", "root", "everything", "waiting", "failure without details"],
     )
     async def test_comes_back_as_it_was(self, state: State, turn: Turn) -> None:
         await insert(state, turn)
@@ -93,6 +102,14 @@ class TestLock:
             assert list(found) == ["a", "c"]
             assert found[TurnId("c")] == a_turn("c")
             assert await tx.turns.lock([]) == {}
+
+    async def test_without_waiting_gives_those_that_nobody_else_holds(self, state: State) -> None:
+        await insert(state, a_turn("a"), a_turn("b"))
+        async with state.transaction(ACME) as tx:
+            found = await tx.turns.lock(map(TurnId, ["b", "unknown", "a"]), wait=False)
+            assert list(found) == ["a", "b"]
+            again = await tx.turns.lock([TurnId("a")], wait=False)
+            assert list(again) == ["a"]
 
     async def test_takes_many(self, state: State) -> None:
         ids = [f"turn-{number}" for number in range(1200)]

@@ -16,13 +16,10 @@ from core.ports.state import Scope
 from fakes.state_conversations import FakeApiKeyRows, FakeConversationRows
 from fakes.state_faults import CommitFault, Faults, unavailable
 from fakes.state_knowledge import FakeKnowledgeRows
+from fakes.state_spending import FakeSpendingRows
 from fakes.state_tables import Tables, View
-from fakes.state_turns import (
-    FakeEventRows,
-    FakeIdempotencyRows,
-    FakeSpendingRows,
-    FakeTurnRows,
-)
+from fakes.state_turn_log import FakeEventRows, FakeIdempotencyRows, FakeReaderRows
+from fakes.state_turns import FakeTurnRows
 
 __all__ = ["CommitFault", "FakeState", "FakeTransaction", "Faults"]
 
@@ -64,6 +61,7 @@ class FakeTransaction:
         self.turns = FakeTurnRows(view)
         self.idempotency = FakeIdempotencyRows(view)
         self.events = FakeEventRows(view)
+        self.readers = FakeReaderRows(view)
         self.spending = FakeSpendingRows(view)
         self.conversations = FakeConversationRows(view)
         self.knowledge = FakeKnowledgeRows(view)

@@ -8,22 +8,11 @@ from datetime import datetime
 
 from core.api_keys import ApiKey
 from core.conversations import Conversation, branch
-from core.errors import InvalidInput
 from core.identifiers import ApiKeyId, ConversationId, MessageId, UserId
 from core.messages import StoredMessage
 from core.pages import Cursor
 from core.ports.state import Scope, StoreConflict
-from fakes.state_tables import Owned, Tables, View, admits, must_admit, tenant_of
-
-
-def _time_in(cursor: Cursor) -> datetime:
-    try:
-        at = datetime.fromisoformat(cursor.sort_key)
-    except ValueError as error:
-        raise InvalidInput.at("page_token", "is not a token of this list") from error
-    if at.tzinfo is None:
-        raise InvalidInput.at("page_token", "is not a token of this list")
-    return at
+from fakes.state_tables import Owned, Tables, View, admits, must_admit, tenant_of, time_in
 
 
 class FakeConversationRows:
@@ -46,7 +35,7 @@ class FakeConversationRows:
         mine.sort(key=lambda row: row.id)
         mine.sort(key=lambda row: row.updated_at, reverse=True)
         if after is not None:
-            at = _time_in(after)
+            at = time_in(after)
             mine = [
                 row
                 for row in mine
@@ -107,7 +96,7 @@ class FakeConversationRows:
     ) -> Sequence[StoredMessage]:
         rows = sorted(await self._of(conversation), key=lambda row: (row.created_at, row.id))
         if after is not None:
-            start = (_time_in(after), after.id)
+            start = (time_in(after), after.id)
             rows = [row for row in rows if (row.created_at, row.id) > start]
         return rows[:limit]
 

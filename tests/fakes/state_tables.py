@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from core.api_keys import ApiKey
 from core.conversations import Conversation
+from core.errors import InvalidInput
 from core.identifiers import (
     ApiKeyId,
+    BootId,
     ChunkId,
     ConversationId,
     DocumentId,
@@ -21,6 +24,7 @@ from core.identifiers import (
 )
 from core.knowledge import Collection, CollectionKey, Document
 from core.messages import StoredMessage
+from core.pages import Cursor
 from core.ports.state import Scope, StoreConflict, StoredChunk
 from core.turns.rows import (
     Attempt,
@@ -29,6 +33,7 @@ from core.turns.rows import (
     IdempotencyRecord,
     LedgerLine,
     LoggedEvent,
+    ReaderRow,
     Turn,
 )
 
@@ -61,6 +66,7 @@ class Tables:
     events: dict[tuple[TurnId, TenantId], Owned[tuple[LoggedEvent, ...]]] = field(
         default_factory=dict
     )
+    readers: dict[tuple[TurnId, BootId], ReaderRow] = field(default_factory=dict)
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
     ledger: dict[tuple[str, int], LedgerLine] = field(default_factory=dict)
     executions: dict[TurnId, ExecutionRecord] = field(default_factory=dict)
@@ -93,6 +99,17 @@ def tenant_of(scope: Scope) -> TenantId:
     if not isinstance(scope, str):
         raise ValueError("this needs the scope of one tenant")
     return scope
+
+
+def time_in(cursor: Cursor) -> datetime:
+    """The time in a page cursor. InvalidInput where it is none."""
+    try:
+        at = datetime.fromisoformat(cursor.sort_key)
+    except ValueError as error:
+        raise InvalidInput.at("page_token", "is not a token of this list") from error
+    if at.tzinfo is None:
+        raise InvalidInput.at("page_token", "is not a token of this list")
+    return at
 
 
 class View:

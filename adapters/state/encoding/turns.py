@@ -24,10 +24,12 @@ from core.identifiers import (
     UserId,
 )
 from core.turns.rows import (
+    Decision,
     EndReason,
     IdempotencyKey,
     IdempotencyRecord,
     LoggedEvent,
+    ReaderRow,
     Turn,
     TurnFailure,
     TurnState,
@@ -36,15 +38,20 @@ from core.turns.rows import (
 TurnRow = tuple[
     str, str, str, str, int, int, str, str, int, int, int, str, str | None, str, str | None, str,
     int, int, bool, bool, str | None, bool, float, bool, bool, str | None, str | None, int | None,
+    str, int | None, str | None, str | None, bool,
 ]  # fmt: skip
 TURN = columns(
     "id tenant user_id state run epoch owner claim_nonce lease_until deadline_at created_at "
     "request_id conversation parent user_message feature next_seq log_from released done cancel "
-    "detached linger retractions rerunnable reason error ended_at"
+    "detached linger retractions rerunnable reason error ended_at "
+    "approval wait_until decision sweep forgotten"
 )
 
 IdempotencyRow = tuple[str, str, str, str, str, str]
 IDEMPOTENCY = columns("tenant user_id operation request_id turn digest")
+
+StoredReader = tuple[str, str, str, int]
+READER = columns("turn boot tenant expires_at")
 
 EventRow = tuple[str, int, str, int, int, str, bytes]
 EVENT = columns("turn seq tenant run epoch kind body")
@@ -52,6 +59,11 @@ EVENT_READ = columns("seq run epoch kind body")
 
 _STATES = {state.value: state for state in TurnState}
 _REASONS = {reason.value: reason for reason in EndReason}
+_DECISIONS = {decision.value: decision for decision in Decision}
+
+FORGET = "forget"
+COMPACT = "compact"
+"""What the sweeper has yet to do: forget the request id, then delete the events."""
 
 
 def turn_row(turn: Turn) -> TurnRow:
@@ -85,7 +97,20 @@ def turn_row(turn: Turn) -> TurnRow:
         turn.reason.value if turn.reason else None,
         _failure_json(turn.error) if turn.error else None,
         optional_micros(turn.ended_at),
+        turn.approval,
+        optional_micros(turn.wait_until),
+        turn.decision.value if turn.decision else None,
+        _sweep(turn),
+        turn.forgotten,
     )
+
+
+def _sweep(turn: Turn) -> str | None:
+    if not turn.state.ended:
+        return None
+    if not turn.forgotten:
+        return FORGET
+    return COMPACT if turn.log_from < turn.next_seq else None
 
 
 def turn_of(row: TurnRow) -> Turn:
@@ -119,6 +144,10 @@ def turn_of(row: TurnRow) -> Turn:
         reason=_REASONS[row[25]] if row[25] else None,
         error=_failure_of(row[26]) if row[26] else None,
         ended_at=optional_time(row[27]),
+        approval=row[28],
+        wait_until=optional_time(row[29]),
+        decision=_DECISIONS[row[30]] if row[30] else None,
+        forgotten=bool(row[32]),
     )
 
 
@@ -156,3 +185,14 @@ def event_row(turn: Turn, event: LoggedEvent) -> EventRow:
 def event_of(row: tuple[int, int, int, str, bytes]) -> LoggedEvent:
     """The event of a row in the order of EVENT_READ."""
     return LoggedEvent(*row)
+
+
+def reader_row(reader: ReaderRow) -> StoredReader:
+    """A reader's row in the order of READER."""
+    return (reader.turn, reader.boot, reader.tenant, micros(reader.expires_at))
+
+
+def reader_of(row: StoredReader) -> ReaderRow:
+    """The reader's row of a row in the order of READER."""
+    turn, boot, tenant, expires_at = row
+    return ReaderRow(TurnId(turn), TenantId(tenant), BootId(boot), time_of(expires_at))

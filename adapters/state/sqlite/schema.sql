@@ -176,6 +176,13 @@ CREATE TABLE message (
 	CONSTRAINT pk_message PRIMARY KEY (id),
 	CONSTRAINT fk_message_conversation FOREIGN KEY(conversation) REFERENCES conversation (id) ON DELETE CASCADE
 );
+CREATE TABLE reader (
+	turn TEXT NOT NULL,
+	boot TEXT NOT NULL,
+	tenant TEXT NOT NULL,
+	expires_at BIGINT NOT NULL,
+	CONSTRAINT pk_reader PRIMARY KEY (turn, boot)
+);
 CREATE TABLE turn (
 	id TEXT NOT NULL,
 	tenant TEXT NOT NULL,
@@ -204,7 +211,7 @@ CREATE TABLE turn (
 	rerunnable BOOLEAN NOT NULL,
 	reason TEXT,
 	error TEXT,
-	ended_at BIGINT,
+	ended_at BIGINT, approval TEXT DEFAULT '' NOT NULL, wait_until BIGINT, decision TEXT, forgotten BOOLEAN DEFAULT 0 NOT NULL, sweep TEXT,
 	CONSTRAINT pk_turn PRIMARY KEY (id)
 );
 CREATE INDEX ix_api_key_tenant_created_at ON api_key (tenant, created_at);
@@ -213,6 +220,7 @@ CREATE INDEX ix_conversation_tenant_owner_updated_at_id ON conversation (tenant,
 CREATE INDEX ix_idempotency_turn ON idempotency (turn);
 CREATE INDEX ix_message_conversation_created_at_id ON message (conversation, created_at, id);
 CREATE INDEX ix_turn_conversation ON turn (conversation) WHERE conversation IS NOT NULL;
-CREATE INDEX ix_turn_running ON turn (created_at, id) WHERE state = 'RUNNING';
+CREATE INDEX ix_turn_state_created_at_id ON turn (state, created_at, id);
+CREATE INDEX ix_turn_sweep ON turn (sweep, ended_at, id) WHERE sweep IS NOT NULL;
 CREATE UNIQUE INDEX ux_turn_busy_branch ON turn (tenant, conversation, parent) WHERE state IN ('RUNNING', 'WAITING') AND conversation IS NOT NULL;
-INSERT INTO alembic_version VALUES ('0001');
+INSERT INTO alembic_version VALUES ('0002');

@@ -9,7 +9,12 @@ from adapters.state.sqlite.conversations import SqliteConversationRows
 from adapters.state.sqlite.knowledge import SqliteKnowledgeRows
 from adapters.state.sqlite.session import Session
 from adapters.state.sqlite.spending import SqliteSpendingRows
-from adapters.state.sqlite.turns import SqliteEventRows, SqliteIdempotencyRows, SqliteTurnRows
+from adapters.state.sqlite.turn_log import (
+    SqliteEventRows,
+    SqliteIdempotencyRows,
+    SqliteReaderRows,
+)
+from adapters.state.sqlite.turns import SqliteTurnRows
 
 
 class SqliteTransaction:
@@ -40,6 +45,11 @@ class SqliteTransaction:
     def events(self) -> SqliteEventRows:
         """The turn log."""
         return SqliteEventRows(self._session)
+
+    @property
+    def readers(self) -> SqliteReaderRows:
+        """Who reads a turn elsewhere."""
+        return SqliteReaderRows(self._session)
 
     @property
     def spending(self) -> SqliteSpendingRows:

@@ -1,26 +1,19 @@
-"""Turns, their request ids and their log on SQLite."""
+"""Turns on SQLite."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
 
-from adapters.state.encoding.turns import (
-    EVENT,
-    EVENT_READ,
-    IDEMPOTENCY,
-    TURN,
-    event_of,
-    event_row,
-    idempotency_of,
-    idempotency_row,
-    turn_of,
-    turn_row,
-)
+from adapters.state.encoding.turns import COMPACT, FORGET, TURN, turn_of, turn_row
+from adapters.state.encoding.values import cursor_micros, micros
 from adapters.state.sqlite.session import Session
 from adapters.state.sqlite.statements import insert, scoped, select, update
 from core.identifiers import ConversationId, MessageId, TurnId
-from core.turns.rows import IdempotencyKey, IdempotencyRecord, LoggedEvent, Turn
+from core.pages import Cursor
+from core.turns.rows import Turn, TurnState
 
 _GET = select(TURN, "FROM turn WHERE id = ?2 AND {mine}")
 _LOCK = select(
@@ -38,30 +31,40 @@ _ANY_BUSY = scoped(
 _RUNNING = select(
     TURN, "FROM turn WHERE state = 'RUNNING' AND {mine} ORDER BY created_at, id LIMIT ?2"
 )
+_DUE = select(
+    TURN,
+    "FROM turn WHERE state = 'RUNNING' AND (lease_until < ?3 OR deadline_at < ?4) AND {mine} "
+    "ORDER BY created_at, id LIMIT ?2",
+)
+_TO_WAKE = select(
+    TURN,
+    "FROM turn WHERE state = 'WAITING' AND {mine} "
+    "AND (decision IS NOT NULL OR cancel IS NOT NULL OR wait_until < ?3) "
+    "ORDER BY created_at, id LIMIT ?2",
+)
+_TO_SWEEP = select(
+    TURN,
+    "FROM turn WHERE sweep = ?3 AND ended_at < ?4 AND {mine} ORDER BY ended_at, id LIMIT ?2",
+)
+_LIST = select(
+    TURN,
+    "FROM turn WHERE state = ?3 AND {mine} AND created_at <= ?4 "
+    "AND (created_at < ?4 OR id > ?5) ORDER BY created_at DESC, id LIMIT ?2",
+)
+_FROM_THE_NEWEST = 2**63 - 1
 _INSERT = insert("turn", TURN)
 # In two, because SQLite writes every index anew of which a column is set, changed or not: the
 # columns in indexes are set only where they change, which is seldom, and the rest always.
-_INDEXED = ("state", "conversation", "parent", "created_at")
+_INDEXED = ("state", "conversation", "parent", "created_at", "ended_at", "sweep")
 _UPDATE = update("turn", TURN, ("id", "tenant"), leave=_INDEXED)
 _UPDATE_INDEXED = (
-    "UPDATE turn SET state = ?3, conversation = ?4, parent = ?5, created_at = ?6 "
-    "WHERE id = ?1 AND tenant = ?2 "
-    "AND (state, conversation, parent, created_at) IS NOT (?3, ?4, ?5, ?6)"
+    "UPDATE turn SET state = ?3, conversation = ?4, parent = ?5, created_at = ?6, ended_at = ?7, "
+    "sweep = ?8 WHERE id = ?1 AND tenant = ?2 "
+    "AND (state, conversation, parent, created_at, ended_at, sweep) "
+    "IS NOT (?3, ?4, ?5, ?6, ?7, ?8)"
 )
 
 _PLACES = tuple(TURN.index(column) for column in _INDEXED)
-
-_FIND = select(
-    IDEMPOTENCY,
-    "FROM idempotency WHERE tenant = ?2 AND user_id = ?3 AND operation = ?4 AND request_id = ?5 "
-    "AND {mine}",
-)
-_INSERT_IDEMPOTENCY = insert("idempotency", IDEMPOTENCY)
-
-_APPEND = insert("event", EVENT)
-_READ = select(
-    EVENT_READ, "FROM event WHERE turn = ?2 AND seq > ?3 AND {mine} ORDER BY seq LIMIT ?4"
-)
 
 
 class SqliteTurnRows:
@@ -74,7 +77,12 @@ class SqliteTurnRows:
         """See TurnRows.get."""
         return await self._session.one(turn_of, _GET, turn)
 
-    async def lock(self, turns: Iterable[TurnId]) -> Mapping[TurnId, Turn]:
+    async def lock(
+        self,
+        turns: Iterable[TurnId],
+        *,
+        wait: bool = True,  # noqa: ARG002 - nobody else holds any
+    ) -> Mapping[TurnId, Turn]:
         """See TurnRows.lock."""
         ids = list(turns)
         found = self._session.all(turn_of, _LOCK, json.dumps(ids), rows=len(ids))
@@ -92,6 +100,44 @@ class SqliteTurnRows:
         """See TurnRows.running."""
         return await self._session.all(turn_of, _RUNNING, limit, rows=limit)
 
+    async def due(
+        self, lease_before: datetime, deadline_before: datetime, limit: int
+    ) -> Sequence[Turn]:
+        """See TurnRows.due. Reads the running ones, which are few."""
+        times = micros(lease_before), micros(deadline_before)
+        return await self._session.all(turn_of, _DUE, limit, *times, rows=limit)
+
+    async def to_wake(self, now: datetime, limit: int) -> Sequence[Turn]:
+        """See TurnRows.to_wake."""
+        return await self._session.all(turn_of, _TO_WAKE, limit, micros(now), rows=limit)
+
+    async def to_forget(self, ended_before: datetime, limit: int) -> Sequence[Turn]:
+        """See TurnRows.to_forget."""
+        return await self._to_sweep(FORGET, ended_before, limit)
+
+    async def to_compact(self, ended_before: datetime, limit: int) -> Sequence[Turn]:
+        """See TurnRows.to_compact."""
+        return await self._to_sweep(COMPACT, ended_before, limit)
+
+    async def _to_sweep(self, step: str, ended_before: datetime, limit: int) -> Sequence[Turn]:
+        before = micros(ended_before)
+        return await self._session.all(turn_of, _TO_SWEEP, limit, step, before, rows=limit)
+
+    async def list(
+        self, states: AbstractSet[TurnState], limit: int, after: Cursor | None
+    ) -> Sequence[Turn]:
+        """See TurnRows.list. Each state's newest are read, and of them the newest are taken."""
+        at = _FROM_THE_NEWEST if after is None else cursor_micros(after.sort_key)
+        last = "" if after is None else after.id
+        found: list[Turn] = []
+        for state in states:
+            found += await self._session.all(
+                turn_of, _LIST, limit, state.value, at, last, rows=limit
+            )
+        found.sort(key=lambda turn: turn.id)
+        found.sort(key=lambda turn: turn.created_at, reverse=True)
+        return found[:limit]
+
     def insert(self, turn: Turn) -> None:
         """See TurnRows.insert."""
         self._session.admit(turn.tenant)
@@ -103,37 +149,3 @@ class SqliteTurnRows:
         row = turn_row(turn)
         self._session.write(_UPDATE, row)
         self._session.write(_UPDATE_INDEXED, (turn.id, turn.tenant, *map(row.__getitem__, _PLACES)))
-
-
-class SqliteIdempotencyRows:
-    """See core.ports.state.IdempotencyRows."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    async def find(self, key: IdempotencyKey) -> IdempotencyRecord | None:
-        """See IdempotencyRows.find."""
-        return await self._session.one(
-            idempotency_of, _FIND, key.tenant, key.user, key.operation, key.request_id
-        )
-
-    def insert(self, record: IdempotencyRecord) -> None:
-        """See IdempotencyRows.insert."""
-        self._session.admit(record.key.tenant)
-        self._session.write(_INSERT_IDEMPOTENCY, idempotency_row(record))
-
-
-class SqliteEventRows:
-    """See core.ports.state.EventRows."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def append(self, turn: Turn, events: Sequence[LoggedEvent]) -> None:
-        """See EventRows.append."""
-        self._session.admit(turn.tenant)
-        self._session.write(_APPEND, *(event_row(turn, event) for event in events))
-
-    async def read(self, turn: TurnId, after: int, limit: int) -> Sequence[LoggedEvent]:
-        """See EventRows.read."""
-        return await self._session.all(event_of, _READ, turn, after, limit, rows=limit)

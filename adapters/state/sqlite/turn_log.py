@@ -1,0 +1,136 @@
+"""A turn's request id, its log, and who reads it elsewhere, on SQLite."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+
+from adapters.state.encoding.turns import (
+    EVENT,
+    EVENT_READ,
+    IDEMPOTENCY,
+    READER,
+    event_of,
+    event_row,
+    idempotency_of,
+    idempotency_row,
+    reader_of,
+    reader_row,
+)
+from adapters.state.encoding.values import micros
+from adapters.state.sqlite.session import MANY_ROWS, Session
+from adapters.state.sqlite.statements import insert, scoped, select
+from core.identifiers import BootId, TurnId
+from core.turns.rows import IdempotencyKey, IdempotencyRecord, LoggedEvent, ReaderRow, Turn
+
+_FIND = select(
+    IDEMPOTENCY,
+    "FROM idempotency WHERE tenant = ?2 AND user_id = ?3 AND operation = ?4 AND request_id = ?5 "
+    "AND {mine}",
+)
+_INSERT_IDEMPOTENCY = insert("idempotency", IDEMPOTENCY)
+_FORGET = "DELETE FROM idempotency WHERE turn = ?1 AND tenant = ?2"
+
+_APPEND = insert("event", EVENT)
+_READ = select(
+    EVENT_READ, "FROM event WHERE turn = ?2 AND seq > ?3 AND {mine} ORDER BY seq LIMIT ?4"
+)
+_DELETE = scoped("DELETE FROM event WHERE turn = ?2 AND tenant = ?3 AND {mine}")
+
+_PUT = insert(
+    "reader",
+    READER,
+    "ON CONFLICT (turn, boot) DO UPDATE SET {replacing} WHERE reader.tenant = excluded.tenant",
+)
+_LEAVE = scoped("DELETE FROM reader WHERE turn = ?2 AND boot = ?3 AND {mine}")
+_LIVE = scoped(
+    "SELECT DISTINCT turn FROM reader WHERE turn IN (SELECT value FROM json_each(?2)) "
+    "AND expires_at >= ?3 AND {mine}"
+)
+_OF = select(READER, "FROM reader WHERE turn = ?2 AND {mine} ORDER BY boot")
+_END = scoped("DELETE FROM reader WHERE turn = ?2 AND {mine}")
+_EXPIRE = scoped("DELETE FROM reader WHERE expires_at < ?2 AND {mine}")
+
+
+class SqliteIdempotencyRows:
+    """See core.ports.state.IdempotencyRows."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def find(self, key: IdempotencyKey) -> IdempotencyRecord | None:
+        """See IdempotencyRows.find."""
+        return await self._session.one(
+            idempotency_of, _FIND, key.tenant, key.user, key.operation, key.request_id
+        )
+
+    def insert(self, record: IdempotencyRecord) -> None:
+        """See IdempotencyRows.insert."""
+        self._session.admit(record.key.tenant)
+        self._session.write(_INSERT_IDEMPOTENCY, idempotency_row(record))
+
+    def forget(self, turn: Turn) -> None:
+        """See IdempotencyRows.forget."""
+        self._session.admit(turn.tenant)
+        self._session.write(_FORGET, (turn.id, turn.tenant))
+
+
+class SqliteEventRows:
+    """See core.ports.state.EventRows."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def append(self, turn: Turn, events: Sequence[LoggedEvent]) -> None:
+        """See EventRows.append."""
+        self._session.admit(turn.tenant)
+        self._session.write(_APPEND, *(event_row(turn, event) for event in events))
+
+    async def read(self, turn: TurnId, after: int, limit: int) -> Sequence[LoggedEvent]:
+        """See EventRows.read."""
+        return await self._session.all(event_of, _READ, turn, after, limit, rows=limit)
+
+    def delete(self, turn: Turn) -> None:
+        """See EventRows.delete."""
+        self._session.admit(turn.tenant)
+        self._session.write_scoped(_DELETE, turn.id, turn.tenant, rows=turn.next_seq)
+
+
+class SqliteReaderRows:
+    """See core.ports.state.ReaderRows."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def put(self, reader: ReaderRow) -> None:
+        """See ReaderRows.put."""
+        self._session.admit(reader.tenant)
+        self._session.write(_PUT, reader_row(reader))
+
+    def leave(self, turn: TurnId, boot: BootId) -> None:
+        """See ReaderRows.leave."""
+        self._session.write_scoped(_LEAVE, turn, boot)
+
+    async def live(self, turns: Iterable[TurnId], now: datetime) -> AbstractSet[TurnId]:
+        """See ReaderRows.live."""
+        ids = list(turns)
+        found = self._session.all(_turn_in, _LIVE, json.dumps(ids), micros(now), rows=len(ids))
+        return frozenset(await found)
+
+    async def of(self, turn: TurnId) -> Sequence[ReaderRow]:
+        """See ReaderRows.of."""
+        return await self._session.all(reader_of, _OF, turn)
+
+    def end(self, turn: TurnId) -> None:
+        """See ReaderRows.end."""
+        self._session.write_scoped(_END, turn)
+
+    def expire(self, now: datetime) -> None:
+        """See ReaderRows.expire."""
+        self._session.write_scoped(_EXPIRE, micros(now), rows=MANY_ROWS)
+
+
+def _turn_in(row: tuple[str]) -> TurnId:
+    return TurnId(row[0])
