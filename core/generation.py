@@ -279,9 +279,13 @@ class ModelError(ColonnadeError):
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
-    """What the caller demands of the model; None and "" demand nothing."""
+    """What the caller demands of the model; None and "" demand nothing.
+
+    `labels` are data labels, all of which the deployment must carry.
+    """
 
     max_cost: Decimal | None = None
     latency_objective: Seconds | None = None
     tier: Tier | None = None
     residency: str = ""
+    labels: frozenset[str] = frozenset()
