@@ -9,6 +9,7 @@ from colonnade.v1 import messages_pb2, turns_pb2
 from core.grounding.citations import Citation
 from core.knowledge import Chunk, Passage
 from core.turns.events import (
+    ApprovalRequired,
     AttemptUsed,
     Cited,
     Finished,
@@ -111,6 +112,17 @@ def _switched(event: Switched) -> turns_pb2.TurnEvent:
     )
 
 
+def _approval_required(event: ApprovalRequired) -> turns_pb2.TurnEvent:
+    return turns_pb2.TurnEvent(
+        approval_required=turns_pb2.ApprovalRequired(
+            approval_id=event.approval,
+            call_id=event.call,
+            reason=event.cause,
+            expire_time=values.timestamp(event.expires),
+        )
+    )
+
+
 def _finished(event: Finished) -> turns_pb2.TurnEvent:
     return turns_pb2.TurnEvent(
         finished=turns_pb2.Finished(
@@ -133,5 +145,6 @@ _WRITERS: dict[type[TurnEvent], Callable[..., turns_pb2.TurnEvent]] = {
     Retrieved: _retrieved,
     AttemptUsed: _used,
     Switched: _switched,
+    ApprovalRequired: _approval_required,
     Finished: _finished,
 }

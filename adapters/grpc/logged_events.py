@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC
 
 from adapters.grpc import errors, values
 from colonnade.v1 import turns_pb2
@@ -20,6 +21,7 @@ from core.identifiers import (
 )
 from core.knowledge import Chunk, Passage
 from core.turns.events import (
+    ApprovalRequired,
     AttemptUsed,
     Cited,
     Finished,
@@ -156,6 +158,12 @@ def _read_latencies(message: turns_pb2.TurnEvent) -> Latencies:
     )
 
 
+def _read_approval_required(message: turns_pb2.TurnEvent) -> ApprovalRequired:
+    value = message.approval_required
+    expires = value.expire_time.ToDatetime(UTC)
+    return ApprovalRequired(value.approval_id, value.call_id, value.reason, expires)
+
+
 def _conversation(name: str) -> ConversationId | None:
     return ConversationId(name.split("/")[1]) if name else None
 
@@ -178,6 +186,7 @@ _READERS: dict[str, Callable[[turns_pb2.TurnEvent], TurnEvent]] = {
     "citation": _read_citation,
     "provider_switched": _read_switched,
     "usage": _read_used,
+    "approval_required": _read_approval_required,
     "validation": lambda message: Validated(values.verdict(message.validation)),
     "finished": _read_finished,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from core.generation import TokenUsage
@@ -80,6 +81,16 @@ class AttemptUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalRequired:
+    """A tool call waits for somebody's decision until `expires`; nothing runs meanwhile."""
+
+    approval: str
+    call: str
+    cause: str
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Validated:
     """The verdict on the answer."""
 
@@ -112,10 +123,19 @@ class Finished:
 
 
 TurnEvent = (
-    Started | Retrieved | Text | Reasoning | Cited | Switched | AttemptUsed | Validated | Finished
+    Started
+    | Retrieved
+    | Text
+    | Reasoning
+    | Cited
+    | Switched
+    | AttemptUsed
+    | ApprovalRequired
+    | Validated
+    | Finished
 )
 
-_RELEASES = (Text, Reasoning, Cited)
+_RELEASES = (Text, Reasoning, Cited, ApprovalRequired)
 
 
 def releases(event: TurnEvent) -> bool:
@@ -163,6 +183,7 @@ _KINDS: dict[type[TurnEvent], str] = {
     Cited: "citation",
     Switched: "provider_switched",
     AttemptUsed: "usage",
+    ApprovalRequired: "approval_required",
     Validated: "validation",
     Finished: "finished",
 }

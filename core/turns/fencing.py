@@ -31,9 +31,9 @@ class Fence:
         """Whether the row is still this runner's to write."""
         return turn is not None and turn.epoch == self.epoch and turn.state is TurnState.RUNNING
 
-    def ended(self, turn: Turn | None) -> bool:
-        """Whether the turn was ended by this very runner, though it did not hear of it."""
-        return turn is not None and turn.epoch == self.epoch and turn.state.ended
+    def let_go(self, turn: Turn | None) -> bool:
+        """Whether this very runner has ended the turn, or let it wait, though it did not hear."""
+        return turn is not None and turn.epoch == self.epoch and turn.state is not TurnState.RUNNING
 
 
 def standing_of_append(turn: Turn | None, fence: Fence, first: int, count: int) -> Standing:
@@ -47,21 +47,9 @@ def standing_of_append(turn: Turn | None, fence: Fence, first: int, count: int) 
     return Standing.STALE
 
 
-def appended(
-    turn: Turn, events: Sequence[LoggedEvent], *, released: bool, lease_until: datetime
-) -> Turn:
-    """The row after an append; every fenced write renews the lease."""
-    return replace(
-        turn,
-        next_seq=turn.next_seq + len(events),
-        released=turn.released or released,
-        lease_until=max(turn.lease_until, lease_until),
-    )
-
-
-def renewed(turn: Turn, lease_until: datetime) -> Turn:
-    """The row with a longer lease."""
-    return replace(turn, lease_until=max(turn.lease_until, lease_until))
+def appended(turn: Turn, events: Sequence[LoggedEvent], *, released: bool) -> Turn:
+    """The row after an append."""
+    return replace(turn, next_seq=turn.next_seq + len(events), released=turn.released or released)
 
 
 def run_again(

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from core.clock import Clock
 from core.ports.event_codec import EventCodec
 from core.ports.state import EVERY_TENANT, State, StoreUnavailable, Transaction
 from core.turns.events import TurnEvent, joined, releases
-from core.turns.fencing import Standing, appended, renewed, standing_of_append
+from core.turns.fencing import Standing, appended, standing_of_append
+from core.turns.leases import renewed
 from core.turns.rows import LoggedEvent, Turn
 from services.turns.logged import numbered
 from services.turns.run_log import RunLog, Step
@@ -207,22 +207,21 @@ class TurnWriter:
         log = entry.log
         standing = standing_of_append(row, log.fence, log.next_seq, len(entry.events))
         if row is None or standing is Standing.STALE:
-            if entry.step is not None and log.fence.ended(row):
+            if entry.step is not None and log.fence.let_go(row):
                 return _Verdict(Standing.APPLIED_BEFORE, row, entry.events)
             return _Verdict(Standing.STALE, row)
-        lease = tx.now + timedelta(seconds=self._timings.lease)
         if standing is Standing.APPLIES and entry.events:
             tx.events.append(row, entry.events)
-            row = appended(row, entry.events, released=entry.released, lease_until=lease)
+            row = appended(row, entry.events, released=entry.released)
         logged = entry.events
         if entry.step is not None:
             closing: list[TurnEvent] = []
             row = await entry.step.apply(tx, row, closing)
             last = self._numbered(log, row.next_seq, closing)
             tx.events.append(row, last)
-            row = appended(row, last, released=False, lease_until=lease)
+            row = appended(row, last, released=False)
             logged = (*logged, *last)
-        tx.turns.update(renewed(row, lease))
+        tx.turns.update(renewed(row, tx.now, self._timings.lease, self._timings.hard))
         return _Verdict(standing, row, logged)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -28,6 +29,7 @@ from core.identifiers import (
 )
 from core.knowledge import Chunk, Passage
 from core.turns.events import (
+    ApprovalRequired,
     AttemptUsed,
     Cited,
     Finished,
@@ -140,6 +142,13 @@ events: st.SearchStrategy[TurnEvent] = st.one_of(
         st.booleans(),
         money,
         st.just("USD"),
+    ),
+    st.builds(
+        ApprovalRequired,
+        ids,
+        ids,
+        text,
+        st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),
     ),
     st.builds(Validated, verdicts),
     st.builds(

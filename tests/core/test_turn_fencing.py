@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.identifiers import BootId, TenantId, TurnId, UserId
-from core.turns.fencing import Fence, Standing, appended, renewed, run_again, standing_of_append
+from core.turns.fencing import Fence, Standing, appended, run_again, standing_of_append
 from core.turns.rows import EndReason, LoggedEvent, Turn, TurnFailure, TurnState
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -54,7 +55,7 @@ def test_an_append_applies_once_under_its_own_epoch(
 def test_a_turn_that_is_not_there_is_nobodys() -> None:
     assert standing_of_append(None, Fence(1), 1, 1) is Standing.STALE
     assert not Fence(1).admits(None)
-    assert not Fence(1).ended(None)
+    assert not Fence(1).let_go(None)
 
 
 @given(st.lists(st.integers(0, 5), max_size=6), st.lists(st.booleans(), min_size=6, max_size=6))
@@ -69,28 +70,26 @@ def test_repeating_an_append_until_it_is_known_writes_it_once(
             if standing is Standing.APPLIES:
                 events = _events(next_seq, count)
                 log.extend(event.seq for event in events)
-                row = appended(row, events, released=False, lease_until=NOON)
+                row = appended(row, events, released=False)
             else:
                 assert standing is Standing.APPLIED_BEFORE
         next_seq += count
     assert log == list(range(1, row.next_seq))
 
 
-def test_every_write_renews_and_none_shortens_the_lease() -> None:
-    later, earlier = NOON + timedelta(seconds=5), NOON - timedelta(seconds=5)
-    assert renewed(TURN, later).lease_until == later
-    assert renewed(TURN, earlier).lease_until == NOON
-    row = appended(TURN, _events(1, 2), released=True, lease_until=later)
-    assert (row.next_seq, row.released, row.lease_until) == (3, True, later)
-    assert appended(row, _events(3, 1), released=False, lease_until=earlier).released
+def test_what_was_released_stays_released() -> None:
+    row = appended(TURN, _events(1, 2), released=True)
+    assert (row.next_seq, row.released) == (3, True)
+    assert appended(row, _events(3, 1), released=False).released
 
 
-def test_the_owner_that_ended_it_knows_its_own_end() -> None:
-    ended = replace(TURN, state=TurnState.FINISHED)
-    assert Fence(1).ended(ended)
-    assert not Fence(2).ended(ended)
-    assert not Fence(1).admits(ended)
-    assert not Fence(1).ended(TURN)
+@pytest.mark.parametrize("state", [TurnState.FINISHED, TurnState.FAILED, TurnState.WAITING])
+def test_who_let_the_turn_go_knows_that_it_was_itself(state: TurnState) -> None:
+    gone = replace(TURN, state=state)
+    assert Fence(1).let_go(gone)
+    assert not Fence(2).let_go(gone)
+    assert not Fence(1).admits(gone)
+    assert not Fence(1).let_go(TURN)
 
 
 def test_the_next_run_goes_on_where_the_last_one_stopped() -> None:

@@ -1,0 +1,29 @@
+"""The lease as its owner counts it: from before it asked, so that the store's ends later."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from core.identifiers import Seconds
+from core.turns.rows import Turn, TurnState
+
+
+def local_lease_end(sent: Seconds, lease: Seconds, margin: Seconds) -> Seconds:
+    """Until when the owner may call others, by its own clock, which must count suspension.
+
+    `sent` is when it sent the write that renewed the lease: the store counted from later on.
+    """
+    return Seconds(sent + lease - margin)
+
+
+def may_renew(turn: Turn, now: datetime, hard: Seconds) -> bool:
+    """Whether the owner may still keep the turn: not past its deadline by the hard limit."""
+    return turn.state is TurnState.RUNNING and now < turn.deadline_at + timedelta(seconds=hard)
+
+
+def renewed(turn: Turn, now: datetime, lease: Seconds, hard: Seconds) -> Turn:
+    """The row after any write of its owner; it stays as it is where no lease is left to have."""
+    if not may_renew(turn, now, hard):
+        return turn
+    return replace(turn, lease_until=max(turn.lease_until, now + timedelta(seconds=lease)))
