@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Annotated
 
@@ -93,6 +93,10 @@ class ChatRequest:
             return self.grounding
         return Grounding.SENTENCE if self.grounded_in_documents else Grounding.OFF
 
-    def content(self) -> ChatRequest:
+    def content(self) -> Mapping[str, object]:
         """The request without what may differ between two sends of one: what the digest covers."""
-        return replace(self, request_id=RequestId(""), detach=False, linger=None, turn_timeout=None)
+        return {name: getattr(self, name) for name in _CONTENT}
+
+
+_MAY_DIFFER = {"request_id", "detach", "linger", "turn_timeout"}
+_CONTENT = tuple(f.name for f in fields(ChatRequest) if f.name not in _MAY_DIFFER)

@@ -38,6 +38,16 @@ _INPUT = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 def request(message: chat_pb2.ChatRequest) -> ChatRequest:
     """The domain's request. Raises InvalidInput with what is wrong in any of its parts."""
+    try:
+        with below():
+            return _request(message)
+    except InvalidInput:
+        _tell_all(message)
+        raise
+
+
+def _tell_all(message: chat_pb2.ChatRequest) -> None:
+    """Raise InvalidInput with what is wrong in all parts that are translated one by one."""
     together(
         lambda: messages.to_domain(message.message, "message"),
         lambda: messages.all_to_domain(message.messages, "messages"),
@@ -51,8 +61,6 @@ def request(message: chat_pb2.ChatRequest) -> ChatRequest:
         lambda: generation.options(message.options),
         lambda: known(_GROUNDINGS, message.grounding, "grounding"),
     )
-    with below():
-        return _request(message)
 
 
 def _request(message: chat_pb2.ChatRequest) -> ChatRequest:
@@ -62,14 +70,14 @@ def _request(message: chat_pb2.ChatRequest) -> ChatRequest:
         conversation=_conversation(message),
         parent_message=_parent(message),
         messages=messages.all_to_domain(message.messages, "messages"),
-        mode=_MODES[message.mode],
+        mode=known(_MODES, message.mode, "mode"),
         collections=_collections(message),
         filter=generation.document_filter(message.filter),
         model=message.model,
         constraints=generation.constraints(message.constraints),
         prompt=_prompt(message),
         options=generation.options(message.options),
-        grounding=_GROUNDINGS[message.grounding],
+        grounding=known(_GROUNDINGS, message.grounding, "grounding"),
         feature=message.feature,
         detach=message.detach,
         linger=values.seconds(message.linger) if message.HasField("linger") else None,

@@ -52,7 +52,7 @@ class GrpcServer:
         self._options = options
         self._names = [service.full_name for service in servicers]
         self._health = health.HealthServicer()
-        self._server = grpc.aio.server(options=_channel_options(options))
+        self._server = grpc.aio.server(options=channel_options(options))
         self._server.add_generic_rpc_handlers(
             tuple(bind(service, servicer, chain) for service, servicer in servicers.items())
         )
@@ -123,7 +123,7 @@ class _GuardedReflection(reflection_pb2_grpc.ServerReflectionServicer):
             yield response
 
 
-def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
+def channel_options(options: ServerOptions) -> list[tuple[str, int]]:
     """Bounds of one connection, and how long a silent one is kept."""
     return [
         ("grpc.max_receive_message_length", options.message_bytes),

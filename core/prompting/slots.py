@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,10 +15,14 @@ FORMAT_SLOT = "format"
 BUILT_IN_SLOTS = frozenset({"domain", "task", CONTEXT_SLOT, USER_SLOT, FORMAT_SLOT})
 """Slots that every template may use without declaring an input."""
 
+_TEXTS = 1024
+"""How many texts of templates are remembered; there are four or so in each template."""
+
 _SLOT = re.compile(r"\{\{([a-z][a-z0-9_]{0,39})\}\}|\{([a-z][a-z0-9_]{0,39})\}")
 _CONTEXT_LINE = re.compile(rf"(?m)^[ \t]*\{{{CONTEXT_SLOT}\}}[ \t]*$")
 
 
+@lru_cache(maxsize=_TEXTS)
 def slots_in(text: str) -> tuple[str, ...]:
     """The slots of a text, with repeats. `{{name}}` is not one: it reads `{name}`."""
     return tuple(match.group(2) for match in _SLOT.finditer(text) if match.group(2))
@@ -34,6 +39,7 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     )
 
 
+@lru_cache(maxsize=_TEXTS)
 def split_at_context(text: str) -> tuple[str, str] | None:
     """What stands before and after the line of the retrieved context; None without such a line."""
     match = _CONTEXT_LINE.search(text)

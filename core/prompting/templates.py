@@ -61,11 +61,13 @@ class PromptTemplate:
     format: Text = ""
     description: Annotated[str, Field(max_length=500)] = ""
     inputs: Mapping[SlotName, TemplateInput] = field(default_factory=dict)
+    version: str = field(default="", init=False, repr=False, compare=False)
+    """`name@digest`: the same for the same content, wherever it was read."""
 
-    @property
-    def version(self) -> str:
-        """`name@digest`: the same for the same content, wherever it was read."""
-        return f"{self.name}@{digest(asdict(self))[:_VERSION_DIGITS]}"
+    def __post_init__(self) -> None:
+        content = {key: value for key, value in asdict(self).items() if key != "version"}
+        version = f"{self.name}@{digest(content)[:_VERSION_DIGITS]}"
+        object.__setattr__(self, "version", version)
 
     def values(self, given: Mapping[str, str]) -> dict[str, str]:
         """The inputs with their defaults. Raises InvalidInput, naming each that doesn't fit."""

@@ -39,6 +39,7 @@ _WORDS_OF_SCRIPT = {
 }
 """Each match counts as one word; in the scripts without spaces, a character does."""
 
+_NO_WORDS = dict.fromkeys(Script, 0.0)
 _CHARACTERS_A_WORD = 2.0
 """In the scripts without spaces, about two characters say what a word says."""
 _UNSPACED = {Script.HAN, Script.KANA, Script.HANGUL, Script.THAI}
@@ -128,6 +129,8 @@ def understands(languages: frozenset[str], text: str) -> bool:
 
 def _script_weights(text: str) -> dict[Script, float]:
     """About how many words of the text are in each script."""
+    if text.isascii():
+        return {**_NO_WORDS, Script.LATIN: float(len(_WORDS_OF_SCRIPT[Script.LATIN].findall(text)))}
     return {
         script: len(words.findall(text)) / (_CHARACTERS_A_WORD if script in _UNSPACED else 1.0)
         for script, words in _WORDS_OF_SCRIPT.items()
