@@ -19,11 +19,14 @@ class LocalBus:
     """
 
     def __init__(
-        self, most_waiting: int = MOST_WAITING, dropped: Callable[[], None] = lambda: None
+        self,
+        most_waiting: int = MOST_WAITING,
+        dropped: Callable[[], None] = lambda: None,
+        listeners: Listeners | None = None,
     ) -> None:
         self._most_waiting = most_waiting
         self._dropped = dropped
-        self._listeners = Listeners()
+        self._listeners = listeners or Listeners()
         self._waiting: dict[Notice, None] = {}
         self._closed = False
 
