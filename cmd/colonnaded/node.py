@@ -65,26 +65,34 @@ async def serving(
             await closing
 
 
-async def run(settings: Settings, started: Callable[[Serving], None]) -> None:
+async def run(
+    settings: Settings,
+    started: Callable[[Serving], None],
+    override: Callable[[Container], None] | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT; a second one ends the drain at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, stop)
-    async with serving(settings) as node:
+    async with serving(settings, override) as node:
         started(node)
         await stop.wait()
 
 
-def run_forever(settings: Settings, started: Callable[[Serving], None]) -> None:
+def run_forever(
+    settings: Settings,
+    started: Callable[[Serving], None],
+    override: Callable[[Container], None] | None = None,
+) -> None:
     """`run` on uvloop where it can be had, in a process that is tuned for it."""
     _tune()
     if sys.platform == "win32":
-        asyncio.run(run(settings, started))
+        asyncio.run(run(settings, started, override))
         return
     import uvloop
 
-    uvloop.run(run(settings, started))
+    uvloop.run(run(settings, started, override))
 
 
 def _tune() -> None:

@@ -1,0 +1,36 @@
+"""What a storm is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StormOptions:
+    """All times in seconds. 0 for a rate that never happens.
+
+    `kill_every`: a process drawn at random gets SIGKILL and is started again. `stop_every`: one
+    is paused by SIGSTOP for `stop_for`, which is longer than a lease. `cut_every`: a connection
+    drawn at random breaks. `away_for`: once, in the middle, the store can't be written for so
+    long; `full_for`: likewise, but for a disk without room. `restart_store` and `restart_bus`
+    are how many times the server of each is restarted.
+    """
+
+    folder: Path
+    state: str = "sqlite"
+    bus: str = "local"
+    processes: int = 4
+    clients: int = 64
+    seconds: float = 300.0
+    kill_every: float = 3.0
+    stop_every: float = 0.0
+    stop_for: float = 8.0
+    cut_every: float = 0.5
+    away_for: float = 0.0
+    full_for: float = 0.0
+    restart_store: int = 0
+    restart_bus: int = 0
+    patience: float = 90.0
+    seed: int = 1
+    durability: str = "process"

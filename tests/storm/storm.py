@@ -1,0 +1,174 @@
+"""A storm from its first process to its verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+
+from colonnaded.data_directory import DataDirectory
+from colonnaded.openers.state import open_state
+from colonnaded.settings import load_settings
+from core.ports.state import EVERY_TENANT, State
+from storm.clients import StormClient
+from storm.cluster import Cluster, cluster
+from storm.options import StormOptions
+from storm.outages import Outages
+from storm.spending import read_notebooks
+from storm.stores import settings_of, stores
+from storm.verdict import Verdict, judge
+from storm.witness import Witness
+
+_SETTLED_WITHIN_S = 30.0
+Tick = Callable[[float, Witness], None]
+
+
+async def run_storm(options: StormOptions, tick: Tick | None = None) -> dict[str, object]:
+    """Run it; its figures. `violations` has what should not be, in words."""
+    options.folder.mkdir(parents=True, exist_ok=True)
+    witness = Witness()
+    async with stores(options) as servers:
+        settings = settings_of(options, servers)
+        async with cluster(options, settings) as nodes:
+            outages = Outages(options, servers)
+            began = time.monotonic()
+            await _blow(options, nodes, outages, witness, tick or (lambda seconds, seen: None))
+            async with _opened(options) as state:
+                slowest = await _wait_for_ends(state)
+            took = time.monotonic() - began
+        async with _opened(options) as state:
+            verdict = await judge(state, witness, read_notebooks(options.folder))
+    return _figures(options, nodes, outages, witness, verdict, took, slowest)
+
+
+async def _blow(
+    options: StormOptions, nodes: Cluster, outages: Outages, witness: Witness, tick: Tick
+) -> None:
+    """Clients and faults at once; the faults stop first, so that all can come to an end."""
+    stop, calm = asyncio.Event(), asyncio.Event()
+    clients = [
+        StormClient(number, nodes.addresses, witness, options) for number in range(options.clients)
+    ]
+    draw = random.Random(options.seed)
+    pause = lambda: nodes.pause_one(options.stop_for)  # noqa: E731
+    faults = [
+        _every(options.kill_every, draw, calm, nodes.kill_one),
+        _every(options.stop_every, draw, calm, pause),
+        _every(options.cut_every, draw, calm, nodes.cut_one),
+        outages.run(),
+        _tell(options.seconds, witness, tick),
+    ]
+    async with asyncio.TaskGroup() as group:
+        calls = [group.create_task(client.run(stop)) for client in clients]
+        storms = [group.create_task(fault) for fault in faults]
+        await asyncio.sleep(options.seconds)
+        calm.set()
+        await asyncio.wait(storms)
+        stop.set()
+        await asyncio.wait(calls)
+
+
+async def _every(
+    seconds: float,
+    draw: random.Random,
+    calm: asyncio.Event,
+    do: Callable[[], Awaitable[None] | None],
+) -> None:
+    """Do it about so often, until it is calm."""
+    if not seconds:
+        return
+    while True:
+        try:
+            await asyncio.wait_for(calm.wait(), seconds * (0.5 + draw.random()))
+        except TimeoutError:
+            done = do()
+            if done is not None:
+                await done
+        else:
+            return
+
+
+async def _tell(seconds: float, witness: Witness, tick: Tick) -> None:
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        tick(passed, witness)
+        await asyncio.sleep(0.5)
+    tick(seconds, witness)
+
+
+async def _wait_for_ends(state: State) -> float:
+    """Wait until no turn runs any more; how long that took, in seconds."""
+    began = time.monotonic()
+    while (waited := time.monotonic() - began) < _SETTLED_WITHIN_S:
+        async with state.snapshot(EVERY_TENANT) as view:
+            if not await view.turns.running(1):
+                return waited
+        await asyncio.sleep(0.1)
+    return waited
+
+
+@asynccontextmanager
+async def _opened(options: StormOptions) -> AsyncIterator[State]:
+    settings = load_settings(options.folder / "server-0.toml")
+    async with AsyncExitStack() as stack:
+        states = open_state(settings, DataDirectory(settings.data_dir))
+        stack.push_async_callback(anext, states, None)
+        yield await anext(states)
+
+
+def _figures(
+    options: StormOptions,
+    nodes: Cluster,
+    outages: Outages,
+    witness: Witness,
+    verdict: Verdict,
+    took: float,
+    slowest: float,
+) -> dict[str, object]:
+    spending = asdict(verdict.spending)
+    wrong = spending.pop("wrong")
+    return {
+        "state": options.state,
+        "bus": options.bus,
+        "processes": options.processes,
+        "clients": options.clients,
+        "seconds": round(took, 1),
+        "kills": nodes.kills,
+        "pauses": nodes.pauses,
+        "cuts": nodes.cuts,
+        "store_restarts": outages.store_restarts,
+        "bus_restarts": outages.bus_restarts,
+        "errands": witness.errands,
+        "readings": len(witness.readings),
+        "turns": verdict.turns,
+        "events": verdict.events,
+        "events_seen": verdict.events_seen,
+        "runs_again": verdict.reruns,
+        "ends": dict(verdict.ends),
+        "cancels": len(witness.cancels),
+        "longest_wait_s": round(witness.longest_wait, 1),
+        "last_turn_ended_after_s": round(slowest, 1),
+        **spending,
+        "lost": len(verdict.lost),
+        "doubled": len(verdict.doubled),
+        "contradicted": len(verdict.contradicted),
+        "not_ended": len(verdict.not_ended),
+        "unexpected": len(verdict.unexpected),
+        "charged_wrongly": len(wrong),
+        "bugs": _bugs(options),
+        "violations": verdict.violations[:50],
+    }
+
+
+def _bugs(options: StormOptions) -> int:
+    """Errors that the servers call bugs in their logs."""
+    count = 0
+    for file in options.folder.glob("server-*.log"):
+        for line in file.read_text().splitlines():
+            if line.startswith("{"):
+                count += json.loads(line).get("event") == "bug"
+    return count
