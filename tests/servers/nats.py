@@ -38,6 +38,11 @@ class NatsServer:
         return f"nats://127.0.0.1:{self._port}"
 
     @property
+    def port(self) -> int:
+        """Its port, the same after each start."""
+        return self._port
+
+    @property
     def process_id(self) -> int:
         """The running server's."""
         assert self._process is not None
