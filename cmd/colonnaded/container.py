@@ -25,6 +25,7 @@ from colonnade.v1 import (
 from colonnaded import policies
 from colonnaded.data_directory import DataDirectory, data_directory
 from colonnaded.identity import new_boot_id, new_id, system_clock
+from colonnaded.openers.bus import open_bus
 from colonnaded.openers.documents import open_document_reader
 from colonnaded.openers.embedders import open_embedders
 from colonnaded.openers.indexes import open_keyword_index, open_vector_index
@@ -88,6 +89,7 @@ class Container(containers.DeclarativeContainer):
 
     data = providers.Resource(_data_directory, settings)
     state = providers.Resource(open_state, settings, data)
+    bus = providers.Resource(open_bus, settings, telemetry)
     vectors = providers.Resource(open_vector_index, settings, data)
     keywords = providers.Resource(open_keyword_index, settings, data)
     documents = providers.Resource(open_document_reader, settings)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -17,21 +17,14 @@ from pydantic_settings import (
 )
 
 from colonnaded.secrets import SecretReference
+from colonnaded.setting_table import Name, Positive, Table
+from colonnaded.store_settings import BusSettings, StateSettings
 from core.catalog import Capability
 
 DEFAULT_FILE = Path("colonnade.toml")
 EXTRACTIVE = "extractive"
 """The deployment that is always there: it quotes, and is the safe answer of last resort."""
 LOOPBACK = ("127.", "localhost", "[::1]", "::1")
-
-Positive = Annotated[float, Field(gt=0)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
-
-
-class Table(BaseModel):
-    """A table of the file. An unknown key is an error, so that a misspelt one is noticed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ServerSettings(Table):
@@ -67,14 +60,6 @@ class AuthSettings(Table):
     """Who gets in. `demo_key` lets calls without a key in, which only loopback allows."""
 
     demo_key: bool = False
-
-
-class StateSettings(Table):
-    """Where the state of record lies, and what a commit withstands."""
-
-    adapter: Literal["sqlite"] = "sqlite"
-    path: Path | None = None
-    durability: Literal["process", "power"] = "process"
 
 
 class TurnSettings(Table):
@@ -232,6 +217,7 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     auth: AuthSettings = AuthSettings()
     state: StateSettings = StateSettings()
+    bus: BusSettings = BusSettings()
     turns: TurnSettings = TurnSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     ingestion: IngestionSettings = IngestionSettings()
@@ -245,6 +231,8 @@ class Settings(BaseSettings):
     @property
     def store_file(self) -> Path | None:
         """The file of the store; None where that is a server."""
+        if self.state.adapter != "sqlite":
+            return None
         return self.state.path or self.data_dir / "state.sqlite"
 
     def with_overrides(self, *, address: str = "", demo_key: bool = False) -> Settings:

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from colonnaded.cli.exits import Exit
 from colonnaded.cli.program import app
+from colonnaded.secrets import SecretReference
 from colonnaded.settings import Settings, load_settings
 from core.prompting.templates import parse_template
 from docs.pages import CODE, DOCS, EVERY, PAGES, ROOT, blocks, name_of, prose_of, text_of
@@ -140,7 +141,7 @@ def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, objec
     """Each key of a model with its default, in the words of the page."""
     for name, field in model.model_fields.items():
         table = _table_in(field.annotation)
-        if table is None or name == "api_key":
+        if table is None or table is SecretReference:
             given = "required" if field.is_required() else _plain(field.default)
             yield prefix + name, COMPUTED[prefix + name] if field.default_factory else given
         elif prefix + name in NAMED:
