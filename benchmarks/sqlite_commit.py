@@ -24,7 +24,7 @@ import uvloop
 
 from adapters.state.encoding.conversations import message_row
 from adapters.state.encoding.turns import event_row, idempotency_row, turn_row
-from adapters.state.sqlite import conversations, turn_log, turns
+from adapters.state.rows import conversations, turn_log, turns
 from adapters.state.sqlite.connection import writing
 from adapters.state.sqlite.opening import prepare
 from adapters.state.sqlite.options import Durability, SqliteOptions
@@ -106,13 +106,15 @@ def bare_claim(connection: sqlite3.Connection, claimed: Claim) -> None:
     """The statements of a claim."""
     key = claimed.record.key
     found = connection.execute(
-        turn_log._FIND.one, (TENANT, key.tenant, key.user, key.operation, key.request_id)
+        turn_log._FIND.sqlite.one, (TENANT, key.tenant, key.user, key.operation, key.request_id)
     )
     assert found.fetchone() is None
-    connection.execute(turn_log._INSERT_IDEMPOTENCY, idempotency_row(claimed.record))
-    connection.execute(turns._INSERT, turn_row(claimed.turn))
-    connection.execute(conversations._ADD_MESSAGE.one, (TENANT, *message_row(claimed.message)))
-    connection.execute(turn_log._APPEND, event_row(claimed.turn, EVENT))
+    connection.execute(turn_log._INSERT_IDEMPOTENCY.sqlite.one, idempotency_row(claimed.record))
+    connection.execute(turns._INSERT.sqlite.one, turn_row(claimed.turn))
+    connection.execute(
+        conversations._ADD_MESSAGE.sqlite.one, (TENANT, *message_row(claimed.message))
+    )
+    connection.execute(turn_log._APPEND.sqlite.one, event_row(claimed.turn, EVENT))
 
 
 async def claim(state: SqliteState, number: int) -> None:

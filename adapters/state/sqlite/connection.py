@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
 
 from adapters.state.sqlite.options import SqliteOptions
 from core.identifiers import Seconds
-
-Value = str | bytes | int | float | None
-Row = Sequence[Value]
 
 _OPCODES_BETWEEN_CHECKS = 20_000
 """About a millisecond of SQLite's virtual machine."""

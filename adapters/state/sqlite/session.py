@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
-from adapters.state.sqlite.connection import Row, Value
-from adapters.state.sqlite.statements import Scoped
+from adapters.state.rows.session import Result, Row, RowOf, Value
+from adapters.state.rows.statements import Statement
 from core.identifiers import TenantId
 from core.ports.state import Scope
-
-Result = TypeVar("Result")
-RowOf = TypeVar("RowOf")
 
 LIGHT_ROWS = 64
 """Up to so many rows are read or written on the event loop: at some microseconds each, that is
 less than what a thread's hop costs while the loop is busy. More go to the connection's thread."""
-
-MANY_ROWS = 1_000
-"""Said of work whose size is not known beforehand and may be large."""
 
 
 class Unit(Protocol):
@@ -62,20 +57,24 @@ class Session:
             raise ValueError("this needs the scope of one tenant")
         return self.tenant
 
-    def write(self, sql: str, *rows: Row) -> None:
+    def texts(self, values: Iterable[str]) -> str:
+        """A list of texts as one value of a statement."""
+        return json.dumps(list(values))
+
+    def write(self, statement: Statement, *rows: Row) -> None:
         """Record a statement, to be run once for each row of values."""
         if self._closed:
             raise RuntimeError("the transaction is over")
         if not self._writable:
             raise RuntimeError("a snapshot is only for reading")
         if rows:
-            self._writes.append((sql, rows))
+            self._writes.append((statement.sqlite.of(self.tenant), rows))
             self._recorded_rows += len(rows)
             self.rows_written += len(rows)
 
-    def write_scoped(self, statement: Scoped, *values: Value, rows: int = 1) -> None:
+    def write_scoped(self, statement: Statement, *values: Value, rows: int = 1) -> None:
         """Record a statement that finds the scope's rows by itself, about so many."""
-        self.write(statement.of(self.tenant), (self.tenant, *values))
+        self.write(statement, (self.tenant, *values))
         self._recorded_rows += rows - 1
         self.rows_written += rows - 1
 
@@ -96,16 +95,16 @@ class Session:
     async def all(
         self,
         decode: Callable[[RowOf], Result],
-        statement: Scoped,
+        statement: Statement,
         *values: Value,
         rows: int = 1,
     ) -> list[Result]:
         """Every row, decoded; the scope's tenant goes before the values."""
-        sql, bound = statement.of(self.tenant), (self.tenant, *values)
+        sql, bound = statement.sqlite.of(self.tenant), (self.tenant, *values)
         return await self.read(lambda c: [decode(row) for row in c.execute(sql, bound)], rows)
 
     async def one(
-        self, decode: Callable[[RowOf], Result], statement: Scoped, *values: Value
+        self, decode: Callable[[RowOf], Result], statement: Statement, *values: Value
     ) -> Result | None:
         """The first row, decoded, if there is one."""
         rows = await self.all(decode, statement, *values)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from adapters.state.sqlite.api_keys import SqliteApiKeyRows
-from adapters.state.sqlite.conversations import SqliteConversationRows
-from adapters.state.sqlite.knowledge import SqliteKnowledgeRows
-from adapters.state.sqlite.session import Session
-from adapters.state.sqlite.spending import SqliteSpendingRows
-from adapters.state.sqlite.turn_log import (
-    SqliteEventRows,
-    SqliteIdempotencyRows,
-    SqliteReaderRows,
+from adapters.state.rows.api_keys import SqlApiKeyRows
+from adapters.state.rows.conversations import SqlConversationRows
+from adapters.state.rows.knowledge import SqlKnowledgeRows
+from adapters.state.rows.spending import SqlSpendingRows
+from adapters.state.rows.turn_log import (
+    SqlEventRows,
+    SqlIdempotencyRows,
+    SqlReaderRows,
 )
+from adapters.state.sqlite.session import Session
 from adapters.state.sqlite.turns import SqliteTurnRows
 
 
@@ -37,36 +37,36 @@ class SqliteTransaction:
         return SqliteTurnRows(self._session)
 
     @property
-    def idempotency(self) -> SqliteIdempotencyRows:
+    def idempotency(self) -> SqlIdempotencyRows:
         """Request ids."""
-        return SqliteIdempotencyRows(self._session)
+        return SqlIdempotencyRows(self._session)
 
     @property
-    def events(self) -> SqliteEventRows:
+    def events(self) -> SqlEventRows:
         """The turn log."""
-        return SqliteEventRows(self._session)
+        return SqlEventRows(self._session)
 
     @property
-    def readers(self) -> SqliteReaderRows:
+    def readers(self) -> SqlReaderRows:
         """Who reads a turn elsewhere."""
-        return SqliteReaderRows(self._session)
+        return SqlReaderRows(self._session)
 
     @property
-    def spending(self) -> SqliteSpendingRows:
+    def spending(self) -> SqlSpendingRows:
         """Attempts and ledger."""
-        return SqliteSpendingRows(self._session)
+        return SqlSpendingRows(self._session)
 
     @property
-    def conversations(self) -> SqliteConversationRows:
+    def conversations(self) -> SqlConversationRows:
         """Conversations and messages."""
-        return SqliteConversationRows(self._session)
+        return SqlConversationRows(self._session)
 
     @property
-    def knowledge(self) -> SqliteKnowledgeRows:
+    def knowledge(self) -> SqlKnowledgeRows:
         """Collections, documents, chunks, change log."""
-        return SqliteKnowledgeRows(self._session)
+        return SqlKnowledgeRows(self._session)
 
     @property
-    def api_keys(self) -> SqliteApiKeyRows:
+    def api_keys(self) -> SqlApiKeyRows:
         """API keys."""
-        return SqliteApiKeyRows(self._session)
+        return SqlApiKeyRows(self._session)

@@ -2,62 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from datetime import datetime
+from adapters.state.encoding.turns import TURN, turn_row
+from adapters.state.rows.statements import Statement, update
+from adapters.state.rows.turns import SqlTurnRows
+from core.turns.rows import Turn
 
-from adapters.state.encoding.turns import COMPACT, FORGET, TURN, turn_of, turn_row
-from adapters.state.encoding.values import cursor_micros, micros
-from adapters.state.sqlite.session import Session
-from adapters.state.sqlite.statements import insert, scoped, select, update
-from core.identifiers import ConversationId, MessageId, TurnId
-from core.pages import Cursor
-from core.turns.rows import Turn, TurnState
-
-_GET = select(TURN, "FROM turn WHERE id = ?2 AND {mine}")
-_LOCK = select(
-    TURN, "FROM turn WHERE id IN (SELECT value FROM json_each(?2)) AND {mine} ORDER BY id"
-)
-_BUSY = select(
-    TURN,
-    "FROM turn WHERE conversation = ?2 AND parent = ?3 AND {mine} "
-    "AND state IN ('RUNNING', 'WAITING')",
-)
-_ANY_BUSY = scoped(
-    "SELECT 1 FROM turn WHERE conversation = ?2 AND {mine} "
-    "AND state IN ('RUNNING', 'WAITING') LIMIT 1"
-)
-_RUNNING = select(
-    TURN, "FROM turn WHERE state = 'RUNNING' AND {mine} ORDER BY created_at, id LIMIT ?2"
-)
-_DUE = select(
-    TURN,
-    "FROM turn WHERE state = 'RUNNING' AND (lease_until < ?3 OR deadline_at < ?4) AND {mine} "
-    "ORDER BY created_at, id LIMIT ?2",
-)
-_TO_WAKE = select(
-    TURN,
-    "FROM turn WHERE state = 'WAITING' AND {mine} "
-    "AND (decision IS NOT NULL OR cancel IS NOT NULL OR wait_until < ?3) "
-    "ORDER BY created_at, id LIMIT ?2",
-)
-_TO_SWEEP = select(
-    TURN,
-    "FROM turn WHERE sweep = ?3 AND ended_at < ?4 AND {mine} ORDER BY ended_at, id LIMIT ?2",
-)
-_LIST = select(
-    TURN,
-    "FROM turn WHERE state = ?3 AND {mine} AND created_at <= ?4 "
-    "AND (created_at < ?4 OR id > ?5) ORDER BY created_at DESC, id LIMIT ?2",
-)
-_FROM_THE_NEWEST = 2**63 - 1
-_INSERT = insert("turn", TURN)
 # In two, because SQLite writes every index anew of which a column is set, changed or not: the
 # columns in indexes are set only where they change, which is seldom, and the rest always.
 _INDEXED = ("state", "conversation", "parent", "created_at", "ended_at", "sweep")
 _UPDATE = update("turn", TURN, ("id", "tenant"), leave=_INDEXED)
-_UPDATE_INDEXED = (
+_UPDATE_INDEXED = Statement(
     "UPDATE turn SET state = ?3, conversation = ?4, parent = ?5, created_at = ?6, ended_at = ?7, "
     "sweep = ?8 WHERE id = ?1 AND tenant = ?2 "
     "AND (state, conversation, parent, created_at, ended_at, sweep) "
@@ -67,81 +21,8 @@ _UPDATE_INDEXED = (
 _PLACES = tuple(TURN.index(column) for column in _INDEXED)
 
 
-class SqliteTurnRows:
-    """See core.ports.state.TurnRows. The only writer holds every row, so a lock is a read."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    async def get(self, turn: TurnId) -> Turn | None:
-        """See TurnRows.get."""
-        return await self._session.one(turn_of, _GET, turn)
-
-    async def lock(
-        self,
-        turns: Iterable[TurnId],
-        *,
-        wait: bool = True,  # noqa: ARG002 - nobody else holds any
-    ) -> Mapping[TurnId, Turn]:
-        """See TurnRows.lock."""
-        ids = list(turns)
-        found = self._session.all(turn_of, _LOCK, json.dumps(ids), rows=len(ids))
-        return {row.id: row for row in await found}
-
-    async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:
-        """See TurnRows.busy."""
-        return await self._session.one(turn_of, _BUSY, conversation, parent or "")
-
-    async def any_busy(self, conversation: ConversationId) -> bool:
-        """See TurnRows.any_busy."""
-        return await self._session.one(bool, _ANY_BUSY, conversation) is not None
-
-    async def running(self, limit: int) -> Sequence[Turn]:
-        """See TurnRows.running."""
-        return await self._session.all(turn_of, _RUNNING, limit, rows=limit)
-
-    async def due(
-        self, lease_before: datetime, deadline_before: datetime, limit: int
-    ) -> Sequence[Turn]:
-        """See TurnRows.due. Reads the running ones, which are few."""
-        times = micros(lease_before), micros(deadline_before)
-        return await self._session.all(turn_of, _DUE, limit, *times, rows=limit)
-
-    async def to_wake(self, now: datetime, limit: int) -> Sequence[Turn]:
-        """See TurnRows.to_wake."""
-        return await self._session.all(turn_of, _TO_WAKE, limit, micros(now), rows=limit)
-
-    async def to_forget(self, ended_before: datetime, limit: int) -> Sequence[Turn]:
-        """See TurnRows.to_forget."""
-        return await self._to_sweep(FORGET, ended_before, limit)
-
-    async def to_compact(self, ended_before: datetime, limit: int) -> Sequence[Turn]:
-        """See TurnRows.to_compact."""
-        return await self._to_sweep(COMPACT, ended_before, limit)
-
-    async def _to_sweep(self, step: str, ended_before: datetime, limit: int) -> Sequence[Turn]:
-        before = micros(ended_before)
-        return await self._session.all(turn_of, _TO_SWEEP, limit, step, before, rows=limit)
-
-    async def list(
-        self, states: AbstractSet[TurnState], limit: int, after: Cursor | None
-    ) -> Sequence[Turn]:
-        """See TurnRows.list. Each state's newest are read, and of them the newest are taken."""
-        at = _FROM_THE_NEWEST if after is None else cursor_micros(after.sort_key)
-        last = "" if after is None else after.id
-        found: list[Turn] = []
-        for state in states:
-            found += await self._session.all(
-                turn_of, _LIST, limit, state.value, at, last, rows=limit
-            )
-        found.sort(key=lambda turn: turn.id)
-        found.sort(key=lambda turn: turn.created_at, reverse=True)
-        return found[:limit]
-
-    def insert(self, turn: Turn) -> None:
-        """See TurnRows.insert."""
-        self._session.admit(turn.tenant)
-        self._session.write(_INSERT, turn_row(turn))
+class SqliteTurnRows(SqlTurnRows):
+    """See core.ports.state.TurnRows."""
 
     def update(self, turn: Turn) -> None:
         """See TurnRows.update."""

@@ -1,4 +1,4 @@
-"""API keys on SQLite."""
+"""API keys."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from datetime import datetime
 
 from adapters.state.encoding.conversations import API_KEY, api_key_of, api_key_row
 from adapters.state.encoding.values import micros
-from adapters.state.sqlite.session import MANY_ROWS, Session
-from adapters.state.sqlite.statements import insert, scoped, select
+from adapters.state.rows.session import MANY_ROWS, Session
+from adapters.state.rows.statements import Statement, insert, select
 from core.api_keys import ApiKey
 from core.identifiers import ApiKeyId
 
 _FIND = select(API_KEY, "FROM api_key WHERE digest = ?2 AND {mine}")
 _LIST = select(API_KEY, "FROM api_key WHERE {mine} ORDER BY created_at, id")
 _INSERT = insert("api_key", API_KEY)
-_REVOKE = scoped(
+_REVOKE = Statement(
     "UPDATE api_key SET revoked_at = coalesce(revoked_at, ?3) WHERE id = ?2 AND {mine}"
 )
 
 
-class SqliteApiKeyRows:
+class SqlApiKeyRows:
     """See core.ports.state.ApiKeyRows."""
 
     def __init__(self, session: Session) -> None:

@@ -1,4 +1,4 @@
-"""Attempts, the ledger and execution records on SQLite."""
+"""Attempts, the ledger and execution records."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from adapters.state.encoding.spending import (
     ledger_of,
     ledger_row,
 )
-from adapters.state.sqlite.session import Session
-from adapters.state.sqlite.statements import insert, select, update
+from adapters.state.rows.session import Session
+from adapters.state.rows.statements import insert, select, update
 from core.identifiers import TurnId
 from core.turns.rows import Attempt, ExecutionRecord, LedgerLine
 
 _BEGIN = insert("attempt", ATTEMPT)
 _UPDATE = update("attempt", ATTEMPT, ("unit", "number", "tenant"))
-_ATTEMPTS = select(ATTEMPT, "FROM attempt WHERE unit = ?2 AND {mine} ORDER BY number")
+_ATTEMPTS = select(ATTEMPT, "FROM attempt WHERE unit = ?2 AND {mine} ORDER BY number {locked}")
 
 _BOOK = insert(
     "ledger",
@@ -40,7 +40,7 @@ _RECORD = insert(
 _EXECUTION = select(EXECUTION, "FROM execution WHERE turn = ?2 AND {mine}")
 
 
-class SqliteSpendingRows:
+class SqlSpendingRows:
     """See core.ports.state.SpendingRows."""
 
     def __init__(self, session: Session) -> None:

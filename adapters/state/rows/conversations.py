@@ -1,4 +1,4 @@
-"""Conversations and their messages on SQLite."""
+"""Conversations and their messages."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from adapters.state.encoding.conversations import (
     message_row,
 )
 from adapters.state.encoding.values import cursor_micros
-from adapters.state.sqlite.session import MANY_ROWS, Session
-from adapters.state.sqlite.statements import insert, scoped, select
+from adapters.state.rows.session import MANY_ROWS, Session
+from adapters.state.rows.statements import Statement, insert, select
 from core.conversations import Conversation, branch
 from core.identifiers import ConversationId, MessageId, UserId
 from core.messages import StoredMessage
@@ -31,13 +31,13 @@ _LIST_AFTER = select(
     "AND (updated_at < ?4 OR id > ?5) ORDER BY updated_at DESC, id LIMIT ?3",
 )
 _INSERT = insert("conversation", ("tenant", *CONVERSATION))
-_UPDATE = scoped(
+_UPDATE = Statement(
     "UPDATE conversation SET owner = ?3, title = ?4, created_at = ?5, updated_at = ?6, head = ?7, "
     "labels = ?8, etag = ?9 WHERE id = ?2 AND {mine}"
 )
 _ITS_TURNS = "(SELECT id FROM turn WHERE conversation = ?2 AND {mine})"
 _DELETE = tuple(
-    scoped(sql.replace("{turns}", _ITS_TURNS))
+    Statement(sql.replace("{turns}", _ITS_TURNS))
     for sql in (
         "DELETE FROM event WHERE turn IN {turns}",
         "DELETE FROM execution WHERE turn IN {turns}",
@@ -48,7 +48,7 @@ _DELETE = tuple(
 )
 
 # The tenant is that of the conversation; where there is none, the row is refused.
-_ADD_MESSAGE = scoped(
+_ADD_MESSAGE = Statement(
     "INSERT INTO message "
     "(id, tenant, conversation, parent, role, parts, created_at, turn, partial, citations, model) "
     "VALUES "
@@ -81,7 +81,7 @@ _MESSAGES_AFTER = select(
 )
 
 
-class SqliteConversationRows:
+class SqlConversationRows:
     """See core.ports.state.ConversationRows."""
 
     def __init__(self, session: Session) -> None:

@@ -1,8 +1,7 @@
-"""A turn's request id, its log, and who reads it elsewhere, on SQLite."""
+"""A turn's request id, its log, and who reads it elsewhere,."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
@@ -20,8 +19,8 @@ from adapters.state.encoding.turns import (
     reader_row,
 )
 from adapters.state.encoding.values import micros
-from adapters.state.sqlite.session import MANY_ROWS, Session
-from adapters.state.sqlite.statements import insert, scoped, select
+from adapters.state.rows.session import MANY_ROWS, Session
+from adapters.state.rows.statements import Statement, insert, select
 from core.identifiers import BootId, TurnId
 from core.turns.rows import IdempotencyKey, IdempotencyRecord, LoggedEvent, ReaderRow, Turn
 
@@ -31,30 +30,29 @@ _FIND = select(
     "AND {mine}",
 )
 _INSERT_IDEMPOTENCY = insert("idempotency", IDEMPOTENCY)
-_FORGET = "DELETE FROM idempotency WHERE turn = ?1 AND tenant = ?2"
+_FORGET = Statement("DELETE FROM idempotency WHERE turn = ?1 AND tenant = ?2")
 
 _APPEND = insert("event", EVENT)
 _READ = select(
     EVENT_READ, "FROM event WHERE turn = ?2 AND seq > ?3 AND {mine} ORDER BY seq LIMIT ?4"
 )
-_DELETE = scoped("DELETE FROM event WHERE turn = ?2 AND tenant = ?3 AND {mine}")
+_DELETE = Statement("DELETE FROM event WHERE turn = ?2 AND tenant = ?3 AND {mine}")
 
 _PUT = insert(
     "reader",
     READER,
     "ON CONFLICT (turn, boot) DO UPDATE SET {replacing} WHERE reader.tenant = excluded.tenant",
 )
-_LEAVE = scoped("DELETE FROM reader WHERE turn = ?2 AND boot = ?3 AND {mine}")
-_LIVE = scoped(
-    "SELECT DISTINCT turn FROM reader WHERE turn IN (SELECT value FROM json_each(?2)) "
-    "AND expires_at >= ?3 AND {mine}"
+_LEAVE = Statement("DELETE FROM reader WHERE turn = ?2 AND boot = ?3 AND {mine}")
+_LIVE = Statement(
+    "SELECT DISTINCT turn FROM reader WHERE {turn in ?2} AND expires_at >= ?3 AND {mine}"
 )
 _OF = select(READER, "FROM reader WHERE turn = ?2 AND {mine} ORDER BY boot")
-_END = scoped("DELETE FROM reader WHERE turn = ?2 AND {mine}")
-_EXPIRE = scoped("DELETE FROM reader WHERE expires_at < ?2 AND {mine}")
+_END = Statement("DELETE FROM reader WHERE turn = ?2 AND {mine}")
+_EXPIRE = Statement("DELETE FROM reader WHERE expires_at < ?2 AND {mine}")
 
 
-class SqliteIdempotencyRows:
+class SqlIdempotencyRows:
     """See core.ports.state.IdempotencyRows."""
 
     def __init__(self, session: Session) -> None:
@@ -77,7 +75,7 @@ class SqliteIdempotencyRows:
         self._session.write(_FORGET, (turn.id, turn.tenant))
 
 
-class SqliteEventRows:
+class SqlEventRows:
     """See core.ports.state.EventRows."""
 
     def __init__(self, session: Session) -> None:
@@ -98,7 +96,7 @@ class SqliteEventRows:
         self._session.write_scoped(_DELETE, turn.id, turn.tenant, rows=turn.next_seq)
 
 
-class SqliteReaderRows:
+class SqlReaderRows:
     """See core.ports.state.ReaderRows."""
 
     def __init__(self, session: Session) -> None:
@@ -116,7 +114,9 @@ class SqliteReaderRows:
     async def live(self, turns: Iterable[TurnId], now: datetime) -> AbstractSet[TurnId]:
         """See ReaderRows.live."""
         ids = list(turns)
-        found = self._session.all(_turn_in, _LIVE, json.dumps(ids), micros(now), rows=len(ids))
+        found = self._session.all(
+            _turn_in, _LIVE, self._session.texts(ids), micros(now), rows=len(ids)
+        )
         return frozenset(await found)
 
     async def of(self, turn: TurnId) -> Sequence[ReaderRow]:

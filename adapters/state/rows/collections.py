@@ -1,12 +1,12 @@
-"""Collections on SQLite."""
+"""Collections."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from adapters.state.encoding.knowledge import COLLECTION, collection_of, collection_row
-from adapters.state.sqlite.session import MANY_ROWS, Session
-from adapters.state.sqlite.statements import insert, scoped, select
+from adapters.state.rows.session import MANY_ROWS, Session
+from adapters.state.rows.statements import Statement, insert, select
 from core.identifiers import CollectionName
 from core.knowledge import Collection
 from core.pages import Cursor
@@ -20,11 +20,12 @@ _LIST_ALL_AFTER = select(
     COLLECTION,
     "FROM collection WHERE {mine} AND (name, tenant) > (?3, ?4) ORDER BY name, tenant LIMIT ?2",
 )
+_LOCK = select(COLLECTION, "FROM collection WHERE name = ?2 AND {mine} {locked}")
 _INSERT = insert("collection", COLLECTION)
-_DELETE = scoped("DELETE FROM collection WHERE name = ?2 AND {mine}")
+_DELETE = Statement("DELETE FROM collection WHERE name = ?2 AND {mine}")
 
 
-class SqliteCollectionRows:
+class SqlCollectionRows:
     """The part of core.ports.state.KnowledgeRows that is about collections themselves."""
 
     def __init__(self, session: Session) -> None:
@@ -36,8 +37,9 @@ class SqliteCollectionRows:
         return await self._session.one(collection_of, _GET, name)
 
     async def lock_collection(self, name: CollectionName) -> Collection | None:
-        """See KnowledgeRows.lock_collection. The only writer holds every row."""
-        return await self.collection(name)
+        """See KnowledgeRows.lock_collection."""
+        self._session.own_tenant()
+        return await self._session.one(collection_of, _LOCK, name)
 
     async def collections(self, limit: int, after: Cursor | None) -> Sequence[Collection]:
         """See KnowledgeRows.collections."""

@@ -1,10 +1,11 @@
-"""Documents, chunks and the change log on SQLite."""
+"""Documents, chunks and the change log."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from adapters.state.encoding.knowledge import (
     CHUNK,
@@ -18,10 +19,10 @@ from adapters.state.encoding.knowledge import (
     vectors_row,
 )
 from adapters.state.encoding.values import as_json
-from adapters.state.sqlite.collections import SqliteCollectionRows
-from adapters.state.sqlite.session import MANY_ROWS
-from adapters.state.sqlite.statements import insert, scoped, select
-from core.identifiers import ChunkId, CollectionName, DocumentId, Position, TenantId
+from adapters.state.rows.collections import SqlCollectionRows
+from adapters.state.rows.session import MANY_ROWS
+from adapters.state.rows.statements import Statement, insert, select
+from core.identifiers import ChunkId, CollectionName, DocumentId, Position
 from core.knowledge import Chunk, CollectionKey, Document, indexed_text
 from core.pages import Cursor
 from core.ports.indexes import IndexChange, IndexedChunk
@@ -38,20 +39,20 @@ _DOCUMENTS_AFTER = select(
 )
 _BY_URI = select(
     DOCUMENT,
-    "FROM document WHERE {mine} AND collection = ?2 AND uri IN (SELECT value FROM json_each(?3))",
+    "FROM document WHERE {mine} AND collection = ?2 AND {uri in ?3}",
 )
 _BY_ID = select(
     DOCUMENT,
-    "FROM document WHERE {mine} AND collection = ?2 AND id IN (SELECT value FROM json_each(?3))",
+    "FROM document WHERE {mine} AND collection = ?2 AND {id in ?3}",
 )
-_CHUNK_IDS = scoped(
+_CHUNK_IDS = Statement(
     "SELECT id FROM chunk WHERE {mine} AND collection = ?2 AND document = ?3 ORDER BY ordinal"
 )
 _CHUNKS = select(
     (*CHUNK, "vector_count", "body"),
     "FROM chunk JOIN chunk_vectors USING (tenant, collection) "
     "WHERE {mine} AND collection = ?2 AND chunk_vectors.chunk = id "
-    "AND id IN (SELECT value FROM json_each(?3))",
+    "AND {id in ?3}",
 )
 _CHANGES = select(
     ("position", "document", "removed", "added"),
@@ -59,32 +60,44 @@ _CHANGES = select(
 )
 
 # In this order: the collection counts what the document had before it is replaced.
-_COUNT = """
+_COUNT = Statement("""
     UPDATE collection SET position = ?4,
         document_count = document_count + ?5 - (
             SELECT count(*) FROM document WHERE tenant = ?1 AND collection = ?2 AND id = ?3),
         chunk_count = chunk_count + ?6 - (
             SELECT count(*) FROM chunk WHERE tenant = ?1 AND collection = ?2 AND document = ?3)
     WHERE tenant = ?1 AND name = ?2
-"""
-_LOG = """
+""")
+_LOG = Statement("""
     INSERT INTO change (tenant, collection, position, document, removed, added)
-    SELECT ?1, ?2, ?4, ?3, (SELECT json_group_array(id) FROM (
+    VALUES (?1, ?2, ?4, ?3, (SELECT {array id} FROM (
         SELECT id FROM chunk WHERE tenant = ?1 AND collection = ?2 AND document = ?3
-        ORDER BY ordinal)), ?5
-"""
-_REMOVE_CHUNKS = "DELETE FROM chunk WHERE tenant = ?1 AND collection = ?2 AND document = ?3"
-_REMOVE_DOCUMENT = "DELETE FROM document WHERE tenant = ?1 AND collection = ?2 AND id = ?3"
+        ORDER BY ordinal) AS its), ?5)
+""")
+_REMOVE_CHUNKS = Statement(
+    "DELETE FROM chunk WHERE tenant = ?1 AND collection = ?2 AND document = ?3"
+)
+_REMOVE_DOCUMENT = Statement(
+    "DELETE FROM document WHERE tenant = ?1 AND collection = ?2 AND id = ?3"
+)
 _PUT_DOCUMENT = insert(
     "document", DOCUMENT, "ON CONFLICT (tenant, collection, id) DO UPDATE SET {replacing}"
 )
 _PUT_CHUNK = insert("chunk", CHUNK)
 _PUT_VECTORS = insert("chunk_vectors", VECTORS)
 
-_Logged = tuple[int, str, str, str]
+
+@dataclass(frozen=True, slots=True)
+class _Logged:
+    """An entry of the change log."""
+
+    position: Position
+    document: DocumentId
+    removed: tuple[ChunkId, ...]
+    added: tuple[ChunkId, ...]
 
 
-class SqliteKnowledgeRows(SqliteCollectionRows):
+class SqlKnowledgeRows(SqlCollectionRows):
     """See core.ports.state.KnowledgeRows."""
 
     def _key(self, collection: CollectionName) -> CollectionKey:
@@ -112,7 +125,7 @@ class SqliteKnowledgeRows(SqliteCollectionRows):
         """See KnowledgeRows.documents_by_uri."""
         self._session.own_tenant()
         found = await self._session.all(
-            document_of, _BY_URI, collection, json.dumps(list(uris)), rows=len(uris)
+            document_of, _BY_URI, collection, self._session.texts(uris), rows=len(uris)
         )
         return {document.uri: document for document in found}
 
@@ -154,63 +167,60 @@ class SqliteKnowledgeRows(SqliteCollectionRows):
     async def chunks(
         self, collection: CollectionName, ids: Sequence[ChunkId]
     ) -> Mapping[ChunkId, tuple[StoredChunk, Document]]:
-        """See KnowledgeRows.chunks."""
-        tenant = self._session.own_tenant()
-        return await self._session.read(lambda c: _chunks(c, tenant, collection, ids), 3 * len(ids))
+        """See KnowledgeRows.chunks. Each document is read once."""
+        self._session.own_tenant()
+        read, texts = self._session.all, self._session.texts
+        stored = await read(
+            _stored_of,
+            _CHUNKS,
+            collection,
+            texts(ids),
+            rows=2 * len(ids),
+        )
+        named = texts(sorted({each.chunk.document for each in stored}))
+        found = await read(document_of, _BY_ID, collection, named, rows=len(stored))
+        documents = {document.id: document for document in found}
+        return {each.chunk.id: (each, documents[each.chunk.document]) for each in stored}
 
     async def changes(
         self, collection: CollectionName, after: Position, limit: int
     ) -> Sequence[IndexChange]:
         """See KnowledgeRows.changes."""
-        tenant = self._session.own_tenant()
-        return await self._session.read(
-            lambda c: _changes(c, tenant, collection, after, limit), MANY_ROWS
+        self._session.own_tenant()
+        logged = await self._session.all(
+            _logged_of, _CHANGES, collection, after, limit, rows=MANY_ROWS
         )
+        alive = await self.chunks(collection, [id for each in logged for id in each.added])
+        return [
+            IndexChange(
+                each.position,
+                each.removed,
+                tuple(
+                    _indexed(*alive[id])
+                    for id in each.added
+                    if id in alive and alive[id][1].id == each.document
+                ),
+            )
+            for each in logged
+        ]
+
+
+def _stored_of(row: tuple[Any, ...]) -> StoredChunk:  # Any: a chunk's columns, then two more
+    return stored_chunk(chunk_of(row[:-2]), row[-2], row[-1])
 
 
 def _first_id(row: tuple[str]) -> ChunkId:
     return ChunkId(row[0])
 
 
-def _chunks(
-    connection: sqlite3.Connection,
-    tenant: TenantId,
-    collection: CollectionName,
-    ids: Iterable[ChunkId],
-) -> dict[ChunkId, tuple[StoredChunk, Document]]:
-    """The chunks that exist, each document read once."""
-    wanted = json.dumps(list(ids))
-    rows = connection.execute(_CHUNKS.one, (tenant, collection, wanted))
-    stored = [stored_chunk(chunk_of(row[:-2]), *row[-2:]) for row in rows]
-    named = json.dumps(sorted({each.chunk.document for each in stored}))
-    found = map(document_of, connection.execute(_BY_ID.one, (tenant, collection, named)))
-    documents = {document.id: document for document in found}
-    return {each.chunk.id: (each, documents[each.chunk.document]) for each in stored}
-
-
-def _changes(
-    connection: sqlite3.Connection,
-    tenant: TenantId,
-    collection: CollectionName,
-    after: Position,
-    limit: int,
-) -> list[IndexChange]:
-    """The log's entries, with those of the added chunks that are still there."""
-    logged: list[_Logged] = connection.execute(
-        _CHANGES.one, (tenant, collection, after, limit)
-    ).fetchall()
-    added = [[ChunkId(id) for id in json.loads(row[3])] for row in logged]
-    alive = _chunks(connection, tenant, collection, [id for ids in added for id in ids])
-    return [
-        IndexChange(
-            Position(position),
-            tuple(ChunkId(id) for id in json.loads(removed)),
-            tuple(
-                _indexed(*alive[id]) for id in ids if id in alive and alive[id][1].id == document
-            ),
-        )
-        for (position, document, removed, _), ids in zip(logged, added, strict=True)
-    ]
+def _logged_of(row: tuple[int, str, str, str]) -> _Logged:
+    position, document, removed, added = row
+    return _Logged(
+        Position(position),
+        DocumentId(document),
+        tuple(map(ChunkId, json.loads(removed))),
+        tuple(map(ChunkId, json.loads(added))),
+    )
 
 
 def _indexed(stored: StoredChunk, document: Document) -> IndexedChunk:
