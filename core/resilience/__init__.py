@@ -1,0 +1,1 @@
+"""How the gateway stays up: breakers, retries, hedges, limits, queues. Decisions only."""
