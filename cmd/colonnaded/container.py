@@ -15,6 +15,7 @@ from adapters.grpc.knowledge import KnowledgeServicer
 from adapters.grpc.models import ModelServicer
 from adapters.grpc.retrieval import RetrievalServicer
 from adapters.grpc.server import GrpcServer
+from adapters.telemetry.measured_log import MeasuredLog
 from colonnade.v1 import (
     chat_pb2,
     conversations_pb2,
@@ -29,6 +30,7 @@ from colonnaded.openers.bus import open_bus
 from colonnaded.openers.documents import open_document_reader
 from colonnaded.openers.embedders import open_embedders
 from colonnaded.openers.indexes import open_keyword_index, open_vector_index
+from colonnaded.openers.metrics import make_metrics, open_metrics_page
 from colonnaded.openers.models import open_deployments
 from colonnaded.openers.prompts import open_prompts
 from colonnaded.openers.state import open_state
@@ -84,12 +86,14 @@ class Container(containers.DeclarativeContainer):
     ids = providers.Object(new_id)
     boot = providers.Singleton(new_boot_id)
     codec = providers.Singleton(ProtobufCodec)
-    telemetry = providers.Singleton(policies.telemetry, settings)
+    log = providers.Singleton(policies.telemetry, settings)
+    metrics = providers.Singleton(make_metrics, settings)
+    telemetry = providers.Singleton(MeasuredLog, log, metrics)
     prompts = providers.Singleton(open_prompts, settings)
 
     data = providers.Resource(_data_directory, settings)
     state = providers.Resource(open_state, settings, data)
-    bus = providers.Resource(open_bus, settings, telemetry)
+    bus = providers.Resource(open_bus, settings, log, metrics)
     vectors = providers.Resource(open_vector_index, settings, data)
     keywords = providers.Resource(open_keyword_index, settings, data)
     documents = providers.Resource(open_document_reader, settings)
@@ -110,6 +114,7 @@ class Container(containers.DeclarativeContainer):
     attempts = providers.Singleton(Attempts, state)
     gateway = providers.Singleton(Gateway, deployments.provided.current, attempts, clock)
     admission = providers.Singleton(Admission, providers.Factory(policies.turn_limits, settings))
+    metrics_page = providers.Resource(open_metrics_page, settings, metrics, admission, log)
     turns = providers.Singleton(
         Turns,
         state,

@@ -51,7 +51,7 @@ async def serving(
         try:
             port = await server.open()
             host = settings.server.address.rpartition(":")[0]
-            container.telemetry().note("serving", address=f"{host}:{port}", settled_turns=settled)
+            container.log().note("serving", address=f"{host}:{port}", settled_turns=settled)
             yield Serving(f"{host}:{port}", settled)
             await server.drain()
             await turns.drain(Seconds(settings.server.drain_seconds))

@@ -16,6 +16,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from colonnaded.metrics_settings import MetricsSettings
 from colonnaded.secrets import SecretReference
 from colonnaded.setting_table import Name, Positive, Table
 from colonnaded.store_settings import BusSettings, StateSettings
@@ -227,6 +228,7 @@ class Settings(BaseSettings):
     routing: RoutingSettings = RoutingSettings()
     prompts: PromptSettings = PromptSettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @property
     def store_file(self) -> Path | None:

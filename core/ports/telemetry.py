@@ -1,12 +1,14 @@
-"""What operators see of each call."""
+"""What operators see: each call that ended, and what is counted."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from core.call import CallFacts
 from core.identifiers import CallId, TenantId, UserId
+from core.ports.turn_observer import QuietObserver, TurnObserver
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +35,50 @@ class Telemetry(Protocol):
 
     def failed(self, call_id: CallId, error: BaseException) -> None:
         """A bug: the one place where its stack is written down."""
+
+
+class Measures(TurnObserver, Protocol):
+    """What is counted for operators. Every method returns at once and never raises."""
+
+    def call_ended(self, line: CallLine) -> None:
+        """A call of ours has ended."""
+
+    def bug(self) -> None:
+        """An error of our own was written down."""
+
+    def watch_running(self, count: Callable[[], int]) -> None:
+        """Ask for the number of turns that run here whenever somebody looks.
+
+        It is called on another thread than the loop's: it may only read.
+        """
+
+    def notice_dropped(self) -> None:
+        """The bus could not take or send a notice."""
+
+    def bus_connected(self) -> None:
+        """Notices go between replicas."""
+
+    def bus_disconnected(self) -> None:
+        """Notices stay in this replica for now."""
+
+
+class NoMeasures(QuietObserver):
+    """Measures that nobody looks at."""
+
+    def call_ended(self, line: CallLine) -> None:
+        """See Measures."""
+
+    def bug(self) -> None:
+        """See Measures."""
+
+    def watch_running(self, count: Callable[[], int]) -> None:
+        """See Measures."""
+
+    def notice_dropped(self) -> None:
+        """See Measures."""
+
+    def bus_connected(self) -> None:
+        """See Measures."""
+
+    def bus_disconnected(self) -> None:
+        """See Measures."""

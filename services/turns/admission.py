@@ -24,6 +24,11 @@ class Admission:
         self._limits = limits
         self._running: Counter[TenantId] = Counter()
 
+    @property
+    def running(self) -> int:
+        """How many runs are counted now. May be asked on any thread."""
+        return self._running.total()
+
     def place(self, tenant: TenantId) -> Place:
         """A place for one run, not taken yet."""
         return Place(self, tenant)

@@ -206,7 +206,7 @@ async def served_node(
         embedders = Embedders({EMBEDDER: embedder or FakeEmbedder()}, EMBEDDER)
         container.embedders.override(providers.Object(embedders))
         container.deployments.override(providers.Object(_deployments(models)))
-        container.telemetry.override(providers.Object(StructuredLog(LogOptions(), log)))
+        container.log.override(providers.Object(StructuredLog(LogOptions(), log)))
         if not real_reader:
             container.documents.override(providers.Object(FakeDocumentReader()))
         if state is not None:

@@ -9,28 +9,30 @@ from colonnaded.settings import Settings, SettingsError
 from colonnaded.store_settings import BusSettings
 from core.identifiers import Seconds
 from core.ports.bus import Bus
+from core.ports.telemetry import Measures
 
 
-async def open_bus(settings: Settings, telemetry: StructuredLog) -> AsyncIterator[Bus]:
+async def open_bus(settings: Settings, log: StructuredLog, metrics: Measures) -> AsyncIterator[Bus]:
     """The bus, until the process ends.
 
     Raises SettingsError where what it needs is not installed, MissingSecret, and Unavailable
     where a NATS that is required does not answer.
     """
-    bus = _local() if settings.bus.adapter == "local" else await _nats(settings.bus, telemetry)
+    local = settings.bus.adapter == "local"
+    bus = _local(metrics) if local else await _nats(settings.bus, log, metrics)
     try:
         yield bus
     finally:
         await bus.close()
 
 
-def _local() -> Bus:
+def _local(metrics: Measures) -> Bus:
     from adapters.bus.local import LocalBus
 
-    return LocalBus()
+    return LocalBus(dropped=metrics.notice_dropped)
 
 
-async def _nats(chosen: BusSettings, telemetry: StructuredLog) -> Bus:
+async def _nats(chosen: BusSettings, log: StructuredLog, metrics: Measures) -> Bus:
     try:
         from adapters.bus.nats import open_nats
         from adapters.bus.nats_options import NatsOptions, NatsTls, NatsWatch
@@ -48,8 +50,13 @@ async def _nats(chosen: BusSettings, telemetry: StructuredLog) -> Bus:
         tls=NatsTls(chosen.ca_file, chosen.certificate, chosen.key) if chosen.tls else None,
         connect_timeout=Seconds(chosen.connect_timeout_seconds),
     )
-    watch = NatsWatch(
-        connected=lambda: telemetry.note("bus_connected", servers=list(chosen.servers)),
-        disconnected=lambda cause: telemetry.note("bus_away", cause=cause),
-    )
-    return await open_nats(options, watch)
+
+    def connected() -> None:
+        metrics.bus_connected()
+        log.note("bus_connected", servers=list(chosen.servers))
+
+    def disconnected(cause: str) -> None:
+        metrics.bus_disconnected()
+        log.note("bus_away", cause=cause)
+
+    return await open_nats(options, NatsWatch(metrics.notice_dropped, connected, disconnected))
