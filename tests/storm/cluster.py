@@ -8,6 +8,7 @@ import random
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -39,10 +40,15 @@ class ServerLife:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def life(self) -> str:
+        """What the process that lives here now is called in the notebooks."""
+        return f"calls-{self.number}-{self.lives}"
+
     async def start(self) -> None:
         """Start a process, and wait until it listens."""
         self.lives += 1
-        notebook = self._folder / f"calls-{self.number}-{self.lives}.jsonl"
+        notebook = self._folder / f"{self.life}.jsonl"
         command = (sys.executable, "-m", "storm.server", str(self._settings), str(notebook))
         path = os.pathsep.join(str(_ROOT / part) for part in ("", "cmd", "clients/python", "tests"))
         with self.log.open("a") as log:
@@ -74,7 +80,8 @@ class ServerLife:
         os.kill(self.pid, signal.SIGCONT)
 
     async def _end(self, how: signal.Signals) -> int:
-        assert self._process is not None
+        if self._process is None:
+            return 0
         with suppress(ProcessLookupError):
             self._process.send_signal(how)
         try:
@@ -85,7 +92,11 @@ class ServerLife:
 
 
 class Cluster:
-    """All servers, and the faults that befall them. `busy` places are being restarted."""
+    """All servers, and the faults that befall them.
+
+    `deaths` has when each life was ended that did not end by itself, in seconds of the wall
+    clock; `paused` the lives that stood still for a while.
+    """
 
     def __init__(
         self, servers: Sequence[ServerLife], ways: Sequence[BreakableWay], draw: random.Random
@@ -95,6 +106,8 @@ class Cluster:
         self._draw = draw
         self._busy: set[ServerLife] = set()
         self.kills = self.pauses = self.cuts = 0
+        self.deaths: dict[str, float] = {}
+        self.paused: set[str] = set()
 
     @property
     def addresses(self) -> Sequence[str]:
@@ -107,6 +120,7 @@ class Cluster:
         if server is None:
             return
         try:
+            self.deaths[server.life] = time.time()
             await server.kill()
             self.kills += 1
             await server.start()
@@ -120,6 +134,7 @@ class Cluster:
             return
         try:
             server.pause()
+            self.paused.add(server.life)
             self.pauses += 1
             await asyncio.sleep(seconds)
         finally:

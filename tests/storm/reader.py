@@ -20,6 +20,11 @@ from colonnade.v1.turns_pb2 import TurnEvents
 from storm.questions import Question
 from storm.witness import Reading, Witness
 
+_Call = (
+    grpc.aio.UnaryStreamCall[ChatRequest, TurnEvents]
+    | grpc.aio.UnaryStreamCall[ResumeChatRequest, TurnEvents]
+)
+
 _QUIET_S = 4.0
 """A stream that says nothing for so long is given up; its replica may stand still."""
 _RERUNS = 6
@@ -52,8 +57,10 @@ class Wish:
             conversation=self.conversation,
             detach=self.detach,
         )
-        if not self.detach:
-            request.linger.CopyFrom(Duration(nanos=0, seconds=int(self.linger)))
+        if self.detach:
+            request.turn_timeout.CopyFrom(Duration(seconds=int(self.timeout)))
+        else:
+            request.linger.CopyFrom(Duration(seconds=int(self.linger)))
         return request
 
 
@@ -105,6 +112,7 @@ class PlainReader:
         """One call on some replica; how long to wait before the next."""
         chat = self._draw.choice(self._replicas).chat
         reading = self.reading
+        call: _Call
         if reading.turn:
             resume = ResumeChatRequest(turn_id=reading.turn, after_sequence=reading.last)
             call = chat.ResumeChat(resume, timeout=self._wish.timeout + 20)
@@ -120,7 +128,7 @@ class PlainReader:
             call.cancel()
         return 0.0
 
-    async def _follow(self, call: grpc.aio.UnaryStreamCall[object, TurnEvents]) -> None:
+    async def _follow(self, call: _Call) -> None:
         """Raises TimeoutError where the stream stands still."""
         while True:
             message = await asyncio.wait_for(call.read(), _QUIET_S)

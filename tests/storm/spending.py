@@ -13,44 +13,64 @@ from core.turns.rows import Attempt, LedgerLine
 from storm.questions import Question
 
 Usage = tuple[int | None, int | None]
+_BOOKED_WITHIN_S = 5.0
 
 
 @dataclass
 class ModelCall:
-    """One call of one provider, as its model wrote it down. `usage` None: it told none."""
+    """One call of one provider, as its model wrote it down. `usage` None: it told none.
+
+    `life` is the process that made it, `died` when that was killed. Times are the wall clock's.
+    """
 
     name: str
     deployment: str
     prompt: int
     began: float
+    life: str
+    died: float | None
     ended: float | None = None
     usage: Usage | None = None
+
+    @property
+    def may_be_forgotten(self) -> bool:
+        """Whether its process had little time to book what the model told."""
+        return self.ended is None or (
+            self.died is not None and self.died - self.ended < _BOOKED_WITHIN_S
+        )
 
 
 @dataclass
 class Spending:
-    """What all turns cost, and what was wrong about it. Tokens are prompt and output together."""
+    """What all turns cost, and what was wrong about it. Tokens are prompt and output together.
+
+    `never_called`: attempts that were on record when their process died, before the call.
+    `forgotten`: counts that a model told just before its process died; they are estimates now.
+    """
 
     calls: int = 0
     lines: int = 0
     exact: int = 0
     estimated: int = 0
     never_called: int = 0
+    forgotten: int = 0
     tokens_by_models: int = 0
     tokens_booked_exactly: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
-def read_notebooks(folder: Path) -> Mapping[str, list[ModelCall]]:
-    """The calls of all processes, by the question's name."""
+def read_notebooks(folder: Path, deaths: Mapping[str, float]) -> Mapping[str, list[ModelCall]]:
+    """The calls of all processes, by the question's name. `deaths`: lives that were killed."""
     calls: dict[str, ModelCall] = {}
     for file in sorted(folder.glob("calls-*.jsonl")):
+        died = deaths.get(file.stem)
         for line in file.read_text().splitlines():
             note = json.loads(line)
             call = calls.get(note["call"])
             if call is None:
-                asked = ModelCall(note["name"], note["deployment"], note["prompt"], note["at"])
-                calls[note["call"]] = asked
+                calls[note["call"]] = ModelCall(
+                    note["name"], note["deployment"], note["prompt"], note["at"], file.stem, died
+                )
             else:
                 call.ended = note["at"]
                 usage = note["usage"]
@@ -116,6 +136,10 @@ def _compare_one(
         total.tokens_booked_exactly += count * _sum(usage)
         if count > told[usage]:
             yield f"{usage} is booked {count} times and was used {told[usage]} times"
+    forgotten = sum((told - exact).values())
+    total.forgotten += forgotten
+    if forgotten > sum(call.usage is not None and call.may_be_forgotten for call in calls):
+        yield f"{forgotten} counts were told and never booked"
     estimated = [line for line in lines if line.estimated]
     total.estimated += len(estimated)
     not_exact = len(calls) - exact.total()

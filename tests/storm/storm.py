@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 
@@ -41,7 +41,7 @@ async def run_storm(options: StormOptions, tick: Tick | None = None) -> dict[str
                 slowest = await _wait_for_ends(state)
             took = time.monotonic() - began
         async with _opened(options) as state:
-            verdict = await judge(state, witness, read_notebooks(options.folder))
+            verdict = await judge(state, witness, read_notebooks(options.folder, nodes.deaths))
     return _figures(options, nodes, outages, witness, verdict, took, slowest)
 
 
@@ -54,20 +54,26 @@ async def _blow(
         StormClient(number, nodes.addresses, witness, options) for number in range(options.clients)
     ]
     draw = random.Random(options.seed)
-    pause = lambda: nodes.pause_one(options.stop_for)  # noqa: E731
-    faults = [
-        _every(options.kill_every, draw, calm, nodes.kill_one),
-        _every(options.stop_every, draw, calm, pause),
-        _every(options.cut_every, draw, calm, nodes.cut_one),
-        outages.run(),
-        _tell(options.seconds, witness, tick),
-    ]
     async with asyncio.TaskGroup() as group:
+
+        def kill() -> None:  # the next may die while the last one starts again
+            storms.add(group.create_task(nodes.kill_one()))
+
+        def pause() -> None:
+            storms.add(group.create_task(nodes.pause_one(options.stop_for)))
+
         calls = [group.create_task(client.run(stop)) for client in clients]
-        storms = [group.create_task(fault) for fault in faults]
+        storms = {
+            group.create_task(_every(options.kill_every, draw, calm, kill)),
+            group.create_task(_every(options.stop_every, draw, calm, pause)),
+            group.create_task(_every(options.cut_every, draw, calm, nodes.cut_one)),
+            group.create_task(outages.run()),
+            group.create_task(_tell(options.seconds, witness, tick)),
+        }
         await asyncio.sleep(options.seconds)
         calm.set()
-        await asyncio.wait(storms)
+        while any(not task.done() for task in storms):
+            await asyncio.wait(set(storms))
         stop.set()
         await asyncio.wait(calls)
 
@@ -76,7 +82,7 @@ async def _every(
     seconds: float,
     draw: random.Random,
     calm: asyncio.Event,
-    do: Callable[[], Awaitable[None] | None],
+    do: Callable[[], None],
 ) -> None:
     """Do it about so often, until it is calm."""
     if not seconds:
@@ -85,9 +91,7 @@ async def _every(
         try:
             await asyncio.wait_for(calm.wait(), seconds * (0.5 + draw.random()))
         except TimeoutError:
-            done = do()
-            if done is not None:
-                await done
+            do()
         else:
             return
 
@@ -152,6 +156,7 @@ def _figures(
         "cancels": len(witness.cancels),
         "longest_wait_s": round(witness.longest_wait, 1),
         "last_turn_ended_after_s": round(slowest, 1),
+        "slowest_stop_s": round(_slowest_stop(witness, verdict, nodes), 2),
         **spending,
         "lost": len(verdict.lost),
         "doubled": len(verdict.doubled),
@@ -162,6 +167,19 @@ def _figures(
         "bugs": _bugs(options),
         "violations": verdict.violations[:50],
     }
+
+
+def _slowest_stop(witness: Witness, verdict: Verdict, nodes: Cluster) -> float:
+    """Seconds from the answer to a cancel until the model had stopped, where its process lived."""
+    return max(
+        (
+            call.ended - cancel.at
+            for cancel in witness.cancels
+            for call in verdict.calls.get(cancel.question.name, ())
+            if call.ended is not None and call.life not in nodes.paused
+        ),
+        default=0.0,
+    )
 
 
 def _bugs(options: StormOptions) -> int:

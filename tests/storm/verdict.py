@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from colonnade.v1.turns_pb2 import TurnEvent, TurnEvents
 from core.identifiers import RequestId, TenantId, UserId
+from core.messages import Role
 from core.ports.state import State, Transaction
 from core.turns.rows import (
     CHAT,
@@ -40,6 +41,7 @@ class Verdict:
     not_ended: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     spending: Spending = field(default_factory=Spending)
+    calls: Mapping[str, list[ModelCall]] = field(default_factory=dict)
 
     @property
     def violations(self) -> list[str]:
@@ -56,7 +58,7 @@ class Verdict:
 
 async def judge(state: State, witness: Witness, calls: Mapping[str, list[ModelCall]]) -> Verdict:
     """Every question that was asked, one after the other."""
-    verdict = Verdict()
+    verdict = Verdict(calls=calls)
     readings: dict[str, list[Reading]] = {name: [] for name in witness.questions}
     for reading in witness.readings:
         readings[reading.question.name].append(reading)
@@ -107,7 +109,21 @@ async def _judge_one(
         verdict.contradicted += [f"{name}: {p}" for p in _contradicted(reading, turn, events)]
     if cancel and cancel.was_running and turn.reason is not EndReason.CANCELLED:
         verdict.contradicted.append(f"{name}: cancelled, but {turn.reason}")
+    text = "".join(event.delta.text for event in events.values())
+    verdict.contradicted += [f"{name}: {p}" for p in await _faults_of_answer(view, turn, text)]
     compare(question, calls, attempts, lines, verdict.spending)
+
+
+async def _faults_of_answer(view: Transaction, turn: Turn, text: str) -> Sequence[str]:
+    """A conversation keeps each answer once, and it is what the log says."""
+    if turn.conversation is None:
+        return ()
+    messages = await view.conversations.messages(turn.conversation, _PAGE, None)
+    own = [m for m in messages if m.turn == turn.id]
+    answers = [m.message.text for m in own if m.message.role is Role.ASSISTANT]
+    if answers != ([text] if text else []):
+        return [f"{len(answers)} answers are stored, of {[len(a) for a in answers]} characters"]
+    return [] if len(own) - len(answers) == 1 else ["the question is not stored once"]
 
 
 def _parsed(event: LoggedEvent) -> TurnEvent:
