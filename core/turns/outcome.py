@@ -59,7 +59,12 @@ def may_be_taken_over(turn: Turn, now: datetime, hard: Seconds) -> bool:
     """Whether anyone may settle this turn: its lease ran out, or its owner is past all limits."""
     if turn.state is not TurnState.RUNNING:
         return False
-    return turn.lease_until < now or turn.deadline_at + timedelta(seconds=hard) < now
+    return turn.lease_until < now or is_overdue(turn, now, hard)
+
+
+def is_overdue(turn: Turn, now: datetime, hard: Seconds) -> bool:
+    """Whether the turn is past its deadline by the hard limit, which no renewal outlasts."""
+    return turn.deadline_at + timedelta(seconds=hard) < now
 
 
 def may_run_again(turn: Turn) -> bool:
