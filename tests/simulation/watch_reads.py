@@ -1,0 +1,148 @@
+"""Holds what is sent to clients, and what they hear, against the log."""
+
+from __future__ import annotations
+
+from core.errors import ColonnadeError, Reason
+from core.turns.events import Finished, Started
+from core.turns.rows import LoggedEvent, Turn, TurnState
+from services.turns.reading import Batch, TurnFailed
+from services.turns.turns import TurnView
+from simulation.clients import Reading
+from simulation.codec import TableCodec
+from simulation.network import Link, Lost
+from simulation.plan import Action, Ask
+from simulation.replica import Life
+from simulation.store_server import Server
+from simulation.watch_rows import Report, RowWatch
+
+_MAY_BE_TOLD = frozenset(
+    {
+        Reason.SERVICE_UNAVAILABLE,
+        Reason.TURN_LOG_EXPIRED,
+        Reason.TOO_MANY_REQUESTS,
+        Reason.STORAGE_FULL,
+    }
+)
+"""Refusals that are right where the store is away, the log is compacted, or a limit is reached."""
+
+
+class ReadWatch:
+    """Told of each batch as it is sent and as it is read, and of how each stream ends."""
+
+    def __init__(self, report: Report, codec: TableCodec, rows: RowWatch, server: Server) -> None:
+        self.report = report
+        self.readings: list[Reading] = []
+        self.reused_ids = 0
+        self._codec = codec
+        self._rows = rows
+        self._server = server
+
+    def sent(self, link: Link, batch: Batch) -> None:
+        """A replica sends a batch: the log must hold it by now."""
+        for body in batch.encoded.split(b";")[:-1]:
+            turn, seq = self._rows.bodies.get(body + b";", ("", 0))
+            if not turn:
+                turn, seq = self._equal(link, body + b";")
+            if not turn:
+                self.report("no reader sees what the log does not hold", repr(body))
+                return
+            if seq != link.last + 1:
+                self.report("no gap and no repeat", f"{turn}: {seq} after {link.last}")
+            link.last, link.turn = seq, turn
+        if batch.last != link.last:
+            self.report("a batch says how far it goes", f"{batch.last}, not {link.last}")
+
+    def read(self, reading: Reading, batch: Batch) -> None:
+        """A client reads a batch."""
+        if not reading.seen:
+            self.readings.append(reading)
+        for seq, event in self._codec.decode(batch.encoded):
+            if seq != reading.last + 1:
+                self.report("no gap and no repeat", f"{reading.turn}: {seq} after {reading.last}")
+            if reading.complete:
+                self.report("`finished` is last and once", f"{reading.turn}: {seq}")
+            reading.last = seq
+            if isinstance(event, Started):
+                if reading.turn not in (None, event.turn):
+                    self.report("one turn an id", f"{reading.turn} became {event.turn}")
+                reading.turn = event.turn
+            reading.complete = isinstance(event, Finished)
+            reading.seen.append(batch.encoded)
+
+    def ended(self, reading: Reading, result: object, step: Action, life: Life) -> None:
+        """A stream has ended, by the server's word."""
+        if isinstance(result, Lost):
+            return
+        turn: Turn | None = self._turn_of(reading)
+        if result is None:
+            self._ended_well(reading, turn)
+        elif isinstance(result, TurnFailed):
+            self._failed(reading, result, turn)
+        elif isinstance(result, ColonnadeError):
+            self._refused(reading, result, step)
+
+    def viewed(self, view: TurnView, step: Action, life: Life) -> None:
+        """A call has been answered with a turn as it stands."""
+        row: Turn | None = self._server.tables["turns"].get(view.turn.id)
+        if row is None:
+            self.report("what is shown is stored", view.turn.id)
+            return
+        if isinstance(step, Ask) and not view.turn.state.ended:
+            self.report("Chat answers after settlement", f"{row.id}: {view.turn.state}")
+        if view.turn.state is TurnState.FINISHED and row.state is not TurnState.FINISHED:
+            self.report("what has ended stays as it is", f"{row.id}: {row.state}")
+        log = self._log(row.id)
+        shown = self._codec.decode(view.encoded_events)
+        if shown and [seq for seq, _ in shown] != [e.seq for e in log[: len(shown)]]:
+            self.report("what is shown is stored", f"{row.id}: {[seq for seq, _ in shown]}")
+
+    def _ended_well(self, reading: Reading, turn: Turn | None) -> None:
+        if reading.turn is None and reading.complete:
+            return  # it ended before it began: nothing in its log says whose it is
+        if turn is None or turn.state is not TurnState.FINISHED:
+            state = None if turn is None else turn.state
+            self.report("a stream ends with its turn", f"{reading.turn} is {state}")
+        elif reading.last != turn.next_seq - 1 or (not reading.complete and reading.seen):
+            self.report("a stream ends with its turn", f"{turn.id}: {reading.last}")
+
+    def _failed(self, reading: Reading, told: TurnFailed, turn: Turn | None) -> None:
+        """A reader was told of a failure: it must be the row's, or that of a run since re-run."""
+        if turn is None:
+            return
+        id = told.metadata.get("turn_id")
+        if reading.turn is not None and id != reading.turn:
+            self.report("a reader is told the end of its own turn", f"{reading.turn}: {id}")
+        if turn.state is TurnState.FAILED and turn.run == 1 and turn.error is not None:
+            if turn.error.reason != told.reason.value:
+                self.report(
+                    "every reader is told the same end",
+                    f"{turn.id}: {turn.error.reason} and {told.reason}",
+                )
+        elif turn.state is TurnState.FINISHED and turn.run == 1:
+            self.report("every reader is told the same end", f"{turn.id}: {told.reason}")
+
+    def _refused(self, reading: Reading, error: ColonnadeError, step: Action) -> None:
+        if error.reason in _MAY_BE_TOLD:
+            return
+        if error.reason is Reason.REQUEST_ID_REUSED:
+            self.reused_ids += 1
+            return
+        if error.reason is Reason.BRANCH_BUSY:
+            return
+        self.report("a refusal has its reason", f"{step}: {error.reason} {error.message}")
+
+    def _turn_of(self, reading: Reading) -> Turn | None:
+        turn: Turn | None = self._server.tables["turns"].get(reading.turn)
+        return turn
+
+    def _log(self, turn: str) -> tuple[LoggedEvent, ...]:
+        log: tuple[LoggedEvent, ...] = self._server.tables["events"].get(turn, ())
+        return log
+
+    def _equal(self, link: Link, body: bytes) -> tuple[str, int]:
+        """An event that was encoded twice: its equal in the log."""
+        ((seq, event),) = self._codec.decode(body)
+        for logged in self._log(link.turn):
+            if logged.seq == seq and self._codec.decode(logged.body)[0][1] == event:
+                return link.turn, seq
+        return "", 0

@@ -1,0 +1,333 @@
+"""Holds every commit against the protocol, as it is made. It knows the rules, not the code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.turns.rows import Attempt, EndReason, LedgerLine, LoggedEvent, Turn, TurnState
+from services.turns.timings import TurnTimings
+from simulation.codec import TableCodec
+from simulation.store_server import Changes, Rows, Unit
+
+Report = Callable[[str, str], None]
+RELEASES = frozenset({"delta", "citation", "tool_proposed"})
+ABSENT: dict[Any, Any] = {}
+
+
+@dataclass(slots=True)
+class Moment:
+    """One commit: who made it, and the rows before and after."""
+
+    unit: Unit
+    before: dict[str, Rows]
+    own: Changes
+    now: datetime
+
+    def after(self, table: str) -> Rows:
+        """A table with this commit's changes."""
+        changes = self.own.get(table)
+        rows = self.before[table]
+        if not changes:
+            return rows
+        return {k: row for k, row in {**rows, **changes}.items() if row is not None}
+
+
+class RowWatch:
+    """Told of each commit. `owners` knows who held which epoch of a turn."""
+
+    def __init__(
+        self,
+        report: Report,
+        timings: TurnTimings,
+        codec: TableCodec,
+        *,
+        alone: bool,
+        may_take: Callable[[Turn, str], str],
+    ) -> None:
+        self.report = report
+        self.owners: dict[tuple[str, int], str] = {}
+        self.bodies: dict[bytes, tuple[str, int]] = {}
+        """Every event that was ever logged, by its bytes: turn and number."""
+        self.ids: dict[object, str] = {}
+        """The turn that each request id stands for, also after it is forgotten."""
+        self.takeovers = 0
+        self.reruns = 0
+        self._timings = timings
+        self._codec = codec
+        self._alone = alone
+        self._may_take = may_take
+
+    def committed(self, moment: Moment) -> None:
+        """Look at one commit."""
+        turns: dict[str, Turn] = moment.own.get("turns", ABSENT)  # type: ignore[assignment]
+        for id, new in turns.items():
+            old = moment.before["turns"].get(id)
+            self.owners[id, new.epoch] = new.owner
+            self._log(moment, old, new)
+            if old is None:
+                self._inserted(moment, new)
+            elif old != new:
+                self._changed(moment, old, new)
+        for id in moment.own.get("events", ABSENT):
+            if id not in turns:
+                self.report("the log and its row agree", f"{id}: events without their row")
+        self._ids(moment)
+        self._attempts(moment)
+        self._ledger(moment)
+        if turns:
+            self._branches(moment)
+
+    def _inserted(self, moment: Moment, new: Turn) -> None:
+        if (new.run, new.epoch, new.state) != (1, 1, TurnState.RUNNING):
+            self.report("a turn begins as it should", f"{new.id}: {new.run, new.epoch, new.state}")
+        if not any(r.turn == new.id for r in moment.own.get("idempotency", ABSENT).values()):
+            self.report("one turn an id", f"{new.id} was claimed without its id")
+
+    def _changed(self, moment: Moment, old: Turn, new: Turn) -> None:
+        if old.state.ended:
+            self._changed_after_end(moment, old, new)
+        elif new.epoch != old.epoch:
+            self._taken(moment, old, new)
+        else:
+            self._written(moment, old, new)
+        if new.state.ended and not old.state.ended:
+            self._settled(moment, old, new)
+
+    def _changed_after_end(self, moment: Moment, old: Turn, new: Turn) -> None:
+        if new.state is TurnState.RUNNING:
+            self._run_again(moment, old, new)
+            return
+        kept = replace(
+            new, rerunnable=old.rerunnable, forgotten=old.forgotten, log_from=old.log_from
+        )
+        if kept != old:
+            self.report("what has ended stays as it is", f"{old.id}: {_difference(old, new)}")
+        if new.forgotten and new.rerunnable:
+            self.report("forgotten turns never run again", old.id)
+
+    def _run_again(self, moment: Moment, old: Turn, new: Turn) -> None:
+        self.reruns += 1
+        log = _log_of(moment, old.id)
+        if old.state is not TurnState.FAILED or old.done or _released(log):
+            self.report("nothing runs again after text or a tool", f"{old.id}: {old.reason}")
+        if not old.rerunnable or old.forgotten:
+            self.report("only what may run again does", f"{old.id}: {old.reason}")
+        if (new.run, new.epoch, new.next_seq) != (old.run + 1, old.epoch + 1, old.next_seq):
+            self.report("a re-run has the next run and epoch", f"{old.id}: {new.run, new.epoch}")
+        if new.owner != moment.unit.boot or new.cancel is not None:
+            self.report("a re-run begins as it should", f"{old.id}: {new.owner, new.cancel}")
+
+    def _taken(self, moment: Moment, old: Turn, new: Turn) -> None:
+        """The epoch was raised on a turn that had not ended: a take-over, or a waking.
+
+        Whoever takes over to attach may have run it again in the same transaction.
+        """
+        again = new.run == old.run + 1 and new.state is TurnState.RUNNING
+        if new.epoch != old.epoch + (2 if again else 1):
+            self.report("an epoch is raised by one", f"{old.id}: {old.epoch} to {new.epoch}")
+        if old.state is TurnState.WAITING:
+            return
+        self.takeovers += 1
+        if again:
+            self._taken_and_run_again(moment, old, new)
+        elif not new.state.ended:
+            self.report("who takes over ends the turn", f"{old.id}: {new.state}")
+        if not self._is_due(old, moment) and not self._alone:
+            self.report("only what is due is taken over", f"{old.id} by {moment.unit.boot}")
+        why_not = self._may_take(old, moment.unit.boot)
+        if why_not and not _past_hard(old, moment.now, self._timings):
+            self.report("no healthy turn is taken over", f"{old.id}: {why_not}")
+
+    def _taken_and_run_again(self, moment: Moment, old: Turn, new: Turn) -> None:
+        self.reruns += 1
+        if old.done or old.cancel is EndReason.CANCELLED or _released(_log_of(moment, old.id)):
+            self.report("nothing runs again after text or a tool", f"{old.id}: {old.cancel}")
+        self._all_booked(moment, new)
+
+    def _written(self, moment: Moment, old: Turn, new: Turn) -> None:
+        """Written without a new epoch: by its owner, or a wish that anybody may note."""
+        mine = moment.unit.boot == old.owner
+        kept = replace(new, cancel=old.cancel, detach=old.detach, decision=old.decision)
+        if not mine and kept != old:
+            self.report(
+                "a stale runner changes nothing",
+                f"{old.id} of {old.owner} by {moment.unit.boot}: {_difference(old, new)}",
+            )
+        if new.run != old.run or new.owner not in (old.owner, ""):
+            self.report("a run keeps its owner", f"{old.id}: {_difference(old, new)}")
+        if new.lease_until < old.lease_until and new.state is TurnState.RUNNING:
+            self.report("a lease never becomes shorter", f"{old.id}")
+        if new.lease_until > moment.now + timedelta(seconds=self._timings.lease):
+            self.report("a lease is no longer than it may be", f"{old.id}: {new.lease_until}")
+        longer = new.lease_until > old.lease_until
+        if longer and _past_hard(old, moment.now - timedelta(seconds=2), self._timings):
+            self.report("no lease after the hard deadline", f"{old.id}")
+        if old.cancel is EndReason.CANCELLED and new.cancel is not EndReason.CANCELLED:
+            self.report("a cancel stands", f"{old.id}: {new.cancel}")
+        if old.cancel is not None and new.cancel is None:
+            self.report("a cancel stands", f"{old.id}: {old.cancel} was taken back")
+        if new.cancel is EndReason.ABANDONED and old.cancel is None:
+            self._abandoned(moment, old, mine=mine)
+
+    def _abandoned(self, moment: Moment, old: Turn, *, mine: bool) -> None:
+        if not mine:
+            self.report("only its owner abandons a turn", f"{old.id} by {moment.unit.boot}")
+        if old.detach:
+            self.report("nobody abandons a detached turn", old.id)
+        for row in moment.after("readers").values():
+            if row.turn == old.id and row.boot != old.owner and row.expires_at > moment.now:
+                self.report("no turn that is read is abandoned", f"{old.id}: read at {row.boot}")
+
+    def _settled(self, moment: Moment, old: Turn, new: Turn) -> None:
+        log = _log_of(moment, new.id)
+        shown = _released(log) or old.done
+        reason = old.cancel if old.cancel is not None else new.reason
+        if new.reason is not reason:
+            self.report("a cancel that came first wins", f"{new.id}: {reason} became {new.reason}")
+        failed = reason in (EndReason.ERROR, EndReason.DEADLINE) or (
+            reason in (EndReason.INTERRUPTED, EndReason.ABANDONED) and not shown
+        )
+        if (new.state is TurnState.FAILED) != failed:
+            self.report("a turn ends as its reason says", f"{new.id}: {reason} is {new.state}")
+        if new.rerunnable != (failed and not shown):
+            self.report("nothing runs again after text or a tool", f"{new.id}: {new.rerunnable=}")
+        finished = [event.seq for event in log if event.kind == "finished"]
+        if finished != ([] if failed else [new.next_seq - 1]):
+            self.report("`finished` is last and once", f"{new.id}: {finished} of {new.next_seq}")
+        if new.ended_at is None or new.id not in moment.own.get("executions", ABSENT):
+            self.report("one settlement", f"{new.id}: without its record")
+        self._all_booked(moment, new)
+        if any(row.turn == new.id for row in moment.after("readers").values()):
+            self.report("reader rows end with the turn", new.id)
+        self._answered(moment, new, log)
+
+    def _all_booked(self, moment: Moment, new: Turn) -> None:
+        lines = moment.after("ledger")
+        for key, attempt in moment.after("attempts").items():
+            if attempt.unit == new.id and not (attempt.booked and key in lines):
+                self.report("every attempt is booked once", f"{key} is open after settlement")
+
+    def _answered(self, moment: Moment, new: Turn, log: tuple[LoggedEvent, ...]) -> None:
+        """The conversation holds what the log holds."""
+        if new.conversation is None:
+            return
+        text = "".join(
+            event.text
+            for logged in log
+            if logged.kind == "delta"
+            for _, event in self._codec.decode(logged.body)
+        )
+        answers = [
+            m
+            for m in moment.after("messages").values()
+            if m.turn == new.id and m.id != new.user_message
+        ]
+        if [m.message.text for m in answers] != ([text] if text else []):
+            self.report("the answer kept is the one released", f"{new.id}: {text!r}")
+        talk = moment.after("conversations")[new.conversation]
+        if text and answers and talk.head != answers[0].id:
+            self.report("the head of the branch moves with the answer", new.id)
+
+    def _log(self, moment: Moment, old: Turn | None, new: Turn) -> None:
+        log = _log_of(moment, new.id)
+        before = moment.before["events"].get(new.id, ())
+        numbers = [event.seq for event in log]
+        if numbers != list(range(new.log_from, new.next_seq)):
+            self.report("the log and its row agree", f"{new.id}: {numbers} but {new.next_seq}")
+        fresh = log[len(before) :]
+        if fresh and log[: len(before)] != before:
+            self.report("what is logged stays", new.id)
+        for event in fresh:
+            self.bodies[event.body] = (new.id, event.seq)
+            if (event.run, event.epoch) != (new.run, new.epoch):
+                self.report(
+                    "a stale runner changes nothing",
+                    f"{new.id}: {event.seq} of epoch {event.epoch} in {new.epoch}",
+                )
+        if new.released != (_released(log) or (old is not None and old.released)):
+            self.report("what is released is known to be", f"{new.id}: {new.released=}")
+        ends = [event for event in log if event.kind == "finished"]
+        if ends and (len(ends) > 1 or log[-1] is not ends[0]):
+            self.report("`finished` is last and once", f"{new.id}: {numbers}")
+
+    def _ids(self, moment: Moment) -> None:
+        for key, record in moment.own.get("idempotency", ABSENT).items():
+            if record is not None:
+                other = moment.before["idempotency"].get(key)
+                if other is not None:
+                    self.report("one turn an id", f"{key}: {other.turn} and {record.turn}")
+                self.ids[key] = record.turn
+                continue
+            turn = moment.after("turns").get(moment.before["idempotency"][key].turn)
+            if turn is not None and not (turn.state.ended and turn.forgotten):
+                self.report("no id is forgotten too early", f"{turn.id} is {turn.state}")
+
+    def _attempts(self, moment: Moment) -> None:
+        changes: dict[Any, Attempt] = moment.own.get("attempts", ABSENT)  # type: ignore[assignment]
+        for key, new in changes.items():
+            old = moment.before["attempts"].get(key)
+            if old is None:
+                self._begun(moment, new)
+                continue
+            if old.used is not None and old.used != new.used:
+                self.report("usage is written once", f"{key}: {old.used} became {new.used}")
+            if old.booked and not new.booked:
+                self.report("every attempt is booked once", f"{key} is open again")
+            if new.booked and key not in moment.after("ledger"):
+                self.report("every attempt is booked once", f"{key} has no line")
+
+    def _begun(self, moment: Moment, new: Attempt) -> None:
+        turn: Turn | None = moment.after("turns").get(new.unit)
+        if (
+            turn is None
+            or turn.state is not TurnState.RUNNING
+            or turn.epoch != new.epoch
+            or turn.owner != moment.unit.boot
+        ):
+            self.report("a stale runner changes nothing", f"{new.unit}: attempt {new.number}")
+        elif turn.cancel is not None:
+            self.report("nothing begins after a cancel", f"{new.unit}: attempt {new.number}")
+
+    def _ledger(self, moment: Moment) -> None:
+        changes: dict[Any, LedgerLine] = moment.own.get("ledger", ABSENT)  # type: ignore[assignment]
+        for key, new in changes.items():
+            old = moment.before["ledger"].get(key)
+            if key not in moment.after("attempts"):
+                self.report("what is booked was begun", f"{key}")
+            if old is None or (old.usage, old.cost) == (new.usage, new.cost):
+                continue
+            if not old.estimated or new.estimated:
+                self.report("every attempt is booked once", f"{key}: {old.usage} and {new.usage}")
+
+    def _branches(self, moment: Moment) -> None:
+        busy: dict[object, str] = {}
+        for turn in moment.after("turns").values():
+            if turn.conversation is None or turn.state.ended:
+                continue
+            other = busy.setdefault((turn.conversation, turn.parent), turn.id)
+            if other != turn.id:
+                self.report("one running turn a branch", f"{other} and {turn.id}")
+
+    def _is_due(self, turn: Turn, moment: Moment) -> bool:
+        return turn.lease_until < moment.now or _past_hard(turn, moment.now, self._timings)
+
+
+def _past_hard(turn: Turn, now: datetime, timings: TurnTimings) -> bool:
+    return turn.deadline_at + timedelta(seconds=timings.hard) < now
+
+
+def _log_of(moment: Moment, turn: str) -> tuple[LoggedEvent, ...]:
+    log: tuple[LoggedEvent, ...] = moment.after("events").get(turn, ())
+    return log
+
+
+def _released(log: tuple[LoggedEvent, ...]) -> bool:
+    return any(event.kind in RELEASES for event in log)
+
+
+def _difference(old: Turn, new: Turn) -> str:
+    names = [n for n in Turn.__slots__ if getattr(old, n) != getattr(new, n)]
+    return ", ".join(f"{n} {getattr(old, n)} to {getattr(new, n)}" for n in names)
