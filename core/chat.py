@@ -63,9 +63,9 @@ class ChatRequest:
     collections: Annotated[tuple[CollectionName, ...], Field(max_length=20)] = ()
     filter: Filter = EVERYTHING
     model: Name = ""
-    constraints: Constraints = field(default_factory=Constraints)
-    prompt: PromptChoice = field(default_factory=PromptChoice)
-    options: GenerationOptions = field(default_factory=GenerationOptions)
+    constraints: Constraints = Constraints()
+    prompt: PromptChoice = PromptChoice()
+    options: GenerationOptions = GenerationOptions()
     grounding: Grounding | None = None
     feature: Name = ""
     detach: bool = False
@@ -94,9 +94,13 @@ class ChatRequest:
         return Grounding.SENTENCE if self.grounded_in_documents else Grounding.OFF
 
     def content(self) -> Mapping[str, object]:
-        """The request without what may differ between two sends of one: what the digest covers."""
-        return {name: getattr(self, name) for name in _CONTENT}
+        """What the digest covers: not what may differ between two sends of one request.
+
+        What is as by default is left out, so that a field that comes later changes no digest.
+        """
+        named = ((name, getattr(self, name), default) for name, default in _CONTENT)
+        return {name: value for name, value, default in named if value != default}
 
 
 _MAY_DIFFER = {"request_id", "detach", "linger", "turn_timeout"}
-_CONTENT = tuple(f.name for f in fields(ChatRequest) if f.name not in _MAY_DIFFER)
+_CONTENT = tuple((f.name, f.default) for f in fields(ChatRequest) if f.name not in _MAY_DIFFER)

@@ -14,7 +14,7 @@ from core.catalog import Tier
 from core.errors import FieldViolation, InvalidInput
 from core.generation import Constraints, GenerationOptions, ToolChoice
 from core.identifiers import Seconds
-from core.knowledge import Filter
+from core.knowledge import EVERYTHING, Filter
 from core.message_rules import is_json_object
 
 _TIERS = {
@@ -39,6 +39,8 @@ _MOST_CONDITIONS, _MOST_VALUES, _LONGEST_VALUE = 20, 100, 1000
 
 def options(message: models_pb2.GenerationOptions) -> GenerationOptions:
     """How the model writes; what is unset is the deployment's own. Raises below `options`."""
+    if not message.ByteSize():
+        return GenerationOptions()
     choice = known(_TOOL_CHOICES, message.tool_choice, "options.tool_choice")
     if message.response_schema and not is_json_object(message.response_schema):
         raise InvalidInput.at("options.response_schema", "must be a JSON Schema, an object")
@@ -58,6 +60,8 @@ def options(message: models_pb2.GenerationOptions) -> GenerationOptions:
 
 def constraints(message: models_pb2.ModelConstraints) -> Constraints:
     """What the model may be chosen by. Raises InvalidInput below `constraints`."""
+    if not message.ByteSize():
+        return Constraints()
     check(too_long(message.residency, _LONGEST_RESIDENCY, "constraints.residency"))
     return Constraints(
         max_cost=_money(message.max_cost) if message.HasField("max_cost") else None,
@@ -90,6 +94,8 @@ def _money(value: usage_pb2.Money) -> Decimal:
 
 def document_filter(message: retrieval_pb2.Filter) -> Filter:
     """Which documents count. Raises InvalidInput below `filter`."""
+    if not message.conditions:
+        return EVERYTHING
     check(_filter_violations(message))
     return Filter({c.attribute: frozenset(c.values) for c in message.conditions})
 

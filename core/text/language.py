@@ -39,7 +39,6 @@ _WORDS_OF_SCRIPT = {
 }
 """Each match counts as one word; in the scripts without spaces, a character does."""
 
-_NO_WORDS = dict.fromkeys(Script, 0.0)
 _CHARACTERS_A_WORD = 2.0
 """In the scripts without spaces, about two characters say what a word says."""
 _UNSPACED = {Script.HAN, Script.KANA, Script.HANGUL, Script.THAI}
@@ -92,7 +91,10 @@ def detect_script(text: str) -> Script | None:
 
     Latin names within an East Asian text don't change its script.
     """
-    weights = _script_weights(text[:LONGEST_LOOK])
+    looked = text[:LONGEST_LOOK]
+    if looked.isascii():
+        return Script.LATIN if _WORDS_OF_SCRIPT[Script.LATIN].search(looked) else None
+    weights = _script_weights(looked)
     total = sum(weights.values())
     if total == 0:
         return None
@@ -108,10 +110,10 @@ def detect_language(text: str) -> str:
     Of scripts that several languages share the commonest is named: Cyrillic is "ru", Arabic "ar".
     """
     script = detect_script(text)
-    if script in {Script.HAN, Script.KANA}:
-        return "ja" if _kana_share(text[:LONGEST_LOOK]) >= _JAPANESE_SHARE else "zh"
     if script is Script.LATIN:
         return _latin_language(text[:LONGEST_LOOK])
+    if script in {Script.HAN, Script.KANA}:
+        return "ja" if _kana_share(text[:LONGEST_LOOK]) >= _JAPANESE_SHARE else "zh"
     return _LANGUAGE_OF_SCRIPT[script] if script else ""
 
 
@@ -129,8 +131,6 @@ def understands(languages: frozenset[str], text: str) -> bool:
 
 def _script_weights(text: str) -> dict[Script, float]:
     """About how many words of the text are in each script."""
-    if text.isascii():
-        return {**_NO_WORDS, Script.LATIN: float(len(_WORDS_OF_SCRIPT[Script.LATIN].findall(text)))}
     return {
         script: len(words.findall(text)) / (_CHARACTERS_A_WORD if script in _UNSPACED else 1.0)
         for script, words in _WORDS_OF_SCRIPT.items()
@@ -145,9 +145,8 @@ def _kana_share(text: str) -> float:
 
 def _latin_language(text: str) -> str:
     """The language most of whose common words occur, "" where two are level."""
-    found: Counter[str] = Counter()
-    for word in _WORDS_OF_SCRIPT[Script.LATIN].findall(text.casefold()):
-        found.update(_LANGUAGES_OF_WORD.get(word, ()))
+    words = _WORDS_OF_SCRIPT[Script.LATIN].findall(text.casefold())
+    found = Counter(language for word in words for language in _LANGUAGES_OF_WORD.get(word, ()))
     leaders = found.most_common(2)
     if not leaders or (len(leaders) > 1 and leaders[0][1] == leaders[1][1]):
         return ""

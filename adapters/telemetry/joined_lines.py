@@ -1,0 +1,42 @@
+"""Lines that are written together: one write a round of the event loop, not one a line."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TextIO
+
+
+class JoinedLines:
+    """Takes text for a stream, as a stream does. Belongs to one thread.
+
+    Where a loop runs, what comes within one round of it is written at the round's end.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._waiting: list[str] = []
+
+    def write(self, text: str) -> int:
+        """Put the text behind what waits already."""
+        self._waiting.append(text)
+        if len(self._waiting) == 1:
+            self._write_soon()
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing: whoever has to be sure asks for `write_now`."""
+
+    def write_now(self) -> None:
+        """Write all that waits. Raises what the stream raises."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._stream.write("".join(waiting))
+            self._stream.flush()
+
+    def _write_soon(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.write_now()
+        else:
+            loop.call_soon(self.write_now)
