@@ -152,6 +152,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `google.rpc.RequestInfo`; the log holds the rest.
     Metadata: none.
     """
+    ERROR_REASON_BUDGET_SPENT: _ErrorReason.ValueType  # 25
+    """RESOURCE_EXHAUSTED. Cause: with this request, a budget that covers it might be exceeded, or
+    it has one and no price is known. Cure: wait as `google.rpc.RetryInfo` says, ask for less, or
+    have the operator raise the budget.
+    Metadata: `budget`, its name; `limit`, the same as for other limits.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed: `reason` of the `google.rpc.ErrorInfo` in the status details, without the
@@ -291,5 +297,11 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 24
 """INTERNAL. Cause: a mistake in the server. Cure: report it with the id from
 `google.rpc.RequestInfo`; the log holds the rest.
 Metadata: none.
+"""
+ERROR_REASON_BUDGET_SPENT: ErrorReason.ValueType  # 25
+"""RESOURCE_EXHAUSTED. Cause: with this request, a budget that covers it might be exceeded, or
+it has one and no price is known. Cure: wait as `google.rpc.RetryInfo` says, ask for less, or
+have the operator raise the budget.
+Metadata: `budget`, its name; `limit`, the same as for other limits.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
