@@ -41,6 +41,7 @@ class Reason(Enum):
     TURN_LOG_EXPIRED = "TURN_LOG_EXPIRED"
     TURN_LOG_LOST = "TURN_LOG_LOST"
     INTERNAL = "INTERNAL"
+    BUDGET_SPENT = "BUDGET_SPENT"
 
 
 class ColonnadeError(Exception):
@@ -165,6 +166,16 @@ class StorageFull(Exhausted):
 
     reason = Reason.STORAGE_FULL
     retry_after = Seconds(30.0)
+
+
+class BudgetSpent(Exhausted):
+    """With this request a budget that covers it might be exceeded."""
+
+    reason = Reason.BUDGET_SPENT
+
+    def __init__(self, budget: str, message: str, *, retry_after: Seconds | None = None) -> None:
+        super().__init__(message, retry_after=retry_after, budget=budget, limit=f"budget {budget}")
+        self.budget = budget
 
 
 class Unavailable(ColonnadeError):

@@ -57,6 +57,7 @@ _STATUS = {
     Reason.TURN_LOG_EXPIRED: grpc.StatusCode.OUT_OF_RANGE,
     Reason.TURN_LOG_LOST: grpc.StatusCode.DATA_LOSS,
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
+    Reason.BUDGET_SPENT: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 

@@ -21,7 +21,7 @@ class FairQueue(Generic[Item]):
     """
 
     def __init__(self, size: int) -> None:
-        self._size = size
+        self.size = size
         self._lines: dict[TenantId, deque[Item]] = {}
         self._length = 0
         self._served: dict[TenantId, int] = {}
@@ -32,7 +32,7 @@ class FairQueue(Generic[Item]):
 
     def put(self, tenant: TenantId, item: Item) -> Item | None:
         """Join the line. Returns who has to go for it, which may be the item itself."""
-        if self._length < self._size:
+        if self._length < self.size:
             self._append(tenant, item)
             return None
         mine = len(self._lines.get(tenant, ()))

@@ -64,6 +64,7 @@ PROVOKED = {
         "test_turn_refusals",
         "test_a_log_that_was_cut_or_lost_is_never_read_with_a_gap",
     ),
+    "BUDGET_SPENT": ("test_model_refusals", "test_a_spent_budget_is_told_by_name"),
     "INTERNAL": ("test_service_refusals", "test_a_bug_tells_the_call_and_nothing_else"),
 }
 NOT_YET = {"POLICY_REFUSED"}
