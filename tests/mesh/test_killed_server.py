@@ -18,10 +18,12 @@ from mesh.server_process import ServerProcess, upstream_settings
 WORDS = [f"word{number} " for number in range(400)]
 
 
-def read_some(client: Client, count: int) -> tuple[list[TurnEvent], str]:
+def read_some(
+    client: Client, count: int, request_id: str = "the-one"
+) -> tuple[list[TurnEvent], str]:
     """The first events of a turn, raw, as a client without our comfort reads them."""
     request = ChatRequest(
-        request_id="the-one", message=Message(parts=[Part(text="Count.")]), detach=True
+        request_id=request_id, message=Message(parts=[Part(text="Count.")]), detach=True
     )
     call = client.stubs.chat.StreamChat(request, timeout=30, metadata=client.metadata)
     events: list[TurnEvent] = []
