@@ -9,7 +9,7 @@ from core.turns.rows import EndReason, TurnState
 from core.turns.transcript import Transcript
 from services.turns.turns import TurnView
 
-_STATES = {
+STATES = {
     TurnState.RUNNING: turns_pb2.TURN_STATE_RUNNING,
     TurnState.WAITING: turns_pb2.TURN_STATE_WAITING,
     TurnState.FINISHED: turns_pb2.TURN_STATE_FINISHED,
@@ -25,7 +25,7 @@ def turn(view: TurnView) -> turns_pb2.Turn:
     message = turns_pb2.Turn(
         turn_id=row.id,
         request_id=row.request_id,
-        state=_STATES[row.state],
+        state=STATES[row.state],
         run=row.run,
         conversation=names.conversation_name(row.conversation),
         user_message=names.message_name(row.conversation, row.user_message),
@@ -35,17 +35,18 @@ def turn(view: TurnView) -> turns_pb2.Turn:
         rerunnable=row.rerunnable,
         cancel_requested=row.cancel is EndReason.CANCELLED,
         prompt_version=seen.started.prompt_version if seen.started else "",
-        model=seen.model,
+        model=seen.model or view.total.last,
         validation=values.validation(seen.verdict) if seen.verdict else None,
         create_time=values.timestamp(row.created_at),
         end_time=values.timestamp(row.ended_at),
         last_sequence=row.next_seq - 1,
         retrieved=[event_messages.retrieved_chunk(passage) for passage in seen.passages],
     )
-    if finished is not None:
-        message.usage.CopyFrom(values.usage(finished.usage, estimated=finished.estimated))
-        message.latencies.CopyFrom(values.latencies(finished.latencies))
-        cost = values.money(finished.cost, finished.currency)
+    if row.state.ended:
+        spent = finished or view.total
+        message.usage.CopyFrom(values.usage(spent.usage, estimated=spent.estimated))
+        message.latencies.CopyFrom(values.latencies(view.latencies))
+        cost = values.money(spent.cost, spent.currency)
         if cost is not None:
             message.cost.CopyFrom(cost)
     message.events.extend(turns_pb2.TurnEvents.FromString(view.encoded_events).events)

@@ -21,7 +21,7 @@ from core.errors import (
 from core.grounding.refusals import refusal_text
 from core.identifiers import CollectionName, Seconds
 from core.messages import StoredMessage
-from core.ports.model_gateway import GenerationOrder, ModelGateway, SpendingUnit
+from core.ports.model_gateway import GenerationOrder, ModelGateway, Selected, SpendingUnit
 from core.ports.retriever import LONGEST_QUERY, Retriever, SearchRequest
 from core.ports.state import State
 from core.ports.telemetry import Telemetry
@@ -164,6 +164,8 @@ class Answering:
         try:
             async with aclosing(self._gateway.generate(work.call, order)) as heard:
                 async for happening in heard:
+                    if isinstance(happening, Selected):  # the call comes next
+                        await work.run.hold_lease()
                     state, effects = advance(state, happening)
                     rest: list[Effect] = []
                     for effect in effects:

@@ -11,17 +11,18 @@ from datetime import timedelta
 from core.call import Call
 from core.canonical import digest
 from core.chat import ChatRequest
-from core.clock import Clock, NewId
 from core.conversations import Conversation
 from core.errors import BranchBusy, NotFound, RequestIdReused
-from core.identifiers import BootId, ConversationId, MessageId, RequestId, Seconds, TurnId
+from core.identifiers import ConversationId, MessageId, RequestId, Seconds, TurnId
 from core.messages import StoredMessage
 from core.ports.state import State, StoreConflict, StoreUnavailable, Transaction
 from core.turns.fencing import run_again
+from core.turns.leases import local_lease_end
 from core.turns.outcome import may_run_again
 from core.turns.rows import CHAT, IdempotencyKey, IdempotencyRecord, Turn, TurnFailure, TurnState
 from services.turns.admission import Admission, Place
 from services.turns.orphans import Orphans
+from services.turns.replica import Replica
 from services.turns.timings import TurnTimings
 
 ROOT = MessageId("root")
@@ -33,12 +34,14 @@ _LOST_RACES = 5
 class Claim:
     """The turn of this request. `mine`: this call claimed it, and its runner has been started.
 
-    `time` is how long the run may take from now.
+    `time` is how long the run may take from now; `lease_end` is when its lease runs out by the
+    clock that counts suspension.
     """
 
     turn: Turn
     mine: bool
     time: Seconds = Seconds(0.0)
+    lease_end: Seconds = Seconds(0.0)
     previous: TurnFailure | None = None
 
 
@@ -51,7 +54,9 @@ class _Claiming:
     """One call's claim, over all its tries.
 
     `nonce` marks the row, so that a commit whose reply was lost is recognised; `previous` is
-    what it had overwritten. `in_doubt`: such a commit may have happened.
+    what it had overwritten. `in_doubt`: such a commit may have happened. `lease_end` counts from
+    the first try. `taken_over` are the orphans that the latest try has settled, as they were and
+    as they became.
     """
 
     call: Call
@@ -63,6 +68,8 @@ class _Claiming:
     previous: TurnFailure | None = None
     in_doubt: bool = False
     lost_races: int = 0
+    lease_end: Seconds | None = None
+    taken_over: list[tuple[Turn, Turn]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -81,17 +88,16 @@ class Claims:
         state: State,
         admission: Admission,
         orphans: Orphans,
-        clock: Clock,
-        new_id: NewId,
-        boot: BootId,
+        replica: Replica,
         timings: TurnTimings,
     ) -> None:
         self._state = state
         self._admission = admission
         self._orphans = orphans
-        self._clock = clock
-        self._new_id = new_id
-        self._boot = boot
+        self._clock = replica.clock
+        self._boottime = replica.boottime
+        self._new_id = replica.new_id
+        self._boot = replica.boot
         self._timings = timings
         self._queues: dict[IdempotencyKey, _Queue] = {}
         self.under_way: set[asyncio.Task[Claim]] = set()
@@ -135,7 +141,10 @@ class Claims:
     async def _until_known(self, claiming: _Claiming) -> Claim:
         while True:
             try:
-                return await self._try(claiming)
+                claim = await self._try(claiming)
+                for before, after in claiming.taken_over:
+                    self._orphans.announce(before, after)
+                return claim
             except StoreConflict as conflict:  # somebody was first: look at what was written
                 claiming.lost_races += 1
                 if claiming.lost_races == _LOST_RACES:
@@ -149,6 +158,12 @@ class Claims:
 
     async def _try(self, claiming: _Claiming) -> Claim:
         key = claiming.key
+        claiming.taken_over.clear()
+        if claiming.lease_end is None:
+            timings = self._timings
+            claiming.lease_end = local_lease_end(
+                self._boottime(), timings.lease, timings.lease_margin
+            )
         async with self._state.transaction(key.tenant) as tx:
             known = await tx.idempotency.find(key)
             if known is None:
@@ -157,6 +172,7 @@ class Claims:
                 raise RequestIdReused(
                     "this request_id was sent with other content; use a new one for a new request",
                     request_id=key.request_id,
+                    turn_id=known.turn,
                 )
             return await self._attach(tx, claiming, known.turn)
 
@@ -165,9 +181,8 @@ class Claims:
         mine = turn.claim_nonce == claiming.nonce and turn.state is TurnState.RUNNING
         if mine:  # the reply to our own claim was lost
             claiming.place.take()
-            time = self._time_for(claiming)
-            return Claim(turn, mine=True, time=time, previous=claiming.previous)
-        turn = await self._orphans.take_over_if_due(tx, turn)
+            return self._mine(claiming, turn, self._time_for(claiming))
+        turn = await self._take_over_if_due(tx, claiming, turn)
         if may_run_again(turn):
             return await self._run_again(tx, claiming, turn)
         if claiming.request.detach and not turn.detach and not turn.state.ended:
@@ -178,7 +193,7 @@ class Claims:
     async def _run_again(self, tx: Transaction, claiming: _Claiming, turn: Turn) -> Claim:
         claiming.place.take()
         if turn.conversation is not None:
-            await self._require_free(tx, turn.conversation, turn.parent)
+            await self._require_free(tx, claiming, turn.conversation, turn.parent)
         claiming.previous = turn.error
         time = self._time_for(claiming)
         again = run_again(
@@ -189,7 +204,17 @@ class Claims:
             deadline_at=tx.now + timedelta(seconds=time),
         )
         tx.turns.update(again)
-        return Claim(again, mine=True, time=time, previous=turn.error)
+        return self._mine(claiming, again, time)
+
+    def _mine(self, claiming: _Claiming, turn: Turn, time: Seconds) -> Claim:
+        lease_end = claiming.lease_end or Seconds(0.0)
+        return Claim(turn, True, time, lease_end, claiming.previous)
+
+    async def _take_over_if_due(self, tx: Transaction, claiming: _Claiming, locked: Turn) -> Turn:
+        after = await self._orphans.take_over_if_due(tx, locked)
+        if after is not locked:
+            claiming.taken_over.append((locked, after))
+        return after
 
     async def _claim(self, tx: Transaction, claiming: _Claiming) -> Claim:
         claiming.place.take()
@@ -220,7 +245,7 @@ class Claims:
         tx.idempotency.insert(IdempotencyRecord(key, turn.id, claiming.digest))
         tx.turns.insert(turn)
         _store_question(tx, turn, request)
-        return Claim(turn, mine=True, time=time)
+        return self._mine(claiming, turn, time)
 
     async def _branch(
         self, tx: Transaction, claiming: _Claiming
@@ -237,18 +262,22 @@ class Claims:
             parent = None
         if parent is not None and await tx.conversations.message(conversation.id, parent) is None:
             raise NotFound("message", parent)
-        await self._require_free(tx, conversation.id, parent)
+        await self._require_free(tx, claiming, conversation.id, parent)
         return conversation, parent
 
     async def _require_free(
-        self, tx: Transaction, conversation: ConversationId, parent: MessageId | None
+        self,
+        tx: Transaction,
+        claiming: _Claiming,
+        conversation: ConversationId,
+        parent: MessageId | None,
     ) -> None:
         """Raise BranchBusy while a turn runs on the branch; one that nobody runs is settled."""
         busy = await tx.turns.busy(conversation, parent)
         if busy is None:
             return
         locked = (await tx.turns.lock([busy.id]))[busy.id]
-        if not (await self._orphans.take_over_if_due(tx, locked)).state.ended:
+        if not (await self._take_over_if_due(tx, claiming, locked)).state.ended:
             raise BranchBusy(
                 "this message already has a turn that runs; wait for its end, cancel it, "
                 "or send with another parent_message",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime
 
 from core.errors import ColonnadeError, NotFound, Reason, TurnLogExpired, TurnLogLost
 from core.identifiers import TenantId, TurnId, UserId
-from core.ports.state import State
+from core.ports.state import State, StoreUnavailable
 from core.turns.rows import LoggedEvent, Turn, TurnFailure, TurnState
-from services.turns.orphans import Orphans
+from services.turns.presence import Presence, Presences
+from services.turns.replica import Replica
 from services.turns.run import Run
+from services.turns.tail import Tail
 from services.turns.timings import TurnTimings
 
 
@@ -29,7 +29,6 @@ class Batch:
 class _Page:
     turn: Turn
     events: Sequence[LoggedEvent]
-    at: datetime
 
 
 class TurnFailed(ColonnadeError):
@@ -50,12 +49,15 @@ class Readers:
         self,
         state: State,
         running: Callable[[TurnId], Run | None],
-        orphans: Orphans,
+        presences: Presences,
+        replica: Replica,
         timings: TurnTimings,
     ) -> None:
         self._state = state
         self._running = running
-        self._orphans = orphans
+        self._presences = presences
+        self._clock = replica.clock
+        self._observer = replica.observer
         self._timings = timings
 
     async def read(
@@ -63,57 +65,140 @@ class Readers:
     ) -> AsyncGenerator[Batch, None]:
         """The events after number `after`, as they are committed, until the turn has ended.
 
-        Raises NotFound, TurnLogExpired, TurnLogLost; and, when all was delivered of a turn that
-        failed, its error.
+        Raises NotFound, TurnLogExpired, TurnLogLost; StoreUnavailable where the store has been
+        away for longer than a reader waits; and, when all was delivered of a turn that failed,
+        its error.
         """
-        run = self._running(turn)
-        if run is not None and (run.turn.tenant, run.turn.user) != (tenant, user):
-            run = None
-        if run is not None:
-            run.tail.enter()
-            run.visited()
+        seat = _Seat(tenant, user, turn, self._running, self._presences)
         try:
-            async with aclosing(self._follow(tenant, user, turn, after, run)) as batches:
-                async for batch in batches:
-                    yield batch
+            seen = 0
+            while True:
+                tail = seat.tail_for(after)
+                if tail is not None:
+                    ended, events = tail.ended, tail.since(after, self._timings.message_bytes)
+                else:
+                    seen = seat.changes
+                    page = await self._page(seat, after)
+                    ended = page.turn if page.turn.state.ended else None
+                    events = _within(page.events, self._timings.message_bytes)
+                if events:
+                    after = events[-1].seq
+                    yield Batch(b"".join(event.body for event in events), after)
+                elif ended is not None and after >= ended.next_seq - 1:
+                    _tell_end(ended)
+                    return
+                elif tail is not None:
+                    await tail.changed()
+                else:
+                    await seat.changed(seen, after)
         finally:
-            if run is not None:
-                run.tail.leave()
+            seat.leave()
 
-    async def _follow(
-        self, tenant: TenantId, user: UserId, id: TurnId, after: int, run: Run | None
-    ) -> AsyncGenerator[Batch, None]:
+    async def _page(self, seat: _Seat, after: int) -> _Page:
+        """What the log holds, once this replica counts as a reader of what still runs."""
+        if seat.lags:
+            self._observer.reader_lagged()
+        page = await self._patient_page(seat, after)
+        if not page.turn.state.ended and await seat.register():
+            page = await self._patient_page(seat, after)
+        return page
+
+    async def _patient_page(self, seat: _Seat, after: int) -> _Page:
+        """One snapshot of the row and the log. A store that is away is waited for a while."""
+        until = self._clock.monotonic() + self._timings.hold
         while True:
-            tail = run.tail if run is not None and run.tail.serves(after) else None
-            page = None
-            if tail is not None:
-                ended, events = tail.ended, tail.since(after, self._timings.message_bytes)
-            else:
-                page = await self._page(tenant, user, id, after)
-                ended = page.turn if page.turn.state.ended else None
-                events = _within(page.events, self._timings.message_bytes)
-            if events:
-                after = events[-1].seq
-                yield Batch(b"".join(event.body for event in events), after)
-            elif ended is not None and after >= ended.next_seq - 1:
-                _tell_end(ended)
-                return
-            elif tail is not None:
-                await tail.changed()
-            elif page is not None and self._orphans.is_due(page.turn, page.at):
-                await self._orphans.settle_if_due(id)
-            else:
-                await asyncio.sleep(self._timings.poll)
+            try:
+                return await self._one_page(seat, after)
+            except StoreUnavailable:
+                if self._clock.monotonic() >= until:
+                    raise
+                await asyncio.sleep(self._timings.retry_store)
 
-    async def _page(self, tenant: TenantId, user: UserId, id: TurnId, after: int) -> _Page:
-        """The row and the events after `after`: one snapshot."""
-        async with self._state.snapshot(tenant) as view:
-            turn = await view.turns.get(id)
-            if turn is None or turn.user != user:
-                raise NotFound("turn", id)
+    async def _one_page(self, seat: _Seat, after: int) -> _Page:
+        async with self._state.snapshot(seat.tenant) as view:
+            turn = await view.turns.get(seat.turn)
+            if turn is None or turn.user != seat.user:
+                raise NotFound("turn", seat.turn)
             check_position(turn, after)
-            events = await view.events.read(id, after, self._timings.read_events)
-        return _Page(turn, events, view.now)
+            events = await view.events.read(seat.turn, after, self._timings.read_events)
+        return _Page(turn, events)
+
+
+class _Seat:
+    """Where one reader is counted: with a run here, or in its replica's row for one elsewhere."""
+
+    def __init__(
+        self,
+        tenant: TenantId,
+        user: UserId,
+        turn: TurnId,
+        running: Callable[[TurnId], Run | None],
+        presences: Presences,
+    ) -> None:
+        self.tenant = tenant
+        self.user = user
+        self.turn = turn
+        self._running = running
+        self._presences = presences
+        self._run: Run | None = None
+        self._presence: Presence | None = None
+
+    @property
+    def lags(self) -> bool:
+        """Whether the run is here, and its tail does not go back as far as the reader."""
+        return self._run is not None and not self._run.tail.closed
+
+    def tail_for(self, after: int) -> Tail | None:
+        """The tail to read on from; None where only the log can serve."""
+        run = self._run
+        if run is None or (run.tail.closed and not run.tail.serves(after)):
+            run = self._move()
+        return run.tail if run is not None and run.tail.serves(after) else None
+
+    @property
+    def changes(self) -> int:
+        """What may have changed of a turn elsewhere, counted."""
+        return self._presence.changes if self._presence is not None else 0
+
+    async def register(self) -> bool:
+        """Count as a reader elsewhere, unless counted already; whether that was new."""
+        if self._run is not None or self._presence is not None:
+            return False
+        self._presence = self._presences.enter(self.tenant, self.turn)
+        await self._presence.registered()
+        return True
+
+    async def changed(self, seen: int, after: int) -> None:
+        """Wait until the turn may have changed since `changes` was `seen`."""
+        if self._presence is not None:
+            await self._presence.changed(seen)
+        elif self._run is not None and not self._run.tail.serves(after):
+            await self._run.tail.changed()  # the log is ahead of the tail by a reply
+
+    def leave(self) -> None:
+        """The reader goes."""
+        run, self._run = self._run, None
+        presence, self._presence = self._presence, None
+        if run is not None:
+            run.audience.leave()
+        if presence is not None:
+            presence.leave()
+
+    def _move(self) -> Run | None:
+        """Sit down with the run that is here now, if there is one."""
+        run = self._running(self.turn)
+        if run is None or run.tail.closed or (run.turn.tenant, run.turn.user) != self._who:
+            if self._run is not None:
+                self.leave()
+            return None
+        self.leave()
+        self._run = run
+        run.audience.enter()
+        return run
+
+    @property
+    def _who(self) -> tuple[TenantId, UserId]:
+        return self.tenant, self.user
 
 
 def check_position(turn: Turn, after: int) -> None:

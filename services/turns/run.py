@@ -6,18 +6,26 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from enum import Enum
 
-from core.clock import Clock
 from core.errors import ColonnadeError, DeadlineExceeded
 from core.identifiers import Seconds
 from core.ports.state import StoreUnavailable
 from core.turns.events import Latencies, Retrieved, TurnEvent, releases
 from core.turns.rows import EndReason, Turn, TurnFailure
 from core.turns.transcript import Transcript
-from services.turns.run_log import Lost, RunLog
+from services.turns.audience import Audience
+from services.turns.replica import Replica
+from services.turns.run_log import Lost, Renew, RunLog, Step
 from services.turns.settlement import Settlement
 from services.turns.tail import Tail
 from services.turns.timings import TurnTimings
+
+
+class Paused(Enum):
+    """What a producer returns that has given its turn up to wait for somebody's approval."""
+
+    PAUSED = "paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +36,48 @@ class Ending:
     failure: TurnFailure | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a run begins with. `time` is how long it may take, `lease_end` its local lease's end."""
+
+    turn: Turn
+    time: Seconds
+    lease_end: Seconds
+    transcript: Transcript | None = None
+
+
 class Run:
     """What the producer of a run writes through, and everyone else stops it by."""
 
     def __init__(
         self,
-        turn: Turn,
+        start: Start,
         mark: Callable[[RunLog, bool], None],
-        deadline: Seconds,
-        clock: Clock,
+        replica: Replica,
         timings: TurnTimings,
     ) -> None:
+        turn = start.turn
         self.turn = turn
-        self.deadline = deadline
-        self.tail = Tail(turn, timings, self.lonely)
-        self.log = RunLog(turn, self.tail, timings, mark, self.stop)
-        self.transcript = Transcript()
+        self._began = replica.clock.monotonic()
+        self.deadline = Seconds(self._began + start.time)
+        self.tail = Tail(turn, timings)
+        self.log = RunLog(
+            turn,
+            self.tail,
+            timings,
+            mark,
+            self._learn,
+            start.lease_end,
+            self._began,
+            Seconds(self.deadline + timings.hard),
+        )
+        self.audience = Audience(turn.linger, detached=turn.detach, ask=self.log.ask)
+        self.transcript = start.transcript or Transcript()
         self.latencies = Latencies()
-        self._clock = clock
+        self._clock = replica.clock
+        self._boottime = replica.boottime
         self._timings = timings
-        self._began = clock.monotonic()
         self._stop: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
-        self._lonely_timer: asyncio.TimerHandle | None = None
-        self._detached = turn.detach
 
     async def emit(self, event: TurnEvent) -> None:
         """Put an event into the log; waits while the store cannot keep up."""
@@ -60,34 +87,45 @@ class Run:
         self._measure(event, Seconds(now - self._began))
         await self.log.room()
 
+    async def hold_lease(self) -> None:
+        """Make sure that the turn is ours, before a provider or a tool is called for it.
+
+        A lease that has run out by our own clock is renewed first. Raises Lost.
+        """
+        while self._boottime() >= self.log.lease_end:
+            await self.log.perform(Renew())
+
+    async def pause(self, wait: Step) -> Paused:
+        """Give the turn up by this step. Raises Lost where it is to stop instead."""
+        row = await self.log.perform(wait)
+        if row.cancel is not None:
+            raise Lost("this turn is to stop, and waits for nobody")
+        return Paused.PAUSED
+
     def generated_for(self, seconds: Seconds) -> None:
         """Count time that was spent in calls of models."""
         sofar = self.latencies.generation or 0.0
         self.latencies = replace(self.latencies, generation=Seconds(sofar + seconds))
 
+    @property
+    def first_event(self) -> Seconds:
+        """From the start until the first event was in the log; until now, if none is."""
+        first = self.log.first_commit
+        return Seconds((self._clock.monotonic() if first is None else first) - self._began)
+
     def stop(self, reason: EndReason) -> None:
-        """Ask the run to end; the first reason stands, and a cancel beats an abandon."""
+        """Ask the run to end; the first reason stands, and a cancel in the row beats them all."""
         if not self._stop.done():
             self._stop.set_result(reason)
 
-    def detach(self) -> None:
-        """The run goes on when nobody reads it."""
-        self._detached = True
-
-    def lonely(self) -> None:
-        """The last reader has left: after `linger` without another the run is abandoned."""
-        self._wait_for_readers(self.turn.linger)
-
-    def _wait_for_readers(self, patience: Seconds) -> None:
-        if self._detached or self.tail.readers or self._lonely_timer is not None:
-            return
-        self._lonely_timer = asyncio.get_running_loop().call_later(patience, self._abandon)
-
-    def visited(self) -> None:
-        """A reader has come."""
-        if self._lonely_timer is not None:
-            self._lonely_timer.cancel()
-            self._lonely_timer = None
+    def _learn(self, row: Turn, read_elsewhere: bool | None) -> None:
+        """Take note of what others have changed in the row."""
+        if row.cancel is not None:
+            self.stop(row.cancel)
+        if row.detach:
+            self.audience.detach()
+        if read_elsewhere is not None:
+            self.audience.read_elsewhere(read_elsewhere)
 
     def _measure(self, event: TurnEvent, since: Seconds) -> None:
         if isinstance(event, Retrieved):
@@ -95,14 +133,9 @@ class Run:
         elif self.latencies.first_text is None and releases(event):
             self.latencies = replace(self.latencies, first_text=since)
 
-    def _abandon(self) -> None:
-        self._lonely_timer = None
-        if self.tail.readers == 0 and not self._detached:
-            self.stop(EndReason.ABANDONED)
-
     async def supervise(
         self,
-        produce: Callable[[Run], Awaitable[EndReason]],
+        produce: Callable[[Run], Awaitable[EndReason | Paused]],
         settlement: Callable[[Run, Ending], Settlement],
     ) -> None:
         """Run `produce` until it ends, is stopped, or has to; then settle.
@@ -111,7 +144,7 @@ class Run:
         is slow to stop delays neither the settlement nor its readers, only the end of the task.
         """
         # The call that claimed is on its way to read, however short its linger.
-        self._wait_for_readers(max(self.turn.linger, self._timings.linger))
+        self.audience.wait_for_readers(max(self.turn.linger, self._timings.linger))
         producing = asyncio.ensure_future(produce(self))
         producing.add_done_callback(_hear)
         try:
@@ -121,22 +154,20 @@ class Run:
                     await self.log.perform(settlement(self, ending))
         finally:
             self.log.seal()
-            self.visited()
+            self.audience.close()
             if not self.tail.closed:
                 self.tail.close(None)
             if not producing.done():
                 await asyncio.wait({producing}, timeout=self._timings.settle_budget)
 
-    async def _watch(self, producing: asyncio.Future[EndReason]) -> Ending | None:
+    async def _watch(self, producing: asyncio.Future[EndReason | Paused]) -> Ending | None:
         """How the run ended; None when the turn is no longer ours."""
         left = max(0.0, self.deadline - self._clock.monotonic())
-        watched: set[asyncio.Future[EndReason] | asyncio.Future[None]] = {
-            producing,
-            self._stop,
-            self.log.lost,
-        }
-        done, _ = await asyncio.wait(watched, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        if producing in done and not self.log.lost.done():
+        watched: set[
+            asyncio.Future[EndReason | Paused] | asyncio.Future[EndReason] | asyncio.Future[None]
+        ] = {producing, self._stop, self.log.lost}
+        await asyncio.wait(watched, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if producing.done() and not self.log.lost.done():
             return self._ending_of(producing)
         await self._halt(producing)
         if self.log.lost.done():
@@ -146,24 +177,25 @@ class Run:
             return Ending(self._stop.result())
         return Ending(EndReason.DEADLINE)
 
-    async def _halt(self, producing: asyncio.Future[EndReason]) -> None:
+    async def _halt(self, producing: asyncio.Future[EndReason | Paused]) -> None:
         """Stop the producer. It gets a while to let go of its provider, not for ever."""
         self.log.seal()
         producing.cancel()
         await asyncio.wait({producing}, timeout=self._timings.provider_stop)
 
-    def _ending_of(self, producing: asyncio.Future[EndReason]) -> Ending:
+    def _ending_of(self, producing: asyncio.Future[EndReason | Paused]) -> Ending | None:
         if producing.cancelled():
             return Ending(EndReason.INTERRUPTED)
         error = producing.exception()
         if error is None:
-            return Ending(producing.result())
+            result = producing.result()
+            return None if isinstance(result, Paused) else Ending(result)
         if self._clock.monotonic() >= self.deadline:
             return Ending(EndReason.DEADLINE)  # whatever gave up first had the same deadline
         return _ending_by(error)
 
 
-def _hear(producing: asyncio.Future[EndReason]) -> None:
+def _hear(producing: asyncio.Future[EndReason | Paused]) -> None:
     """Take note of an error that comes after the end, so that nobody else reports it."""
     if not producing.cancelled():
         producing.exception()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from core.errors import ColonnadeError
@@ -11,28 +13,50 @@ from core.identifiers import Seconds
 from core.ports.state import StoreUnavailable, Transaction
 from core.turns.events import Reasoning, Text, TurnEvent
 from core.turns.fencing import Fence
-from core.turns.rows import EndReason, LoggedEvent, Turn
+from core.turns.rows import LoggedEvent, Turn, TurnState
 from services.turns.tail import Tail
 from services.turns.timings import TurnTimings
+
+RENEW_EARLY = 0.8
+"""A run that was silent for so much of the renewal's interval is renewed at the next look."""
 
 
 class Step(Protocol):
     """A change of the turn's row that is committed with, and after, the buffered events."""
 
-    async def apply(self, tx: Transaction, row: Turn, closing: list[TurnEvent]) -> Turn:
+    async def apply(self, tx: Transaction, row: Turn, closing: list[TurnEvent], /) -> Turn:
         """The changed row; events put into `closing` are logged with it. May run twice."""
+
+
+class Renew:
+    """Changes nothing: any write of a run renews its lease."""
+
+    async def apply(self, _: Transaction, row: Turn, __: list[TurnEvent]) -> Turn:
+        """See Step."""
+        return row
+
+
+Learn = Callable[[Turn, bool | None], None]
+"""Takes the row as a commit has found it, and whether other replicas read it; None: not asked."""
 
 
 class Lost(ColonnadeError):
     """This run may write nothing more: another has the turn, or it has ended."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    step: Step
+    done: asyncio.Future[Turn]
+
+
 class RunLog:
     """What a runner writes through. It belongs to one run, and to the loop's thread.
 
-    `on_cancel` is told the wish to stop that a commit has found in the row. `lost` is done when
-    the run is over for the store: without an exception when the turn is not ours any more, with
-    one when the store has been away for too long, or what was said cannot be stored.
+    `lost` is done when the run is over for the store: without an exception when the turn is not
+    ours any more, with one when the store has been away for too long, or what was said cannot be
+    stored. `lease_end` is on the clock that counts suspension, `began` and `renew_until` are on the
+    loop's.
     """
 
     def __init__(
@@ -41,23 +65,31 @@ class RunLog:
         tail: Tail,
         timings: TurnTimings,
         mark: Callable[[RunLog, bool], None],
-        on_cancel: Callable[[EndReason], None],
+        learn: Learn,
+        lease_end: Seconds,
+        began: Seconds,
+        renew_until: Seconds,
     ) -> None:
         self.turn_id = turn.id
         self.run = turn.run
         self.fence = Fence(turn.epoch)
         self.next_seq = turn.next_seq
         self.tail = tail
+        self.lease_end = lease_end
+        self.read_elsewhere = False
+        self.held_bytes = 0
+        self.first_commit: Seconds | None = None
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._timings = timings
         self._mark = mark
-        self._on_cancel = on_cancel
+        self._learn = learn
+        self._renew_until = renew_until
         self._sealed = False
         self._events: list[TurnEvent] = []
-        self._bytes = 0
-        self._step: tuple[Step, asyncio.Future[Turn]] | None = None
-        self._in_flight: tuple[Step, asyncio.Future[Turn]] | None = None
+        self._steps: deque[_Wanted] = deque()
+        self._in_flight: _Wanted | None = None
         self._last_commit = float("-inf")
+        self._last_asked = float(began)
         self._away_since: float | None = None
         self._room = asyncio.Event()
         self._room.set()
@@ -71,16 +103,27 @@ class RunLog:
         if self._sealed:
             raise Lost("this run is over")
         if isinstance(event, Text | Reasoning):
-            self._bytes += len(event.text.encode())
-            if self._bytes > self._timings.hold_bytes:
+            self.held_bytes += len(event.text.encode())
+            if self.held_bytes > self._timings.hold_bytes:
                 self._room.clear()
         self._events.append(event)
         quiet = now - self._last_commit >= self._timings.tick
         self._mark(self, quiet)
 
-    def is_silent(self, now: Seconds) -> bool:
-        """Whether its lease has to be renewed by a write of its own."""
-        return not self.tail.closed and now - self._last_commit >= self._timings.renew
+    def needs_renewal(self, now: Seconds) -> bool:
+        """Whether its lease has to be renewed by a write of its own, and still may be."""
+        silent = now - self._last_commit >= self._timings.renew * RENEW_EARLY
+        return silent and not self.tail.closed and now < self._renew_until
+
+    def wonders(self, now: Seconds) -> bool:
+        """Whether the next commit should find out who reads the turn on other replicas."""
+        return now - self._last_asked >= self._timings.renew * RENEW_EARLY
+
+    def look(self) -> None:
+        """The row was changed by another: find out with a commit of its own, now."""
+        if not self.tail.closed:
+            self._last_asked = float("-inf")
+            self._mark(self, True)
 
     async def room(self) -> None:
         """Wait until the buffer has room: a store that can't keep up slows the provider down."""
@@ -90,37 +133,56 @@ class RunLog:
         """Take no more events: a producer that is slow to stop has nothing more to say."""
         self._sealed = True
 
-    async def perform(self, step: Step) -> Turn:
-        """Commit the buffer and then `step`; the row as it became.
+    def ask(self, step: Step) -> asyncio.Future[Turn]:
+        """Have the buffer and then `step` committed; the row as it became.
 
-        Raises Lost, and what the step itself raised.
+        Fails with Lost, and with what the step itself raised.
         """
         done: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
-        self._step = (step, done)
+        self._steps.append(_Wanted(step, done))
         self._mark(self, True)
-        return await done
+        return done
+
+    async def perform(self, step: Step) -> Turn:
+        """The same, awaited."""
+        return await self.ask(step)
 
     def take(self) -> tuple[Sequence[TurnEvent], Step | None]:
         """What the next commit carries; the writer's alone to call."""
-        events, self._events, self._bytes = self._events, [], 0
-        self._in_flight, self._step = self._step, None
-        return events, self._in_flight[0] if self._in_flight else None
+        events, self._events, self.held_bytes = self._events, [], 0
+        self._in_flight = self._steps.popleft() if self._steps else None
+        return events, self._in_flight.step if self._in_flight else None
 
-    def committed(self, events: Sequence[LoggedEvent], row: Turn, now: Seconds) -> None:
+    def committed(
+        self,
+        events: Sequence[LoggedEvent],
+        row: Turn,
+        now: Seconds,
+        lease_end: Seconds,
+        read_elsewhere: bool | None,
+    ) -> None:
         """The events are in the log: readers may have them."""
         self.next_seq = row.next_seq
         self._last_commit = now
         self._away_since = None
+        self.lease_end = lease_end
+        if read_elsewhere is not None:
+            self.read_elsewhere, self._last_asked = read_elsewhere, now
         self._room.set()
         if events:
+            self.first_commit = now if self.first_commit is None else self.first_commit
             self.tail.publish(events)
         if row.state.ended:
             self.tail.close(row)
-        elif row.cancel is not None:
-            self._on_cancel(row.cancel)
+        elif row.state is TurnState.WAITING:
+            self.tail.close(None)
+        else:
+            self._learn(row, read_elsewhere)
         flown, self._in_flight = self._in_flight, None
-        if flown is not None and not flown[1].done():
-            flown[1].set_result(row)
+        if flown is not None and not flown.done.done():
+            flown.done.set_result(row)
+        if self._steps:
+            self._mark(self, True)
 
     def stale(self) -> None:
         """The store refused: this run is over, whatever it still wants to say."""
@@ -128,9 +190,10 @@ class RunLog:
         self.tail.close(None)
         if not self.lost.done():
             self.lost.set_result(None)
-        for waiting in (self._in_flight, self._step):
+        for waiting in (self._in_flight, *self._steps):
             _fail(waiting, Lost("another has this turn"))
-        self._in_flight = self._step = None
+        self._in_flight = None
+        self._steps.clear()
         self._room.set()
 
     def failed(self, error: Exception) -> None:
@@ -138,6 +201,8 @@ class RunLog:
         self._end_by(error)
         failing, self._in_flight = self._in_flight, None
         _fail(failing, error)
+        if self._steps:
+            self._mark(self, True)
         self._room.set()
 
     def store_is_away(self, now: Seconds, away: StoreUnavailable) -> None:
@@ -146,6 +211,8 @@ class RunLog:
             self._away_since = now
         if now - self._away_since > self._timings.hold:
             self._end_by(away)
+            self.tail.interrupt(away)
+            self._away_since = now  # who comes later is kept waiting for as long
 
     def _end_by(self, error: Exception) -> None:
         if not self.lost.done():
@@ -153,6 +220,6 @@ class RunLog:
             self.lost.exception()  # a runner that has ended meanwhile does not ask for it
 
 
-def _fail(waiting: tuple[Step, asyncio.Future[Turn]] | None, error: Exception) -> None:
-    if waiting is not None and not waiting[1].done():
-        waiting[1].set_exception(error)
+def _fail(waiting: _Wanted | None, error: Exception) -> None:
+    if waiting is not None and not waiting.done.done():
+        waiting.done.set_exception(error)

@@ -74,7 +74,7 @@ class Settlement:
     """The step that ends a run: its owner's, or that of whoever takes over.
 
     `transcript` is what was released; `answer_id` the id that a stored answer gets. `latencies`
-    are those that the runner measured; a taker has none.
+    and `first_event` are what the runner measured; a taker has none.
     """
 
     reason: EndReason | None
@@ -83,11 +83,12 @@ class Settlement:
     answer_id: MessageId
     deployment_of: DeploymentOf
     latencies: Latencies = Latencies()
+    first_event: Seconds | None = None
 
     async def apply(self, tx: Transaction, row: Turn, closing: list[TurnEvent]) -> Turn:
         """End the turn by the rules of the core, and book everything that is open."""
         end = outcome(row, self.reason, self.failure)
-        total = await self._book(tx, row)
+        total = await book(tx, row, self.transcript, self.deployment_of)
         message = await self._store_answer(tx, row, end, total)
         latencies = replace(
             self.latencies, total=Seconds((tx.now - row.created_at).total_seconds())
@@ -107,25 +108,8 @@ class Settlement:
                 )
             )
         tx.spending.record(self._record(row, end, total, latencies))
+        tx.readers.end(row.id)
         return settled(row, end, tx.now)
-
-    async def _book(self, tx: Transaction, row: Turn) -> Total:
-        attempts = await tx.spending.attempts(row.id)
-        lines = {line.attempt: line for line in await tx.spending.lines(row.id)}
-        open_attempts = unbooked(attempts)
-        told = {used.attempt: used.usage for used in self.transcript.used if not used.estimated}
-        for attempt in open_attempts:
-            received = self.transcript.text_bytes if attempt is open_attempts[-1] else 0
-            seen = replace(
-                attempt,
-                used=attempt.used or told.get(attempt.number),
-                output_bytes=max(attempt.output_bytes, received),
-            )
-            line = ledger_line(seen, self.deployment_of(attempt.deployment), tx)
-            tx.spending.book(line)
-            tx.spending.update(replace(seen, booked=True))
-            lines[attempt.number] = line
-        return Total.of([lines[number] for number in sorted(lines)])
 
     async def _store_answer(
         self, tx: Transaction, row: Turn, end: Outcome, total: Total
@@ -167,7 +151,7 @@ class Settlement:
             retrieved=tuple(str(passage.chunk.document) for passage in seen.passages),
             tool_calls=(),
             latency_ms=1000.0 * (latencies.total or 0.0),
-            first_event_ms=None,
+            first_event_ms=None if self.first_event is None else 1000.0 * self.first_event,
             usage=total.usage,
             cost=total.cost,
             currency=total.currency,
@@ -175,6 +159,31 @@ class Settlement:
             answered_by=verdict.answered_by.name if verdict else "",
             reason=end.reason.value,
         )
+
+
+async def book(
+    tx: Transaction, row: Turn, transcript: Transcript, deployment_of: DeploymentOf
+) -> Total:
+    """Book every attempt of the turn that is not booked yet; the sum of all that are.
+
+    An attempt that nobody has ended is booked by what the log says of it, as an estimate.
+    """
+    attempts = await tx.spending.attempts(row.id)
+    lines = {line.attempt: line for line in await tx.spending.lines(row.id)}
+    open_attempts = unbooked(attempts)
+    told = {used.attempt: used.usage for used in transcript.used if not used.estimated}
+    for attempt in open_attempts:
+        received = transcript.text_bytes if attempt is open_attempts[-1] else 0
+        seen = replace(
+            attempt,
+            used=attempt.used or told.get(attempt.number),
+            output_bytes=max(attempt.output_bytes, received),
+        )
+        line = ledger_line(seen, deployment_of(attempt.deployment), tx)
+        tx.spending.book(line)
+        tx.spending.update(replace(seen, booked=True))
+        lines[attempt.number] = line
+    return Total.of([lines[number] for number in sorted(lines)])
 
 
 def ledger_line(attempt: Attempt, deployment: Deployment | None, tx: Transaction) -> LedgerLine:

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from core.ports.state import StoreUnavailable
 from core.turns.rows import LoggedEvent, Turn
 from services.turns.timings import TurnTimings
 
 
 class Tail:
-    """What was committed last, keyed by turn and epoch, and who reads it.
+    """What was committed last, keyed by turn and epoch.
 
-    Bounded: a reader that falls behind its first event reads the log. `on_lonely` is told
-    whenever the last reader has left.
+    Bounded: a reader that falls behind its first event reads the log.
     """
 
-    def __init__(self, turn: Turn, timings: TurnTimings, on_lonely: Callable[[], None]) -> None:
+    def __init__(self, turn: Turn, timings: TurnTimings) -> None:
         self.ended: Turn | None = None
         self.closed = False
-        self.readers = 0
+        self._interruptions: list[StoreUnavailable] = []
         self._timings = timings
-        self._on_lonely = on_lonely
         self._events: deque[LoggedEvent] = deque()
         self._bytes = 0
         self._next = turn.next_seq
@@ -46,6 +45,11 @@ class Tail:
             self.closed = True
             self.ended = ended
             self._wake()
+
+    def interrupt(self, away: StoreUnavailable) -> None:
+        """Tell all who wait that the store has been away for too long."""
+        self._interruptions.append(away)
+        self._wake()
 
     def holds(self, sequence: int) -> bool:
         """Whether the event with this number is here, or is the next to come."""
@@ -76,20 +80,17 @@ class Tail:
         return taken
 
     async def changed(self) -> None:
-        """Wait for the next event, or the end. Anything that came before this call is not told."""
+        """Wait for the next event, or the end. Anything that came before this call is not told.
+
+        Raises what the store says when it has been away for too long.
+        """
+        before = len(self._interruptions)
         if self._changed is None:
             self._changed = asyncio.get_running_loop().create_future()
         await asyncio.shield(self._changed)
-
-    def enter(self) -> None:
-        """One more reader is here."""
-        self.readers += 1
-
-    def leave(self) -> None:
-        """A reader has gone; the run may be lonely now."""
-        self.readers -= 1
-        if self.readers == 0 and not self.closed:
-            self._on_lonely()
+        if len(self._interruptions) > before:
+            away = self._interruptions[-1]
+            raise type(away)(away.message)
 
     def _newer(self, after: int) -> Sequence[LoggedEvent]:
         skip = max(0, after + 1 - self._events[0].seq)

@@ -5,104 +5,111 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from core.call import Call, CallFacts
 from core.chat import ChatRequest
-from core.clock import Clock, NewId
-from core.errors import NotFound, Reason, Unavailable
-from core.identifiers import BootId, MessageId, RequestId, Seconds, TurnId
+from core.errors import Reason, Unavailable
+from core.identifiers import RequestId, Seconds, TurnId
 from core.ports.event_codec import EventCodec
 from core.ports.state import State, Transaction
-from core.turns.rows import CHAT, EndReason, IdempotencyKey, Turn, TurnFailure
-from core.turns.transcript import Transcript
+from core.turns.rows import Decision, EndReason, Turn, TurnFailure, TurnState
+from core.turns.stopping import cancelled
 from services.turns.admission import Admission
+from services.turns.approvals import Approvals
 from services.turns.claims import Claim, Claims
-from services.turns.logged import transcript_of, whole_log
+from services.turns.lookup import Lookup, TurnView, own
 from services.turns.orphans import Orphans
-from services.turns.reading import Batch, Readers, TurnFailed, check_position
-from services.turns.run import Ending, Run
-from services.turns.settlement import DeploymentOf, Settlement
+from services.turns.presence import Presences
+from services.turns.reading import Batch, Readers, TurnFailed
+from services.turns.replica import Replica, StoreContact
+from services.turns.run import Paused, Run, Start
+from services.turns.runs import Producer, Runs
+from services.turns.settlement import DeploymentOf
+from services.turns.sweeper import Sweeper
 from services.turns.timings import TurnTimings
 from services.turns.writer import TurnWriter
 
-Produce = Callable[[Call, ChatRequest, Run, TurnFailure | None], Awaitable[EndReason]]
-"""What a run does: emit events until the answer has ended; the reason is returned."""
+__all__ = ["Produce", "TurnView", "Turns"]
+
+Produce = Callable[[Call, ChatRequest, Run, TurnFailure | None], Awaitable[EndReason | Paused]]
+"""What a claimed run does: emit events until the answer has ended; the reason is returned."""
 
 
-@dataclass(frozen=True, slots=True)
-class TurnView:
-    """A turn as it stands: its row, and what its log says."""
-
-    turn: Turn
-    transcript: Transcript
-    encoded_events: bytes
+async def interrupted(_: Run) -> EndReason:
+    """How a turn goes on that was woken where nothing knows how to."""
+    return EndReason.INTERRUPTED
 
 
 class Turns:
-    """The turn protocol of one process. Open it before use, drain it, then close it."""
+    """The turn protocol of one process. Open it before use, drain it, then close it.
+
+    `go_on` is what runs a turn on that has waited for an approval.
+    """
 
     def __init__(
         self,
         state: State,
         codec: EventCodec,
-        clock: Clock,
-        new_id: NewId,
-        boot: BootId,
+        replica: Replica,
         admission: Admission,
         deployment_of: DeploymentOf,
         timings: TurnTimings,
+        go_on: Producer = interrupted,
     ) -> None:
+        contact = StoreContact(replica.boottime, timings)
         self._state = state
-        self._codec = codec
-        self._clock = clock
-        self._new_id = new_id
+        self._replica = replica
         self._timings = timings
-        self._admission = admission
-        self._deployment_of = deployment_of
-        self._runs: dict[TurnId, Run] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._writer = TurnWriter(state, codec, clock, timings)
-        self._orphans = Orphans(
-            state, codec, new_id, boot, deployment_of, timings, self._runs.__contains__
+        self._writer = TurnWriter(state, codec, replica, contact, timings)
+        self._runs = Runs(self._writer, admission, replica, deployment_of, timings)
+        self._orphans = Orphans(state, codec, replica, contact, deployment_of, timings, self._runs)
+        self._claims = Claims(state, admission, self._orphans, replica, timings)
+        self._presences = Presences(state, self._orphans, replica, timings)
+        self._readers = Readers(state, self._runs.get, self._presences, replica, timings)
+        self._approvals = Approvals(
+            state, codec, self._runs, self._orphans, admission, replica, timings, go_on
         )
-        self._claims = Claims(state, admission, self._orphans, clock, new_id, boot, timings)
-        self._readers = Readers(state, self._runs.get, self._orphans, timings)
+        self._sweeper = Sweeper(state, self._orphans, self._approvals, replica, contact, timings)
+        self._lookup = Lookup(state, codec, self._orphans)
+        self._leave_bus: Callable[[], None] = _nothing
         self._draining = False
-        self._interrupting = False
 
-    async def open(self, *, alone: bool = True) -> int:
-        """Settle what an earlier life of this data folder left, and begin to write.
+    async def open(self, *, alone: bool) -> int:
+        """Begin to write, to sweep, and to listen.
 
-        Only a process that is `alone` on the store may: else the others' turns are theirs.
-        Returns how many turns were settled.
+        `alone` says that no other process of this store lives, as the lock of the data folder
+        proves: then what an earlier life left is settled at once. Returns how many turns were.
         """
         settled = await self._orphans.settle_all() if alone else 0
         self._writer.start()
+        self._leave_bus = self._replica.bus.subscribe(self._replica.boot, self._runs.heard)
+        self._sweeper.start()
         return settled
 
     async def drain(self, patience: Seconds) -> None:
         """Take no more turns; let those that run end, and interrupt what is left after it."""
         self._draining = True
-        until = self._clock.monotonic() + patience
-        await self._wait_for_runs(until)
-        self._interrupting = True
-        for run in self._runs.values():
-            run.stop(EndReason.INTERRUPTED)
-        await self._wait_for_runs(self._clock.monotonic() + self._timings.settle_budget)
+        self._sweeper.wake_no_more()
+        now = self._replica.clock.monotonic
+        await self._wait_for_runs(now() + patience)
+        self._runs.interrupt()
+        await self._wait_for_runs(now() + self._timings.settle_budget)
 
     async def _wait_for_runs(self, until: float) -> None:
         """Wait until no run goes on, those included whose claims are under way."""
-        while going_on := self._tasks | self._claims.under_way:
-            left = until - self._clock.monotonic()
+        while going_on := self._runs.tasks | self._claims.under_way:
+            left = until - self._replica.clock.monotonic()
             if left <= 0:
                 return
             await asyncio.wait(going_on, timeout=left)
 
     async def close(self) -> None:
         """Write what is buffered, then stop."""
+        await self._sweeper.close()
+        self._leave_bus()
         await self._writer.close()
+        await self._presences.close()
 
     async def stream(
         self, call: Call, request: ChatRequest, produce: Produce
@@ -140,48 +147,38 @@ class Turns:
                 _note(call.facts, run)
 
     async def row(self, call: Call, turn: TurnId) -> Turn:
-        """The turn's row, or NotFound."""
-        async with self._state.snapshot(call.principal.tenant) as view:
-            return await _own(view, call, turn)
+        """See Lookup.row."""
+        return await self._lookup.row(call, turn)
 
     async def view(self, call: Call, turn: TurnId, *, with_events: bool) -> TurnView:
-        """The turn as it stands, from one snapshot; one that nobody runs is settled first."""
-        async with self._state.snapshot(call.principal.tenant) as view:
-            nobodys = self._orphans.is_due(await _own(view, call, turn), view.now)
-        if nobodys:
-            await self._orphans.settle_if_due(turn)
-        async with self._state.snapshot(call.principal.tenant) as view:
-            row = await _own(view, call, turn)
-            if with_events:
-                check_position(row, 0)
-            log = [event async for event in whole_log(view, row)]
-        call.facts.turn_id, call.facts.request_id = row.id, row.request_id
-        encoded = b"".join(event.body for event in log) if with_events else b""
-        return TurnView(row, transcript_of(self._codec, log), encoded)
+        """See Lookup.view."""
+        return await self._lookup.view(call, turn, with_events=with_events)
 
     async def find(self, call: Call, request_id: RequestId) -> TurnId:
-        """The turn that the caller's own request id stands for."""
-        principal = call.principal
-        key = IdempotencyKey(principal.tenant, principal.user, CHAT, request_id)
-        async with self._state.snapshot(principal.tenant) as view:
-            record = await view.idempotency.find(key)
-        if record is None:
-            raise NotFound("turn", request_id)
-        return record.turn
+        """See Lookup.find."""
+        return await self._lookup.find(call, request_id)
 
     async def cancel(self, call: Call, turn: TurnId) -> None:
-        """Note the wish to stop, then stop the run where it is here. Ended: nothing happens."""
+        """Note the wish to stop; what nobody runs ends with it. Ended: nothing happens."""
         async with self._state.transaction(call.principal.tenant) as tx:
-            await _own(tx, call, turn)
-            row = (await tx.turns.lock([turn]))[turn]
-            if row.state.ended:
-                return
-            row = replace(row, cancel=EndReason.CANCELLED)
-            tx.turns.update(row)
-            await self._orphans.take_over_if_due(tx, row)
+            await own(tx, call, turn)
+            before = (await tx.turns.lock([turn]))[turn]
+            after = await self._cancelled(tx, before)
+        self._orphans.announce(before, after)
         run = self._runs.get(turn)
-        if run is not None:
-            run.stop(EndReason.CANCELLED)
+        if run is not None and after.cancel is not None:
+            run.stop(after.cancel)
+
+    async def _cancelled(self, tx: Transaction, before: Turn) -> Turn:
+        row = cancelled(before)
+        if before.state is TurnState.WAITING:
+            return await self._orphans.end(tx, row)
+        tx.turns.update(row)
+        return await self._orphans.take_over_if_due(tx, row)
+
+    async def decide(self, call: Call, turn: TurnId, approval: str, decision: Decision) -> bool:
+        """See Approvals.decide. Who may decide is the caller's affair."""
+        return await self._approvals.decide(call.principal.tenant, turn, approval, decision)
 
     async def _attach_or_start(
         self, call: Call, request: ChatRequest, produce: Produce
@@ -195,40 +192,18 @@ class Turns:
         call.facts.attached = not claim.mine
         run = self._runs.get(claim.turn.id)
         if request.detach and run is not None:
-            run.detach()
+            run.audience.detach()
         return claim.turn, claim.mine
 
     def _start(self, call: Call, request: ChatRequest, claim: Claim, produce: Produce) -> None:
-        """Begin a run: a task that no call owns."""
-        deadline = Seconds(self._clock.monotonic() + claim.time)
-        run = Run(claim.turn, self._writer.mark, deadline, self._clock, self._timings)
-        if self._interrupting:
-            run.stop(EndReason.INTERRUPTED)
-        self._runs[claim.turn.id] = run
-        self._writer.watch(run.log)
-        supervised = run.supervise(
-            lambda run: produce(call, request, run, claim.previous), self._settlement
+        self._runs.start(
+            Start(claim.turn, claim.time, claim.lease_end),
+            lambda run: produce(call, request, run, claim.previous),
         )
-        task = asyncio.get_running_loop().create_task(supervised, name=f"run-{claim.turn.id}")
-        self._tasks.add(task)
-        task.add_done_callback(lambda done: self._ended(run, done))
 
-    def _ended(self, run: Run, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._writer.forget(run.log)
-        self._admission.give_back(run.turn.tenant)
-        if self._runs.get(run.turn.id) is run:  # else the next run of the turn is there already
-            del self._runs[run.turn.id]
 
-    def _settlement(self, run: Run, ending: Ending) -> Settlement:
-        return Settlement(
-            reason=ending.reason,
-            failure=ending.failure,
-            transcript=run.transcript,
-            answer_id=MessageId(self._new_id("msg")),
-            deployment_of=self._deployment_of,
-            latencies=run.latencies,
-        )
+def _nothing() -> None:
+    pass
 
 
 def _note(facts: CallFacts, run: Run) -> None:
@@ -243,10 +218,3 @@ def _note(facts: CallFacts, run: Run) -> None:
     costs = [used.cost for used in seen.used if used.cost is not None]
     if seen.used and len(costs) == len(seen.used):
         facts.cost, facts.currency = sum(costs, Decimal(0)), seen.used[-1].currency
-
-
-async def _own(tx: Transaction, call: Call, id: TurnId) -> Turn:
-    turn = await tx.turns.get(id)
-    if turn is None or turn.user != call.principal.user:
-        raise NotFound("turn", id)
-    return turn

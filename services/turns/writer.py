@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from core.clock import Clock
+from core.identifiers import Seconds, TurnId
+from core.ports.bus import TurnChanged
 from core.ports.event_codec import EventCodec
 from core.ports.state import EVERY_TENANT, State, StoreUnavailable, Transaction
 from core.turns.events import TurnEvent, joined, releases
 from core.turns.fencing import Standing, appended, standing_of_append
-from core.turns.leases import renewed
-from core.turns.rows import LoggedEvent, Turn
+from core.turns.leases import local_lease_end, renewed
+from core.turns.rows import LoggedEvent, Turn, TurnState
 from services.turns.logged import numbered
-from services.turns.run_log import RunLog, Step
+from services.turns.replica import Replica, StoreContact
+from services.turns.run_log import RENEW_EARLY, RunLog, Step
 from services.turns.timings import TurnTimings
 
 
@@ -45,11 +48,23 @@ class _Verdict:
 class TurnWriter:
     """Commits for all runs of this process; one batch is in flight at a time."""
 
-    def __init__(self, state: State, codec: EventCodec, clock: Clock, timings: TurnTimings) -> None:
+    def __init__(
+        self,
+        state: State,
+        codec: EventCodec,
+        replica: Replica,
+        contact: StoreContact,
+        timings: TurnTimings,
+    ) -> None:
         self._state = state
         self._codec = codec
-        self._clock = clock
+        self._bus = replica.bus
+        self._clock = replica.clock
+        self._boottime = replica.boottime
+        self._contact = contact
+        self._observer = replica.observer
         self._timings = timings
+        self._held_back = False
         self._dirty: dict[RunLog, None] = {}
         self._live: dict[RunLog, None] = {}
         self._renewal: asyncio.TimerHandle | None = None
@@ -79,8 +94,7 @@ class TurnWriter:
         """Keep this run's lease while it is silent, and learn whether it is to stop."""
         self._live[log] = None
         if self._renewal is None:
-            loop = asyncio.get_running_loop()
-            self._renewal = loop.call_later(self._timings.renew, self._renew)
+            self._renewal = asyncio.get_running_loop().call_later(self._look, self._renew)
 
     def forget(self, log: RunLog) -> None:
         """The run has ended."""
@@ -90,11 +104,24 @@ class TurnWriter:
         self._renewal = None
         now = self._clock.monotonic()
         for log in self._live:
-            if log.is_silent(now):
+            if log.needs_renewal(now):
                 self.mark(log, False)
         if self._live and not self._closing:
-            loop = asyncio.get_running_loop()
-            self._renewal = loop.call_later(self._timings.renew, self._renew)
+            self._renewal = asyncio.get_running_loop().call_later(self._look, self._renew)
+            self._observer.lease_age(self._oldest_lease())
+
+    @property
+    def _look(self) -> float:
+        """How often silent runs are looked for, so that none is silent for a whole interval."""
+        return self._timings.renew * (1 - RENEW_EARLY)
+
+    def _oldest_lease(self) -> Seconds:
+        renewed = min(log.lease_end for log in self._live) - self._lease
+        return Seconds(max(0.0, self._boottime() - renewed))
+
+    @property
+    def _lease(self) -> float:
+        return self._timings.lease - self._timings.lease_margin
 
     def mark(self, log: RunLog, urgent: bool) -> None:
         """This run has something to commit; `urgent` goes with the next commit, not the tick."""
@@ -186,21 +213,54 @@ class TurnWriter:
         now = self._clock.monotonic()
         for log in (*(entry.log for entry in batch), *self._dirty):
             log.store_is_away(now, away)
+        self._held_back = True
+        waiting = sum(len(event.body) for entry in batch for event in entry.events)
+        self._observer.held_back(waiting + sum(log.held_bytes for log in self._live))
         if self._closing:
             for entry in batch:
                 entry.log.failed(away)
         return self._closing
 
     async def _commit(self, batch: Sequence[_Entry]) -> None:
+        began, sent = self._clock.monotonic(), self._boottime()
+        ids = [entry.log.turn_id for entry in batch]
+        read: AbstractSet[TurnId] | None = None
         async with self._state.transaction(EVERY_TENANT) as tx:
-            rows = await tx.turns.lock([entry.log.turn_id for entry in batch])
+            rows = await tx.turns.lock(ids)
+            if any(entry.log.wonders(began) for entry in batch):
+                read = await tx.readers.live(ids, tx.now)
             verdicts = [await self._judge(tx, e, rows.get(e.log.turn_id)) for e in batch]
+        self._contact.reached(sent)
         now = self._clock.monotonic()
+        lease_end = local_lease_end(sent, self._timings.lease, self._timings.lease_margin)
         for entry, verdict in zip(batch, verdicts, strict=True):
             if verdict.standing is Standing.STALE or verdict.row is None:
                 entry.log.stale()
             else:
-                entry.log.committed(verdict.logged, verdict.row, now)
+                elsewhere = None if read is None else entry.log.turn_id in read
+                self._tell(entry.log, verdict, verdict.row, now, lease_end, elsewhere)
+        self._observe(Seconds(now - began), verdicts)
+
+    def _tell(
+        self,
+        log: RunLog,
+        verdict: _Verdict,
+        row: Turn,
+        now: Seconds,
+        lease_end: Seconds,
+        read_elsewhere: bool | None,
+    ) -> None:
+        """Pass on what was committed: to the run, its readers here, and those elsewhere."""
+        log.committed(verdict.logged, row, now, lease_end, read_elsewhere)
+        if log.read_elsewhere and (verdict.logged or row.state is not TurnState.RUNNING):
+            self._bus.publish(TurnChanged(row.tenant, row.id))
+
+    def _observe(self, took: Seconds, verdicts: Sequence[_Verdict]) -> None:
+        events = sum(len(verdict.logged) for verdict in verdicts)
+        self._observer.committed(took, len(verdicts), events)
+        if self._held_back:
+            self._held_back = False
+            self._observer.held_back(0)
 
     async def _judge(self, tx: Transaction, entry: _Entry, row: Turn | None) -> _Verdict:
         """Apply one run's entry to its locked row; what is stale writes nothing."""
@@ -219,7 +279,7 @@ class TurnWriter:
             row = await entry.step.apply(tx, row, closing)
             last = self._numbered(log, row.next_seq, closing)
             tx.events.append(row, last)
-            row = appended(row, last, released=False)
+            row = appended(row, last, released=any(releases(event) for event in closing))
             logged = (*logged, *last)
         tx.turns.update(renewed(row, tx.now, self._timings.lease, self._timings.hard))
         return _Verdict(standing, row, logged)

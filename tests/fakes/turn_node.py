@@ -37,15 +37,18 @@ from core.identifiers import (
 )
 from core.knowledge import Passage
 from core.messages import Message, Role, StoredMessage
+from core.ports.bus import Bus
 from core.ports.retriever import SearchRequest, SearchResult
 from core.ports.state import State
 from core.ports.telemetry import CallLine
+from core.ports.turn_observer import QuietObserver, TurnObserver
 from core.prices import Prices
 from core.principal import Principal
 from core.prompting.catalog import PromptCatalog
 from core.prompting.templates import parse_template
 from core.routing import RoutingPolicy
 from core.turns.rows import Attempt, ExecutionRecord, LedgerLine, LoggedEvent, Turn
+from fakes.bus import fake_bus
 from fakes.language_model import Script, ScriptedModel, a_deployment
 from fakes.state import FakeState
 from fakes.turn_readers import Read, read_all
@@ -56,8 +59,10 @@ from services.models.deployments import Deployments
 from services.models.gateway import Gateway
 from services.turns.admission import Admission, TurnLimits
 from services.turns.reading import Batch
+from services.turns.replica import Replica
+from services.turns.runs import Producer
 from services.turns.timings import TurnTimings
-from services.turns.turns import Turns, TurnView
+from services.turns.turns import Turns, TurnView, interrupted
 
 ACME = TenantId("acme")
 ANN = UserId("ann")
@@ -127,6 +132,7 @@ class TurnNode:
     gateway: Gateway
     retriever: FakeRetriever
     telemetry: FakeTelemetry
+    admission: Admission
     settled: int = 0
     _ids: Iterator[int] = field(default_factory=itertools.count)
 
@@ -213,11 +219,12 @@ class TurnNode:
         await self.turns.drain(Seconds(0.0))
         await self.turns.close()
         left = {
-            "runs": dict(self.turns._runs),
-            "tasks": set(self.turns._tasks),
+            "runs": dict(self.turns._runs._runs),
+            "tasks": set(self.turns._runs.tasks),
             "claims under way": set(self.turns._claims.under_way),
             "queues of equal calls": dict(self.turns._claims._queues),
-            "places": dict(self.turns._admission._running),
+            "places": dict(self.admission._running),
+            "readers elsewhere": dict(self.turns._presences._present),
         }
         assert not any(left.values()), left
 
@@ -232,6 +239,12 @@ class NodeOptions:
     passages: Sequence[Passage] = ()
     boot: str = "boot-1"
     alone: bool = True
+    clock: Clock | None = None
+    boottime: Callable[[], Seconds] | None = None
+    draw: Callable[[], float] = lambda: 0.5
+    bus: Bus | None = None
+    observer: TurnObserver = field(default_factory=QuietObserver)
+    go_on: Producer = interrupted
 
 
 @asynccontextmanager
@@ -257,26 +270,35 @@ async def turn_node(
 async def open_node(state: State, models: Sequence[ScriptedModel] = (), **options: Any) -> TurnNode:
     """A node that whoever opens it has to close, or to kill."""
     chosen = NodeOptions(**options)
-    clock = loop_clock()
+    clock = chosen.clock or loop_clock()
     deployments = _deployments(models or [a_model()], chosen.routing)
     gateway = Gateway(lambda: deployments, Attempts(state), clock)
     retriever = FakeRetriever(chosen.passages)
     telemetry = FakeTelemetry()
+    replica = Replica(
+        BootId(chosen.boot),
+        clock,
+        chosen.boottime or clock.monotonic,
+        _new_ids(chosen.boot),
+        chosen.draw,
+        chosen.bus or fake_bus(),
+        chosen.observer,
+    )
+    admission = Admission(chosen.limits)
     turns = Turns(
         state,
         _codec,
-        clock,
-        _new_ids(chosen.boot),
-        BootId(chosen.boot),
-        Admission(chosen.limits),
+        replica,
+        admission,
         deployments.deployment,
         chosen.timings,
+        chosen.go_on,
     )
     policy = AnsweringPolicy()
     answering = Answering(state, gateway, retriever, PROMPTS, telemetry, clock, policy)
     settled = await turns.open(alone=chosen.alone)
     chat = Chat(turns, answering)
-    return TurnNode(state, clock, turns, chat, gateway, retriever, telemetry, settled)
+    return TurnNode(state, clock, turns, chat, gateway, retriever, telemetry, admission, settled)
 
 
 def _deployments(models: Sequence[ScriptedModel], routing: RoutingPolicy) -> Deployments:

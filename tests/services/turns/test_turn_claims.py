@@ -54,10 +54,10 @@ async def test_chat_and_stream_chat_are_one_operation(state: State) -> None:
 
 async def test_an_id_stands_for_one_content(state: State) -> None:
     async with turn_node(state) as node:
-        await node.ask("Hi", request_id="r1")
+        turn = (await node.ask("Hi", request_id="r1")).turn
         other = await node.ask("Ho", request_id="r1")
         assert isinstance(other.error, RequestIdReused)
-        assert other.error.metadata == {"request_id": "r1"}
+        assert other.error.metadata == {"request_id": "r1", "turn_id": turn}
         same = await node.ask(
             "Hi",
             node.call(deadline=5),

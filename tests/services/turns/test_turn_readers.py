@@ -45,7 +45,8 @@ async def test_what_a_run_keeps_in_memory_is_bounded(state: State) -> None:
     async with turn_node(state, [a_model(TALE)], timings=SMALL_TAIL) as node:
         with reading(node.stream(a_request())) as reads:
             turn = (await reads.until(1)).turn
-            run = node.turns._runs[turn]
+            run = node.turns._runs.get(turn)
+            assert run is not None
             async with aclosing(_resumed(node, turn)) as sleeper:
                 await anext(sleeper)
                 await reads.end()

@@ -1,0 +1,136 @@
+"""Turns that wait for an approval: given up by their run, decided, and run on by any replica."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core.errors import Exhausted
+from core.identifiers import TenantId, TurnId
+from core.ports.event_codec import EventCodec
+from core.ports.state import EVERY_TENANT, State, StoreUnavailable, Transaction
+from core.turns.events import ApprovalRequired, TurnEvent
+from core.turns.leases import local_lease_end
+from core.turns.rows import Decision, Turn, TurnState
+from core.turns.transcript import Transcript
+from core.turns.waiting import decided, may_decide, may_wait, may_wake, waiting, woken
+from services.turns.admission import Admission
+from services.turns.logged import transcript_of, whole_log
+from services.turns.orphans import Orphans
+from services.turns.replica import Replica
+from services.turns.run import Start
+from services.turns.runs import Producer, Runs
+from services.turns.settlement import DeploymentOf, book
+from services.turns.timings import TurnTimings
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The step that gives a turn up until `required` is decided; see Run.pause.
+
+    A turn that is to stop does not wait: its row comes back with the wish in it.
+    """
+
+    required: ApprovalRequired
+    transcript: Transcript
+    deployment_of: DeploymentOf
+
+    async def apply(self, tx: Transaction, row: Turn, closing: list[TurnEvent]) -> Turn:
+        """See Step."""
+        if not may_wait(row):
+            return row
+        await book(tx, row, self.transcript, self.deployment_of)
+        closing.append(self.required)
+        return waiting(row, self.required.approval, self.required.expires, tx.now)
+
+
+class Approvals:
+    """Decides and wakes. A turn is woken once, by whoever comes first."""
+
+    def __init__(
+        self,
+        state: State,
+        codec: EventCodec,
+        runs: Runs,
+        orphans: Orphans,
+        admission: Admission,
+        replica: Replica,
+        timings: TurnTimings,
+        go_on: Producer,
+    ) -> None:
+        self._state = state
+        self._codec = codec
+        self._runs = runs
+        self._orphans = orphans
+        self._admission = admission
+        self._replica = replica
+        self._timings = timings
+        self._go_on = go_on
+
+    async def decide(
+        self, tenant: TenantId, turn: TurnId, approval: str, decision: Decision
+    ) -> bool:
+        """Note what came of the approval, and run the turn on; False where it was not awaited."""
+        async with self._state.transaction(tenant) as tx:
+            row = (await tx.turns.lock([turn])).get(turn)
+            if row is None or not may_decide(row, approval):
+                return False
+            tx.turns.update(decided(row, decision))
+        await self.wake_if_due(row)
+        return True
+
+    async def wake_if_due(self, turn: Turn, *, wait: bool = True) -> bool:
+        """Run the turn on here if it is decided or has waited long enough; whether it is so.
+
+        Not where this replica is full: then any that has room does it later.
+        """
+        place = self._admission.place(turn.tenant)
+        try:
+            place.take()
+        except Exhausted:
+            return False
+        start: Start | None = None
+        try:
+            start = await self._until_known(turn.id, wait=wait)
+        finally:
+            if start is None:
+                place.give_back()
+        if start is None:
+            return False
+        self._orphans.announce(turn, start.turn)
+        self._runs.start(start, self._go_on)
+        return True
+
+    async def _until_known(self, turn: TurnId, *, wait: bool) -> Start | None:
+        """Try to wake it until it is known what came of it, for a while."""
+        nonce, monotonic = self._replica.new_id("wake"), self._replica.clock.monotonic
+        until = monotonic() + self._timings.settle_budget
+        in_doubt = False
+        while True:
+            try:
+                return await self._wake(turn, nonce, wait=wait)
+            except StoreUnavailable as away:
+                in_doubt |= not away.outcome_known
+                if not in_doubt or monotonic() >= until:
+                    raise  # if it was woken, its lease runs out
+                await asyncio.sleep(self._timings.retry_store)
+
+    async def _wake(self, turn: TurnId, nonce: str, *, wait: bool) -> Start | None:
+        timings, sent = self._timings, self._replica.boottime()
+        async with self._state.transaction(EVERY_TENANT) as tx:
+            row = (await tx.turns.lock([turn], wait=wait)).get(turn)
+            if row is not None and may_wake(row, tx.now):
+                row = woken(
+                    row,
+                    owner=self._replica.boot,
+                    nonce=nonce,
+                    lease_until=tx.now + timedelta(seconds=timings.lease),
+                    deadline_at=tx.now + timedelta(seconds=timings.turn_maximum),
+                )
+                tx.turns.update(row)
+            elif row is None or row.claim_nonce != nonce or row.state is not TurnState.RUNNING:
+                return None  # else the reply to our own wake was lost
+            log = [event async for event in whole_log(tx, row)]
+        lease_end = local_lease_end(sent, timings.lease, timings.lease_margin)
+        return Start(row, timings.turn_maximum, lease_end, transcript_of(self._codec, log))
