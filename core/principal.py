@@ -8,6 +8,8 @@ from core.errors import PermissionRefused
 from core.identifiers import ApiKeyId, TenantId, UserId
 
 EVERY_SCOPE = "*"
+EVERY_TENANT_SCOPE = "admin.every-tenant"
+"""What lets an operator look beyond its own tenant. `*` does not stand for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,11 @@ class Principal:
     def may(self, scope: str) -> bool:
         """Whether this caller holds `scope`; a key for everything holds the scope `*`."""
         return scope in self.scopes or EVERY_SCOPE in self.scopes
+
+    @property
+    def sees_every_tenant(self) -> bool:
+        """Whether this caller was given the whole installation, by name."""
+        return EVERY_TENANT_SCOPE in self.scopes
 
     def require(self, scope: str) -> None:
         """Raise PermissionRefused unless this caller holds `scope`."""

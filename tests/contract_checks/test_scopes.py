@@ -8,6 +8,9 @@ from pathlib import Path
 from colonnade.v1 import options_pb2
 
 SCOPES = {
+    "AdminService.CancelTurn": "admin.write",
+    "AdminService.GetTurnStatus": "admin.read",
+    "AdminService.ListTurns": "admin.read",
     "ChatService.CancelChat": "chat.write",
     "ChatService.Chat": "chat.write",
     "ChatService.GetTurn": "chat.read",

@@ -85,11 +85,13 @@ def revoke(
 
 
 def known_scopes() -> frozenset[str]:
-    """Every scope that a method of the contract needs."""
+    """Every scope that a method of the contract needs, and the one that opens all tenants."""
     from adapters.grpc.binding import scope_of
     from colonnaded.container import SERVICES
+    from core.principal import EVERY_TENANT_SCOPE
 
-    return frozenset(scope_of(method) for service in SERVICES for method in service.methods)
+    methods = (method for service in SERVICES for method in service.methods)
+    return frozenset({EVERY_TENANT_SCOPE, *(scope_of(method) for method in methods)})
 
 
 def _with_state(config: Path | None, work: Callable[[State], Awaitable[Result]]) -> Result:

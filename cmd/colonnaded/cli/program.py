@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from colonnaded.cli import config, eval, keys, proto, serve, talk, upkeep
+from colonnaded.cli import config, eval, keys, proto, serve, talk, turns, upkeep
 
 _EPILOG = (
     "Clients find the server by COLONNADE_ADDRESS (127.0.0.1:7600), a key by "
@@ -28,6 +28,7 @@ app.command()(talk.ingest)
 app.command()(upkeep.doctor)
 app.command()(upkeep.version)
 app.add_typer(keys.app, name="keys", help="API keys: made, listed, revoked, in the store itself.")
+app.add_typer(turns.app, name="turns", help="Turns: which run, where, and how to stop one.")
 app.add_typer(config.app, name="config", help="The settings: checked and shown.")
 app.add_typer(eval.app, name="eval", help="Evaluations through the running server.")
 app.add_typer(proto.app, name="proto", help="The contract, for other languages' compilers.")

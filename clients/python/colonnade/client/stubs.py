@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from colonnade.v1.admin_pb2_grpc import AdminServiceStub
 from colonnade.v1.chat_pb2_grpc import ChatServiceStub
 from colonnade.v1.conversations_pb2_grpc import ConversationServiceStub
 from colonnade.v1.knowledge_pb2_grpc import KnowledgeServiceStub
@@ -14,6 +15,7 @@ from colonnade.v1.models_pb2_grpc import ModelServiceStub
 from colonnade.v1.retrieval_pb2_grpc import RetrievalServiceStub
 
 if TYPE_CHECKING:
+    from colonnade.v1.admin_pb2_grpc import AdminServiceAsyncStub
     from colonnade.v1.chat_pb2_grpc import ChatServiceAsyncStub
     from colonnade.v1.conversations_pb2_grpc import ConversationServiceAsyncStub
     from colonnade.v1.knowledge_pb2_grpc import KnowledgeServiceAsyncStub
@@ -30,6 +32,7 @@ class Stubs:
     knowledge: KnowledgeServiceStub
     models: ModelServiceStub
     retrieval: RetrievalServiceStub
+    admin: AdminServiceStub
 
     @classmethod
     def of(cls, channel: grpc.Channel) -> Stubs:
@@ -40,6 +43,7 @@ class Stubs:
             KnowledgeServiceStub(channel),
             ModelServiceStub(channel),
             RetrievalServiceStub(channel),
+            AdminServiceStub(channel),
         )
 
 
@@ -52,6 +56,7 @@ class AsyncStubs:
     knowledge: KnowledgeServiceAsyncStub
     models: ModelServiceAsyncStub
     retrieval: RetrievalServiceAsyncStub
+    admin: AdminServiceAsyncStub
 
     @classmethod
     def of(cls, channel: grpc.aio.Channel) -> AsyncStubs:
@@ -62,4 +67,5 @@ class AsyncStubs:
             KnowledgeServiceStub(channel),
             ModelServiceStub(channel),
             RetrievalServiceStub(channel),
+            AdminServiceStub(channel),
         )

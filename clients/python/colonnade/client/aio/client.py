@@ -10,6 +10,7 @@ import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
 from colonnade.client import health
+from colonnade.client.aio.admin import AsyncAdmin
 from colonnade.client.aio.calls import AsyncCalls
 from colonnade.client.aio.conversations import AsyncConversations
 from colonnade.client.aio.knowledge import AsyncKnowledge
@@ -59,6 +60,7 @@ class AsyncClient:
         self.conversations = AsyncConversations(self._calls, self.stubs.conversations)
         self.knowledge = AsyncKnowledge(self._calls, self.stubs.knowledge)
         self.models = AsyncModels(self._calls, self.stubs.models)
+        self.admin = AsyncAdmin(self._calls, self.stubs.admin)
 
     async def __aenter__(self) -> AsyncClient:
         return self

@@ -11,6 +11,7 @@ from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
 from colonnade.client import health
 from colonnade.client.answers import Answer
+from colonnade.client.blocking.admin import Admin
 from colonnade.client.blocking.calls import Calls
 from colonnade.client.blocking.conversations import Conversations
 from colonnade.client.blocking.knowledge import Knowledge
@@ -59,6 +60,7 @@ class Client:
         self.conversations = Conversations(self._calls, self.stubs.conversations)
         self.knowledge = Knowledge(self._calls, self.stubs.knowledge)
         self.models = Models(self._calls, self.stubs.models)
+        self.admin = Admin(self._calls, self.stubs.admin)
 
     def __enter__(self) -> Client:
         return self

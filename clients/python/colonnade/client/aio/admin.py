@@ -1,0 +1,56 @@
+"""What operators do, for the asyncio client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from colonnade.client.aio.calls import AsyncCalls
+from colonnade.client.paging import PAGE_SIZE
+from colonnade.client.timing import CALL_TIMEOUT
+from colonnade.v1.admin_pb2 import (
+    CancelTurnRequest,
+    GetTurnStatusRequest,
+    ListTurnsRequest,
+    TurnStatus,
+)
+from colonnade.v1.turns_pb2 import TurnState
+
+if TYPE_CHECKING:
+    from colonnade.v1.admin_pb2_grpc import AdminServiceAsyncStub
+
+
+class AsyncAdmin:
+    """`client.admin`. The key needs `admin.read`, and `admin.write` to cancel.
+
+    `timeout` is in seconds, for each call; lists make one call a page. All raise ColonnadeError.
+    """
+
+    def __init__(self, calls: AsyncCalls, stub: AdminServiceAsyncStub) -> None:
+        self._calls = calls
+        self._stub = stub
+
+    def turns(
+        self,
+        states: Sequence[TurnState.ValueType] = (),
+        *,
+        all_tenants: bool = False,
+        timeout: float = CALL_TIMEOUT,
+    ) -> AsyncIterator[TurnStatus]:
+        """Turns in these states, by default those under way, the newest first."""
+        return self._calls.paged(
+            self._stub.ListTurns,
+            ListTurnsRequest(states=states, all_tenants=all_tenants, page_size=PAGE_SIZE),
+            lambda page: page.turns,
+            timeout,
+        )
+
+    async def turn(self, turn_id: str, *, timeout: float = CALL_TIMEOUT) -> TurnStatus:
+        """A turn's row, with its attempts and its readers."""
+        request = GetTurnStatusRequest(turn_id=turn_id)
+        return await self._calls.unary(self._stub.GetTurnStatus, request, timeout)
+
+    async def cancel(self, turn_id: str, *, timeout: float = CALL_TIMEOUT) -> TurnStatus:
+        """Stop a turn, whoever asked for it."""
+        request = CancelTurnRequest(turn_id=turn_id)
+        return await self._calls.unary(self._stub.CancelTurn, request, timeout)
