@@ -14,6 +14,8 @@ from services.ingestion.ingestion import IngestLimits
 from services.turns.admission import TurnLimits
 from services.turns.timings import TurnTimings
 
+_HOUR_S = 3600.0
+
 DEMO = Principal(TenantId("demo"), UserId("demo"), ApiKeyId("demo"), frozenset({EVERY_SCOPE}))
 """Whom a call without a key stands for, where the settings let one in."""
 
@@ -33,6 +35,8 @@ def turn_timings(settings: Settings) -> TurnTimings:
     return TurnTimings(
         linger=Seconds(settings.turns.linger_seconds),
         turn_maximum=Seconds(settings.turns.max_seconds),
+        id_retention=Seconds(settings.turns.id_retention_hours * _HOUR_S),
+        log_retention=Seconds(settings.turns.log_retention_hours * _HOUR_S),
     )
 
 

@@ -14,6 +14,7 @@ sys.path[:0] = [str(_ROOT / part) for part in ("tests", "cmd", "clients/python",
 
 from colonnaded.cli.progress import progress_bar  # noqa: E402
 from storm.options import StormOptions  # noqa: E402
+from storm.outage import run_outage  # noqa: E402
 from storm.storm import run_storm  # noqa: E402
 from storm.witness import Witness  # noqa: E402
 
@@ -21,6 +22,8 @@ from storm.witness import Witness  # noqa: E402
 def main() -> int:
     """Run a storm; 1 where anything was violated."""
     options = _options()
+    if options.away_for or options.full_for:
+        return _report(asyncio.run(run_outage(options)))
     with progress_bar(hidden=False) as bar:
         task = bar.add_task("storm", total=int(options.seconds))
 
@@ -29,6 +32,10 @@ def main() -> int:
             bar.update(task, completed=int(passed), description=said)
 
         figures = asyncio.run(run_storm(options, tick))
+    return _report(figures)
+
+
+def _report(figures: dict[str, object]) -> int:
     print(json.dumps(figures))
     return 1 if figures["violations"] else 0
 
@@ -43,7 +50,8 @@ def _options() -> StormOptions:
     parser.add_argument("--kill-every", type=float, default=3.0)
     parser.add_argument("--cut-every", type=float, default=0.5)
     parser.add_argument("--stop", action="store_true", help="pause processes past their leases")
-    parser.add_argument("--away", type=float, default=0.0, help="seconds without the store")
+    parser.add_argument("--away", type=float, default=0.0, help="streams, so long without a store")
+    parser.add_argument("--full", type=float, default=0.0, help="streams, so long on a full disk")
     parser.add_argument("--restart-servers", action="store_true", help="NATS 3x, PostgreSQL 2x")
     parser.add_argument("--durability", choices=("process", "power"), default="process")
     parser.add_argument("--seed", type=int, default=1)
@@ -60,6 +68,7 @@ def _options() -> StormOptions:
         cut_every=given.cut_every,
         stop_every=20.0 if given.stop else 0.0,
         away_for=given.away,
+        full_for=given.full,
         restart_store=2 if given.restart_servers and given.state == "postgres" else 0,
         restart_bus=3 if given.restart_servers and given.bus == "nats" else 0,
         durability=given.durability,

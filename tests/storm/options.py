@@ -12,9 +12,9 @@ class StormOptions:
 
     `kill_every`: a process drawn at random gets SIGKILL and is started again. `stop_every`: one
     is paused by SIGSTOP for `stop_for`, which is longer than a lease. `cut_every`: a connection
-    drawn at random breaks. `away_for`: once, in the middle, the store can't be written for so
-    long; `full_for`: likewise, but for a disk without room. `restart_store` and `restart_bus`
-    are how many times the server of each is restarted.
+    drawn at random breaks. `restart_store` and `restart_bus` are how many times the server of
+    each is restarted. `away_for`, `full_for`: no storm, but one outage of the store, or one of
+    room on its disk, under as many streams as there are clients.
     """
 
     folder: Path

@@ -25,8 +25,6 @@ _Call = (
     | grpc.aio.UnaryStreamCall[ResumeChatRequest, TurnEvents]
 )
 
-_QUIET_S = 4.0
-"""A stream that says nothing for so long is given up; its replica may stand still."""
 _RERUNS = 6
 _COME_BACK = frozenset({"SERVICE_UNAVAILABLE", "BRANCH_BUSY", "TOO_MANY_REQUESTS", "STORAGE_FULL"})
 _FAILED = frozenset({"MODELS_UNAVAILABLE", "TURN_INTERRUPTED", "TURN_ABANDONED"})
@@ -65,7 +63,10 @@ class Wish:
 
 
 class PlainReader:
-    """Reads one turn to its end. `enough`: leave once so many events have come."""
+    """Reads one turn to its end. `enough`: leave once so many events have come.
+
+    A stream that says nothing for `quiet` seconds is given up: its replica may stand still.
+    """
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class PlainReader:
         *,
         patience: float,
         enough: int | None = None,
+        quiet: float = 4.0,
     ) -> None:
         self._replicas = replicas
         self._witness = witness
@@ -83,6 +85,7 @@ class PlainReader:
         self._wish = wish
         self._patience = patience
         self._enough = enough
+        self._quiet = quiet
         self._reruns = 0
         self.reading = witness.reading(wish.question)
         self.some_came = asyncio.Event()
@@ -131,7 +134,7 @@ class PlainReader:
     async def _follow(self, call: _Call) -> None:
         """Raises TimeoutError where the stream stands still."""
         while True:
-            message = await asyncio.wait_for(call.read(), _QUIET_S)
+            message = await asyncio.wait_for(call.read(), self._quiet)
             if not isinstance(message, TurnEvents):
                 break
             self.reading.take(message.events)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,10 @@ class Stores:
 
     async def restart_postgres(self) -> None:
         """Stop the server and start it again."""
+        raise NotImplementedError
+
+    def postgres_away(self) -> AbstractAsyncContextManager[None]:
+        """The server is down while the block runs."""
         raise NotImplementedError
 
     async def restart_nats(self) -> None:

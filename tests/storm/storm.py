@@ -37,10 +37,10 @@ async def run_storm(options: StormOptions, tick: Tick | None = None) -> dict[str
             outages = Outages(options, servers)
             began = time.monotonic()
             await _blow(options, nodes, outages, witness, tick or (lambda seconds, seen: None))
-            async with _opened(options) as state:
-                slowest = await _wait_for_ends(state)
+            async with opened_state(options) as state:
+                slowest = await wait_for_ends(state)
             took = time.monotonic() - began
-        async with _opened(options) as state:
+        async with opened_state(options) as state:
             verdict = await judge(state, witness, read_notebooks(options.folder, nodes.deaths))
     return _figures(options, nodes, outages, witness, verdict, took, slowest)
 
@@ -104,7 +104,7 @@ async def _tell(seconds: float, witness: Witness, tick: Tick) -> None:
     tick(seconds, witness)
 
 
-async def _wait_for_ends(state: State) -> float:
+async def wait_for_ends(state: State) -> float:
     """Wait until no turn runs any more; how long that took, in seconds."""
     began = time.monotonic()
     while (waited := time.monotonic() - began) < _SETTLED_WITHIN_S:
@@ -116,7 +116,8 @@ async def _wait_for_ends(state: State) -> float:
 
 
 @asynccontextmanager
-async def _opened(options: StormOptions) -> AsyncIterator[State]:
+async def opened_state(options: StormOptions) -> AsyncIterator[State]:
+    """The store, looked into from outside of the cluster."""
     settings = load_settings(options.folder / "server-0.toml")
     async with AsyncExitStack() as stack:
         states = open_state(settings, DataDirectory(settings.data_dir))
@@ -164,7 +165,7 @@ def _figures(
         "not_ended": len(verdict.not_ended),
         "unexpected": len(verdict.unexpected),
         "charged_wrongly": len(wrong),
-        "bugs": _bugs(options),
+        "bugs": servers_bugs(options),
         "violations": verdict.violations[:50],
     }
 
@@ -182,7 +183,7 @@ def _slowest_stop(witness: Witness, verdict: Verdict, nodes: Cluster) -> float:
     )
 
 
-def _bugs(options: StormOptions) -> int:
+def servers_bugs(options: StormOptions) -> int:
     """Errors that the servers call bugs in their logs."""
     count = 0
     for file in options.folder.glob("server-*.log"):

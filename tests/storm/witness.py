@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from colonnade.v1.turns_pb2 import TURN_STATE_RUNNING, Turn, TurnEvent
 from storm.questions import Question
+
+
+def _nothing() -> None:
+    return
 
 
 @dataclass
@@ -22,6 +26,7 @@ class Reading:
     faults: list[str] = field(default_factory=list)
     ended: str = ""
     error: str = ""
+    on_event: Callable[[], None] = _nothing
 
     @property
     def last(self) -> int:
@@ -42,6 +47,7 @@ class Reading:
             if self.finished:
                 self.faults.append(f"an event after finished: {event.sequence}")
             self.events.append(event)
+            self.on_event()
             if event.HasField("started"):
                 if self.turn and event.started.turn_id != self.turn:
                     self.faults.append(f"two turns: {self.turn}, {event.started.turn_id}")
