@@ -1,0 +1,125 @@
+"""What a model has ready is passed on together, so that nobody behind it pays for each piece.
+
+A provider's chunks often come several in one read. What each of them would cost on its way (a
+check, a count, an event, a line in the log) is then paid once for all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Generator
+from typing import Any, Generic, TypeVar
+
+from core.generation import ModelEvent, TextDelta
+
+Result = TypeVar("Result")
+
+_MOST = 16 * 1024
+"""Characters that are passed on together at most: a model that never waits is not read for ever."""
+
+
+class Arriving:
+    """A model's events, with neighbouring texts joined that came without a wait between them.
+
+    Nothing is held back: what is there goes on before the model is waited for. To be read by one
+    task, and closed by it.
+    """
+
+    def __init__(self, events: AsyncGenerator[ModelEvent, None]) -> None:
+        self._events = events
+        self._begun: _Begun[ModelEvent] | None = None
+        self._behind: ModelEvent | Exception | None = None
+
+    def __aiter__(self) -> Arriving:
+        return self
+
+    async def __anext__(self) -> ModelEvent:
+        event = await self._next()
+        if type(event) is not TextDelta:
+            return event
+        texts, size = [event.text], len(event.text)
+        while size < _MOST and (more := self._ready()) is not None:
+            texts.append(more)
+            size += len(more)
+        return event if len(texts) == 1 else TextDelta("".join(texts))
+
+    async def aclose(self) -> None:
+        """Stop the model, also where it has been asked for more already."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            await begun.abandoned()
+        await self._events.aclose()
+
+    async def _next(self) -> ModelEvent:
+        behind, self._behind = self._behind, None
+        if isinstance(behind, Exception):
+            raise behind
+        if behind is not None:
+            return behind
+        begun, self._begun = self._begun, None
+        return await (begun if begun is not None else anext(self._events))
+
+    def _ready(self) -> str | None:
+        """More text, if it is there now. What else comes is kept for the next call."""
+        begun = _Begun(anext(self._events))
+        try:
+            waits = begun.begin()
+        except Exception as error:  # noqa: BLE001  # raised again, behind the text before it
+            self._behind = error
+            return None
+        if waits:
+            self._begun = begun
+        elif type(begun.result) is TextDelta:
+            return begun.result.text
+        else:
+            self._behind = begun.result
+        return None
+
+
+class _Begun(Generic[Result]):
+    """Something to await that was begun before it is awaited, by the same task.
+
+    What it waits for is shown to the event loop when somebody awaits this.
+    """
+
+    __slots__ = ("_steps", "_waits_for", "result")
+
+    def __init__(self, awaitable: Awaitable[Result]) -> None:
+        self._steps: Generator[Any, Any, Result] = awaitable.__await__()
+        self._waits_for: Any = None
+        self.result: Result | None = None
+
+    def begin(self) -> bool:
+        """Go as far as possible without waiting; whether it has to wait for something."""
+        try:
+            self._waits_for = self._steps.send(None)
+        except StopIteration as done:
+            self.result = done.value
+            return False
+        return True
+
+    def __await__(self) -> Generator[Any, Any, Result]:
+        waits_for = self._waits_for
+        while True:
+            thrown: BaseException | None = None
+            sent = None
+            try:
+                sent = yield waits_for
+            except BaseException as error:  # noqa: BLE001  # it belongs into what is awaited
+                thrown = error
+            try:
+                waits_for = self._steps.send(sent) if thrown is None else self._steps.throw(thrown)
+            except StopIteration as done:
+                result: Result = done.value
+                return result
+
+    async def abandoned(self) -> None:
+        """Cancel it where it waits, and see it end."""
+        try:
+            self._waits_for = self._steps.throw(asyncio.CancelledError())
+        except (StopIteration, StopAsyncIteration, asyncio.CancelledError):
+            return
+        try:
+            await self
+        except (StopAsyncIteration, asyncio.CancelledError):
+            return
