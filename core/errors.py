@@ -158,7 +158,7 @@ class Exhausted(ColonnadeError):
     """A limit is reached; `retry_after` says when to come back."""
 
     reason = Reason.TOO_MANY_REQUESTS
-    retry_after = Seconds(1.0)
+    retry_after: Seconds | None = Seconds(1.0)
 
 
 class StorageFull(Exhausted):
@@ -172,6 +172,7 @@ class BudgetSpent(Exhausted):
     """With this request a budget that covers it might be exceeded."""
 
     reason = Reason.BUDGET_SPENT
+    retry_after: Seconds | None = None
 
     def __init__(self, budget: str, message: str, *, retry_after: Seconds | None = None) -> None:
         super().__init__(message, retry_after=retry_after, budget=budget, limit=f"budget {budget}")

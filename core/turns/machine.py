@@ -118,26 +118,28 @@ def advance(state: RunState, happening: Happening) -> Step:
             return _selected(state, happening), ()
         case Switched(failed, to, attempt, cause):
             return state, (Emit(events.Switched(failed, to, attempt, cause)),)
-        case ReasoningDelta(text):
-            return state, () if state.silent else (Emit(Reasoning(text)),)
-        case TextDelta() | RefusalDelta():
+        case TextDelta() | RefusalDelta() | ReasoningDelta():
             return _said(state, happening)
         case QuotingFailed():
             return _refuse(state, [])
         case Completed():
             return _completed(state, happening)
+        case _:
+            return state, ()
 
 
 def _selected(state: RunState, selected: Selected) -> RunState:
-    if not state.grounded or state.replacing:
+    if not state.grounded or state.replacing or selected.continues:
         return replace(state, silent=False)
     fresh = guard.begin(state.passages, selected.deployment.tier, state.grounding)
     return replace(state, guard=fresh, silent=False)
 
 
-def _said(state: RunState, said: TextDelta | RefusalDelta) -> Step:
+def _said(state: RunState, said: TextDelta | RefusalDelta | ReasoningDelta) -> Step:
     if state.silent:
         return state, ()
+    if isinstance(said, ReasoningDelta):
+        return state, (Emit(Reasoning(said.text)),)
     if state.guard is None:
         return state, (Emit(Text(said.text)),) if said.text else ()
     take = guard.feed if isinstance(said, TextDelta) else guard.refuse

@@ -13,7 +13,7 @@ from core.generation import TokenUsage
 from core.identifiers import TurnId
 from core.ports.model_gateway import SpendingUnit
 from core.ports.state import State, StoreUnavailable, Transaction
-from core.prices import cost_of
+from core.prices import most_cost
 from core.turns.fencing import Fence
 from core.turns.rows import Attempt
 from services.turns.settlement import ledger_line
@@ -124,7 +124,7 @@ class Attempts:
                 epoch=unit.epoch or 0,
                 deployment=deployment.name,
                 prompt_tokens=prompt_tokens,
-                reserved=cost_of(TokenUsage(prompt_tokens, max_output), deployment.prices),
+                reserved=most_cost(prompt_tokens, max_output, deployment.prices),
                 began_at=tx.now,
                 user=unit.user,
                 feature=unit.feature,

@@ -5,183 +5,283 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
 
 from core.call import Call
-from core.catalog import Deployment, Tier
 from core.clock import Clock
-from core.errors import ContextTooLong, DeadlineExceeded, FeatureUnsupported, ModelsUnavailable
+from core.errors import BudgetSpent, ContextTooLong, DeadlineExceeded
 from core.generation import (
-    GenerationOptions,
     GenerationRequest,
     ModelError,
     ModelErrorKind,
+    ModelEvent,
     ModelFinished,
-    ReasoningDelta,
-    RefusalDelta,
-    StopCause,
-    TextDelta,
 )
 from core.identifiers import Seconds
-from core.messages import Message
-from core.ports.language_model import LanguageModel
-from core.ports.model_gateway import (
-    Completed,
-    GatewayEvent,
-    GenerationOrder,
-    Selected,
-    Switched,
-)
+from core.ports.model_gateway import GatewayEvent, GenerationOrder, Routed, Switched
 from core.ports.state import StoreUnavailable
-from core.prices import cost_of
-from core.prompting.assembly import fitting
-from core.prompting.parts import PromptPart
-from core.prompting.prompt import Prompt, render
-from core.routing import Candidate, RoutingRequest, needed_capabilities, route
-from core.turns.outcome import bookable_usage
-from core.turns.rows import Attempt
-from services.models.attempts import NOTHING, Attempts
+from core.resilience.failures import ANSWERED, verdict_of
+from core.resilience.load import hedge_after
+from core.resilience.retries import retry_delay
+from core.routing import route
+from core.routing.course import Course
+from services.models.attempts import Attempts
+from services.models.boarding import Boarding
 from services.models.deployments import Deployments
+from services.models.hedging import Flight, first_to_speak
+from services.models.holding import Held, Seam
+from services.models.journey import Journey, TooDear, unreachable
+from services.models.lanes import Lanes, TurnedAway
+from services.models.spending import NO_BUDGETS, Budgets
+from services.models.trial import Trial, size, storable
+from services.models.wanted import Affinity, wanted
 
-Said = TextDelta | ReasoningDelta | RefusalDelta
-
-_FATAL = frozenset({ModelErrorKind.CONTENT_FILTERED})
-"""Another deployment would be asked the same: what is refused for its content stays refused."""
-
-
-@dataclass(slots=True)
-class _Try:
-    """One attempt while it runs. `output` is in bytes."""
-
-    attempt: Attempt
-    deployment: Deployment
-    prompt: Prompt
-    called: bool = False
-    output: int = 0
-    finished: ModelFinished | None = None
-    failure: str = "stopped"
-
-    @property
-    def result(self) -> Attempt:
-        """The attempt's row as it ended."""
-        if self.finished is not None:
-            return replace(self.attempt, used=self.finished.usage, output_bytes=self.output)
-        used = None if self.called else NOTHING
-        return replace(self.attempt, used=used, output_bytes=self.output, error=self.failure)
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    """A candidate that could not answer. `attempt` is 0 where it was not called at all."""
-
-    deployment: Deployment
-    error: ModelError | ContextTooLong
-    attempt: int = 0
-
-    @property
-    def cause(self) -> str:
-        return self.error.kind.value if isinstance(self.error, ModelError) else "context_too_long"
+_LATE = Seconds(0.05)
+"""A call that ended this close to its caller's deadline ended because of it."""
 
 
 class Gateway:
-    """The ModelGateway of a process that hosts its own deployments."""
+    """The ModelGateway of a process that hosts its own deployments.
+
+    `lanes` are the process's memory of how each deployment does; without, candidates are asked
+    in order, each once.
+    """
 
     def __init__(
-        self, deployments: Callable[[], Deployments], attempts: Attempts, clock: Clock
+        self,
+        deployments: Callable[[], Deployments],
+        attempts: Attempts,
+        clock: Clock,
+        lanes: Lanes | None = None,
+        budgets: Budgets = NO_BUDGETS,
     ) -> None:
         self._deployments = deployments
         self._attempts = attempts
         self._clock = clock
+        self._lanes = lanes or Lanes(clock)
+        self._budgets = budgets
+        self._boarding = Boarding(attempts, self._lanes, budgets)
+        self._affinity = Affinity(self._lanes.policy.affinity)
 
     async def generate(
         self, call: Call, order: GenerationOrder
     ) -> AsyncGenerator[GatewayEvent, None]:
         """As the port says: candidates in order, until one answers or has begun to."""
-        deployments = self._deployments()
-        candidates = self._candidates(deployments, order)
-        failures: list[_Failed] = []
-        told = 0
-        for candidate in candidates:
-            model = deployments.models[candidate.deployment.name]
-            try:
-                trial = await self._begin(order, model)
-            except (ContextTooLong, ModelError) as error:
-                failures.append(_Failed(candidate.deployment, error))
-                continue
+        journey = self._embark(call, order)
+        if order.explain:
+            yield Routed(journey.decision)
+        while (trial := await self._next(journey)) is not None:
+            journey.trial = trial
             call.facts.model_version = trial.deployment.name
-            opening: list[GatewayEvent] = [
-                *(_switched(failed, trial) for failed in failures[told:]),
-                _selected(trial),
-            ]
-            told = len(failures)
             try:
-                async with aclosing(self._call(order, model, trial, opening)) as events:
+                async with aclosing(self._heard(journey, trial)) as events:
                     async for event in events:
+                        journey.hear(event)
                         yield event
-                yield _completed(trial)
-                return
-            except ModelError as error:
-                failures.append(_Failed(candidate.deployment, error, trial.attempt.number))
-                if trial.output or error.kind in _FATAL:
+            except ModelError:
+                if journey.proposed:
                     break
-        raise _error_of(failures)
+                continue
+            yield self._arrived(journey)
+            return
+        raise journey.error()
 
-    def _candidates(self, deployments: Deployments, order: GenerationOrder) -> Sequence[Candidate]:
-        decision = route(deployments.catalog, _wanted(order), deployments.policy)
+    def _embark(self, call: Call, order: GenerationOrder) -> Journey:
+        deployments = self._deployments()
+        holder = self._affinity.holder(order, self._clock.monotonic())
+        decision = route(
+            deployments.catalog,
+            wanted(order, holder),
+            deployments.policy,
+            self._lanes.standings(),
+            self._lanes.draw(),
+        )
         if not decision.candidates:
-            raise FeatureUnsupported(
-                f"no deployment can serve this request: {decision.explanation()}", feature="model"
-            )
-        return decision.candidates
+            raise unreachable(decision)
+        self._lanes.called()
+        return Journey(call, order, deployments, decision, Course(decision))
 
-    async def _begin(self, order: GenerationOrder, model: LanguageModel) -> _Try:
-        """Fit the prompt to this deployment's window, and put the attempt on record."""
-        deployment = model.deployment
-        output = _output_room(order.options, deployment)
-        prompt = await _fit(order.parts, deployment.context_window - output, model)
-        attempt = await self._attempts.begin(order.unit, deployment, prompt.tokens, output)
-        return _Try(attempt, deployment, prompt)
+    def _arrived(self, journey: Journey) -> GatewayEvent:
+        assert journey.trial is not None  # somebody has just answered
+        trial = journey.trial
+        self._affinity.remember(journey.order, trial.deployment.name, self._clock.monotonic())
+        return trial.completed(journey.spent)
 
-    async def _call(
-        self,
-        order: GenerationOrder,
-        model: LanguageModel,
-        trial: _Try,
-        opening: Sequence[GatewayEvent],
+    async def _next(self, journey: Journey) -> Trial | None:
+        """The next attempt that may be called; None where nobody is left to be asked."""
+        most = self._lanes.policy.retry.most_attempts
+        while journey.attempts < most:
+            suits = journey.may_continue if journey.released else None
+            candidate = journey.course.next(suits)
+            if candidate is None and journey.released and journey.order.accepts_restart:
+                candidate = journey.course.next()
+            if candidate is None:
+                if not await self._rest(journey):
+                    return None
+                continue
+            try:
+                return await self._boarding.board(journey, candidate)
+            except (ContextTooLong, ModelError, TurnedAway, TooDear, BudgetSpent) as trouble:
+                journey.fail(candidate, trouble)
+        return None
+
+    async def _rest(self, journey: Journey) -> bool:
+        """Wait before those who may answer later are asked again; False where none are.
+
+        Where nobody had room, they are asked again at once, to wait in line there.
+        """
+        called = any(failed.attempt for failed in journey.failures)
+        if not called and journey.round > 1:
+            return False
+        journey.round += 1
+        delay = Seconds(0.0)
+        if called:
+            policy, advice = self._lanes.policy.retry, journey.advice
+            wait = retry_delay(journey.round, policy, advice, self._lanes.draw())
+            left = journey.order.deadline - self._clock.monotonic()
+            if wait is None or wait >= left or not self._lanes.may_retry():
+                return False
+            delay = wait
+        if not journey.course.next_round():
+            return False
+        await asyncio.sleep(delay)
+        return True
+
+    def _heard(self, journey: Journey, trial: Trial) -> AsyncGenerator[GatewayEvent, None]:
+        """What this candidate says, or the one that is asked because it is silent."""
+        opening = journey.opening(trial)
+        after = hedge_after(self._lanes.of(trial.deployment).load, self._lanes.policy.hedge)
+        if after is None or journey.released or not journey.course.others_wait:
+            return self._stream(journey, trial, opening)
+        return self._hedged(journey, trial, opening, after)
+
+    async def _hedged(
+        self, journey: Journey, first: Trial, opening: Sequence[GatewayEvent], after: Seconds
     ) -> AsyncGenerator[GatewayEvent, None]:
-        """Stream one attempt; it is ended on record however, and wherever, it ends here."""
+        """The first to say something is heard; the other is stopped, and booked."""
+        early = Flight(self._stream(journey, first, ()))
+        flights = {early: first}
         try:
             for event in opening:
                 yield event
-            left = Seconds(order.deadline - self._clock.monotonic())
-            if left <= 0:
-                raise DeadlineExceeded("no time was left for the model")
-            trial.called = True
-            async with aclosing(model.stream(_request(order, trial), timeout=left)) as pieces:
+            winner = await first_to_speak([early], after)
+            if winner is None and not early.failed:
+                if (second := await self._second(journey)) is not None:
+                    flights[Flight(self._stream(journey, second, ()))] = second
+                winner = await first_to_speak(list(flights), None)
+            winner = winner or early
+            for loser in [flight for flight in flights if flight is not winner]:
+                flights[loser].passage.overtaken(self._clock.monotonic())
+                await loser.close()
+            if (chosen := flights[winner]) is not first:
+                for event in self._taken_over(journey, first, chosen):
+                    yield event
+            async with aclosing(winner.pieces()) as pieces:
                 async for piece in pieces:
+                    yield piece
+        finally:
+            for flight in flights:
+                await flight.close()
+
+    def _taken_over(self, journey: Journey, slow: Trial, chosen: Trial) -> Sequence[GatewayEvent]:
+        journey.trial = chosen
+        journey.call.facts.model_version = chosen.deployment.name
+        names = slow.deployment.name, chosen.deployment.name
+        return Switched(*names, slow.attempt.number, "slow"), chosen.selected()
+
+    async def _second(self, journey: Journey) -> Trial | None:
+        """Another attempt beside one that is silent, if that is allowed and somebody has room."""
+        if not self._lanes.may_hedge():
+            return None
+        candidate = journey.course.next()
+        if candidate is None:
+            return None
+        try:
+            return await self._boarding.board(journey, candidate)
+        except (ContextTooLong, ModelError, TurnedAway, TooDear, BudgetSpent) as trouble:
+            journey.fail(candidate, trouble)
+            return None
+
+    async def _stream(
+        self, journey: Journey, trial: Trial, opening: Sequence[GatewayEvent]
+    ) -> AsyncGenerator[GatewayEvent, None]:
+        """Stream one attempt; it is ended on record however, and wherever, it ends here."""
+        held, seam = self._held(journey, trial)
+        try:
+            for event in opening:
+                yield event
+            left = self._time_left(journey, trial)
+            trial.called = True
+            request = _request(journey.order, trial)
+            async with aclosing(trial.model.stream(request, timeout=left)) as pieces:
+                piece = await self._first(pieces, trial)
+                while piece is not None:
                     if isinstance(piece, ModelFinished):
                         trial.finished = piece
-                    elif isinstance(piece, Said):
-                        said = _storable(piece)
-                        trial.output += len(said.text.encode())
-                        yield said
+                    else:
+                        said = storable(piece)
+                        trial.output += size(said)
+                        for out in held.put(seam.join(said), self._clock.monotonic()):
+                            yield out
+                    piece = await anext(pieces, None)
             if trial.finished is None:
                 raise ModelError(ModelErrorKind.MALFORMED_STREAM, "the stream had no end")
+            trial.verdict = ANSWERED
+            for out in held.rest():
+                yield out
         except ModelError as error:
-            trial.failure = error.message
+            self._failed(journey, trial, error)
             raise
         finally:
-            await self._end(order, trial)
+            await self._end(journey, trial)
 
-    async def _end(self, order: GenerationOrder, trial: _Try) -> None:
+    def _time_left(self, journey: Journey, trial: Trial) -> Seconds:
+        left = journey.order.deadline - self._clock.monotonic()
+        if left <= 0:
+            raise DeadlineExceeded("no time was left for the model")
+        most = trial.deployment.limits.total
+        return Seconds(left if most is None else min(left, most))
+
+    async def _first(
+        self, pieces: AsyncGenerator[ModelEvent, None], trial: Trial
+    ) -> ModelEvent | None:
+        """The first piece, within what the deployment has for it."""
+        most = trial.deployment.limits.first_token
+        try:
+            async with asyncio.timeout(most):
+                piece = await anext(pieces, None)
+        except TimeoutError:
+            raise ModelError(
+                ModelErrorKind.TIMEOUT, f"the first token did not come within {most:g} s"
+            ) from None
+        trial.passage.first_piece(self._clock.monotonic())
+        return piece
+
+    def _held(self, journey: Journey, trial: Trial) -> tuple[Held, Seam]:
+        """What stands between this attempt and the readers."""
+        if trial.goes_on:
+            return Held(Seconds(0.0)), Seam("".join(journey.text))
+        return Held(self._lanes.policy.hold_first), Seam("")
+
+    def _failed(self, journey: Journey, trial: Trial, error: ModelError) -> None:
+        trial.failure = error.message
+        trial.finished = None
+        out_of_time = self._clock.monotonic() >= journey.order.deadline - _LATE
+        by_caller = error.kind is ModelErrorKind.TIMEOUT and out_of_time and trial.passage.heard
+        trial.verdict = None if by_caller else verdict_of(error, self._lanes.policy.cooldown)
+        journey.fail(trial.candidate, error, trial.attempt.number)
+
+    async def _end(self, journey: Journey, trial: Trial) -> None:
         """Write the attempt's end, also when this call is being cancelled.
 
         While the store is away a turn goes on without: its settlement books what is open, by
         what its log says.
         """
-        ending = asyncio.ensure_future(
-            self._attempts.end(trial.result, order.unit, trial.deployment)
-        )
+        trial.passage.leave(trial.verdict, trial.tokens)
+        if trial.reservation is not None:
+            self._budgets.settle(trial.reservation, trial.spent.cost)
+        journey.book(trial)
+        unit = journey.order.unit
+        ending = asyncio.ensure_future(self._attempts.end(trial.result, unit, trial.deployment))
         try:
             await asyncio.shield(ending)
         except asyncio.CancelledError:
@@ -189,94 +289,14 @@ class Gateway:
             ending.exception()
             raise
         except StoreUnavailable:
-            if order.unit.epoch is None:
+            if unit.epoch is None:
                 raise
 
 
-async def _fit(parts: Sequence[PromptPart], budget: int, model: LanguageModel) -> Prompt:
-    """The prompt that fits, counted by the model that will read it."""
-    steps = fitting(parts, budget)
-    messages: Sequence[Message] = next(steps)
-    while True:
-        tokens = await model.count_tokens(messages)
-        try:
-            messages = steps.send(tokens)
-        except StopIteration as end:
-            prompt: Prompt = end.value
-            return prompt
-
-
-def _wanted(order: GenerationOrder) -> RoutingRequest:
-    """What is asked of the catalog. Quotations need nothing but a model that quotes."""
-    if order.only_extractive:
-        constraints = replace(order.constraints, tier=None)
-        return RoutingRequest(order.task, constraints=constraints, only_quotes=True)
-    return RoutingRequest(
-        task=order.task,
-        model=order.model,
-        constraints=order.constraints,
-        capabilities=needed_capabilities(order.options, render(order.parts)),
-        output_tokens=order.options.max_output_tokens,
-        language=order.language,
-        minimum_tier=order.minimum_tier,
-    )
-
-
-def _output_room(options: GenerationOptions, deployment: Deployment) -> int:
-    """Tokens kept free for the answer: what is asked for, at most half of a small window."""
-    wanted = options.max_output_tokens or deployment.max_output_tokens
-    return min(wanted, deployment.max_output_tokens, deployment.context_window // 2)
-
-
-def _request(order: GenerationOrder, trial: _Try) -> GenerationRequest:
-    room = _output_room(order.options, trial.deployment)
-    options = replace(order.options, max_output_tokens=room)
-    if trial.deployment.tier is Tier.EXTRACTIVE:
-        options = GenerationOptions(max_output_tokens=room)
+def _request(order: GenerationOrder, trial: Trial) -> GenerationRequest:
     return GenerationRequest(
         messages=trial.prompt.messages,
-        options=options,
+        options=trial.options,
         question=order.question,
         context=trial.prompt.passages(order.context),
     )
-
-
-def _selected(trial: _Try) -> Selected:
-    return Selected(
-        trial.deployment,
-        trial.attempt.number,
-        trial.prompt.tokens,
-        trial.prompt.dropped_sources(),
-    )
-
-
-def _switched(failed: _Failed, trial: _Try) -> Switched:
-    return Switched(failed.deployment.name, trial.deployment.name, failed.attempt, failed.cause)
-
-
-def _completed(trial: _Try) -> Completed:
-    usage, estimated = bookable_usage(trial.result)
-    return Completed(
-        cause=trial.finished.cause if trial.finished else StopCause.STOP,
-        deployment=trial.deployment,
-        attempt=trial.attempt.number,
-        usage=usage,
-        estimated=estimated,
-        cost=cost_of(usage, trial.deployment.prices),
-        currency=trial.deployment.prices.currency,
-    )
-
-
-def _error_of(failures: Sequence[_Failed]) -> Exception:
-    """The error that the caller gets: the one cause where all share it, else all of them."""
-    if all(isinstance(failed.error, ContextTooLong) for failed in failures):
-        return failures[0].error
-    return ModelsUnavailable([(failed.deployment.name, failed.cause) for failed in failures])
-
-
-def _storable(piece: Said) -> Said:
-    """The same, without halves of surrogate pairs, which no encoding of text can hold."""
-    if piece.text.isascii():
-        return piece
-    clean = piece.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return piece if clean == piece.text else replace(piece, text=clean)

@@ -1,0 +1,148 @@
+"""One attempt while it runs, and what it came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from core.catalog import Deployment
+from core.generation import (
+    GenerationOptions,
+    ModelFinished,
+    ReasoningDelta,
+    RefusalDelta,
+    StopCause,
+    TextDelta,
+    TokenUsage,
+    ToolCallDelta,
+)
+from core.ports.language_model import LanguageModel
+from core.ports.model_gateway import Completed, Said, Selected, Spent
+from core.prices import cost_of
+from core.prompting.prompt import Prompt
+from core.resilience.failures import Verdict
+from core.routing import Candidate
+from core.turns.outcome import bookable_usage
+from core.turns.rows import Attempt
+from services.models.attempts import NOTHING
+from services.models.lanes import Passage
+from services.models.spending import Reservation
+
+
+@dataclass(slots=True)
+class Trial:
+    """One attempt. `output` is in bytes; `verdict` is what it says about the deployment's health.
+
+    It `goes_on` from what another said, or begins.
+    """
+
+    candidate: Candidate
+    model: LanguageModel
+    prompt: Prompt
+    options: GenerationOptions
+    passage: Passage
+    attempt: Attempt
+    reservation: Reservation | None = None
+    goes_on: bool = False
+    called: bool = False
+    output: int = 0
+    finished: ModelFinished | None = None
+    failure: str = "stopped"
+    verdict: Verdict | None = None
+
+    @property
+    def deployment(self) -> Deployment:
+        """Whom it asks."""
+        return self.candidate.deployment
+
+    @property
+    def result(self) -> Attempt:
+        """The attempt's row as it ended."""
+        if self.finished is not None:
+            return replace(self.attempt, used=self.finished.usage, output_bytes=self.output)
+        used = None if self.called else NOTHING
+        return replace(self.attempt, used=used, output_bytes=self.output, error=self.failure)
+
+    @property
+    def spent(self) -> Spent:
+        """What it is booked as."""
+        usage, estimated = bookable_usage(self.result)
+        return Spent(usage, cost_of(usage, self.deployment.prices), 1, estimated)
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and answer together, for the deployment's limit a minute."""
+        usage, _ = bookable_usage(self.result)
+        return (usage.prompt or 0) + (usage.completion or 0)
+
+    def selected(self) -> Selected:
+        """The event that says so."""
+        return Selected(
+            self.deployment,
+            self.attempt.number,
+            self.prompt.tokens,
+            self.prompt.dropped_sources(),
+            continues=self.goes_on,
+        )
+
+    def completed(self, all_of_it: Spent) -> Completed:
+        """The event of its good end; `all_of_it` is what every attempt came to."""
+        own = self.spent
+        return Completed(
+            cause=self.finished.cause if self.finished else StopCause.STOP,
+            deployment=self.deployment,
+            attempt=self.attempt.number,
+            usage=own.usage,
+            estimated=own.estimated,
+            cost=own.cost,
+            currency=self.deployment.prices.currency,
+            spent=all_of_it,
+            stop_sequence=self.finished.stop_sequence if self.finished else "",
+        )
+
+
+def together(all_spent: list[Spent], currencies: set[str]) -> Spent:
+    """The sum; costs of two currencies, or with an unknown one among them, have none."""
+    costs = [spent.cost for spent in all_spent]
+    known = [cost for cost in costs if cost is not None]
+    exact = len(known) == len(costs) and len(currencies) <= 1
+    return Spent(
+        _usage([spent.usage for spent in all_spent]),
+        sum(known, Decimal(0)) if exact else None,
+        len(all_spent),
+        any(spent.estimated for spent in all_spent),
+    )
+
+
+def _usage(all_used: list[TokenUsage]) -> TokenUsage:
+    return TokenUsage(
+        _sum([used.prompt for used in all_used]),
+        _sum([used.completion for used in all_used]),
+        _sum([used.cached_prompt for used in all_used]),
+        _sum([used.reasoning for used in all_used]),
+        _sum([used.cache_write for used in all_used]),
+    )
+
+
+def _sum(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def storable(piece: Said) -> Said:
+    """The same, without halves of surrogate pairs, which no encoding of text can hold."""
+    if not isinstance(piece, TextDelta | ReasoningDelta | RefusalDelta) or piece.text.isascii():
+        return piece
+    clean = piece.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return piece if clean == piece.text else replace(piece, text=clean)
+
+
+def size(piece: Said) -> int:
+    """The bytes of what the model wrote in this piece."""
+    match piece:
+        case TextDelta(text) | ReasoningDelta(text) | RefusalDelta(text):
+            return len(text.encode())
+        case ToolCallDelta():
+            return len((piece.tool + piece.arguments).encode())
+        case _:
+            return 0
