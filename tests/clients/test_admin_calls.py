@@ -1,0 +1,78 @@
+"""Operators' calls with either client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+
+from clients.either_client import Either, open_server
+from colonnade.client import NotFound
+from colonnade.v1 import admin_pb2, admin_pb2_grpc
+from colonnade.v1.turns_pb2 import TURN_STATE_FAILED
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Operations(admin_pb2_grpc.AdminServiceServicer):
+    """Knows five turns, and tells them two a page."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    async def ListTurns(
+        self, request: admin_pb2.ListTurnsRequest, context: Context
+    ) -> admin_pb2.ListTurnsResponse:
+        self.asked.append((list(request.states), request.all_tenants))
+        begin = int(request.page_token or 0)
+        turns = [admin_pb2.TurnStatus(turn_id=f"t{number}") for number in range(5)]
+        return admin_pb2.ListTurnsResponse(
+            turns=turns[begin : begin + 2],
+            next_page_token=str(begin + 2) if begin + 2 < len(turns) else "",
+        )
+
+    async def GetTurnStatus(
+        self, request: admin_pb2.GetTurnStatusRequest, context: Context
+    ) -> admin_pb2.TurnStatus:
+        if request.turn_id != "t1":
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such turn")
+        return admin_pb2.TurnStatus(turn_id=request.turn_id)
+
+    async def CancelTurn(
+        self, request: admin_pb2.CancelTurnRequest, context: Context
+    ) -> admin_pb2.TurnStatus:
+        self.asked.append(request.turn_id)
+        return admin_pb2.TurnStatus(turn_id=request.turn_id)
+
+
+@pytest.fixture
+def operations() -> Operations:
+    return Operations()
+
+
+@pytest.fixture(params=["blocking", "asyncio"])
+async def either(request: pytest.FixtureRequest, operations: Operations) -> AsyncIterator[Either]:
+    server, address = await open_server(
+        lambda server: admin_pb2_grpc.add_AdminServiceServicer_to_server(operations, server)
+    )
+    yield Either(request.param, address)
+    await server.stop(None)
+
+
+async def test_all_pages_of_turns(either: Either, operations: Operations) -> None:
+    turns = await either(lambda c: c.admin.turns([TURN_STATE_FAILED], all_tenants=True))
+    assert [turn.turn_id for turn in turns] == ["t0", "t1", "t2", "t3", "t4"]
+    assert operations.asked == [([TURN_STATE_FAILED], True)] * 3
+
+
+async def test_a_turn_and_one_that_is_not_there(either: Either) -> None:
+    assert (await either(lambda c: c.admin.turn("t1"))).turn_id == "t1"
+    with pytest.raises(NotFound):
+        await either(lambda c: c.admin.turn("t9"))
+
+
+async def test_a_cancel(either: Either, operations: Operations) -> None:
+    assert (await either(lambda c: c.admin.cancel("t1"))).turn_id == "t1"
+    assert operations.asked == ["t1"]
