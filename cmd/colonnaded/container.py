@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Mapping
 
 from dependency_injector import containers, providers
 from google.protobuf.descriptor import ServiceDescriptor
 
+from adapters.grpc.admin import AdminServicer
 from adapters.grpc.chain import Chain
 from adapters.grpc.chat import ChatServicer
 from adapters.grpc.codec import ProtobufCodec
@@ -17,6 +19,7 @@ from adapters.grpc.retrieval import RetrievalServicer
 from adapters.grpc.server import GrpcServer
 from adapters.telemetry.measured_log import MeasuredLog
 from colonnade.v1 import (
+    admin_pb2,
     chat_pb2,
     conversations_pb2,
     knowledge_pb2,
@@ -25,7 +28,7 @@ from colonnade.v1 import (
 )
 from colonnaded import policies
 from colonnaded.data_directory import DataDirectory, data_directory
-from colonnaded.identity import new_boot_id, new_id, system_clock
+from colonnaded.identity import boottime, new_boot_id, new_id, system_clock
 from colonnaded.openers.bus import open_bus
 from colonnaded.openers.documents import open_document_reader
 from colonnaded.openers.embedders import open_embedders
@@ -49,7 +52,9 @@ from services.models.attempts import Attempts
 from services.models.gateway import Gateway
 from services.models.models import Models
 from services.retrieval import Retrieval
+from services.turn_operations import TurnOperations
 from services.turns.admission import Admission
+from services.turns.replica import Replica
 from services.turns.turns import Turns
 
 SERVICES: tuple[ServiceDescriptor, ...] = (
@@ -58,6 +63,7 @@ SERVICES: tuple[ServiceDescriptor, ...] = (
     models_pb2.DESCRIPTOR.services_by_name["ModelService"],
     knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"],
     retrieval_pb2.DESCRIPTOR.services_by_name["RetrievalService"],
+    admin_pb2.DESCRIPTOR.services_by_name["AdminService"],
 )
 
 
@@ -73,8 +79,10 @@ def _servicers(
     models: ModelServicer,
     knowledge: KnowledgeServicer,
     retrieval: RetrievalServicer,
+    admin: AdminServicer,
 ) -> Mapping[ServiceDescriptor, object]:
-    return dict(zip(SERVICES, (chat, conversations, models, knowledge, retrieval), strict=True))
+    servicers = (chat, conversations, models, knowledge, retrieval, admin)
+    return dict(zip(SERVICES, servicers, strict=True))
 
 
 class Container(containers.DeclarativeContainer):
@@ -115,13 +123,21 @@ class Container(containers.DeclarativeContainer):
     gateway = providers.Singleton(Gateway, deployments.provided.current, attempts, clock)
     admission = providers.Singleton(Admission, providers.Factory(policies.turn_limits, settings))
     metrics_page = providers.Resource(open_metrics_page, settings, metrics, admission, log)
+    replica = providers.Singleton(
+        Replica,
+        boot,
+        clock,
+        providers.Object(boottime),
+        ids,
+        providers.Object(random.random),
+        bus,
+        metrics,
+    )
     turns = providers.Singleton(
         Turns,
         state,
         codec,
-        clock,
-        ids,
-        boot,
+        replica,
         admission,
         deployments.provided.deployment,
         providers.Factory(policies.turn_timings, settings),
@@ -137,6 +153,7 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(policies.answering_policy, settings),
     )
     chat = providers.Singleton(Chat, turns, answering)
+    turn_operations = providers.Singleton(TurnOperations, state, turns)
     conversations = providers.Singleton(Conversations, state, ids)
     knowledge = providers.Singleton(Knowledge, state, indexes, embedders)
     preparing = providers.Singleton(
@@ -190,6 +207,7 @@ class Container(containers.DeclarativeContainer):
                 contexts,
                 settings.provided.retrieval.default_collection,
             ),
+            providers.Singleton(AdminServicer, turn_operations),
         ),
         chain,
         providers.Factory(policies.server_options, settings),
