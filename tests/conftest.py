@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from servers.postgres import postgres_server, postgres_template, postgres_url
+
+__all__ = ["postgres_server", "postgres_template", "postgres_url"]
+
 # Time limits for single examples only tell how busy the machine is.
 settings.register_profile("dev", deadline=None, max_examples=50)
 settings.register_profile(

@@ -17,9 +17,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from adapters.state.encoding.turns import TURN, turn_row
+from adapters.state.failures import StoreUnusable
 from adapters.state.migrations import HEAD, REVISIONS, upgrade
 from adapters.state.sqlite import opening, schema
-from adapters.state.sqlite.failures import StoreUnusable
 from adapters.state.sqlite.options import SqliteOptions
 from adapters.state.sqlite.state import open_sqlite
 from adapters.state.tables import metadata

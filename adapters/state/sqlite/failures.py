@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from core.errors import Reason, StorageFull
+from adapters.state.failures import StoreFull
 from core.ports.state import StoreConflict, StoreUnavailable
 
 _CAUSES = {
@@ -63,14 +63,3 @@ def commit_error(error: Exception) -> StoreUnavailable:
     return unavailable(
         _CAUSES.get(code, "the commit failed"), outcome_known=code == sqlite3.SQLITE_BUSY
     )
-
-
-class StoreUnusable(StoreUnavailable):
-    """The store's file cannot be opened as it is; the message says what to do."""
-
-
-class StoreFull(StoreUnavailable):
-    """There is no room on the store's disk: reading goes on, and writing once there is room."""
-
-    reason = Reason.STORAGE_FULL
-    retry_after = StorageFull.retry_after

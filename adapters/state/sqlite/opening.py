@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from adapters.state.failures import StoreUnusable
 from adapters.state.migrations import HEAD, REVISIONS, VERSION_TABLE
 from adapters.state.sqlite.connection import connect
-from adapters.state.sqlite.failures import StoreUnusable, port_error
+from adapters.state.sqlite.failures import port_error
 from adapters.state.sqlite.options import SqliteOptions
 from adapters.state.sqlite.schema import SCHEMA
 from core.ports.state import StoreUnavailable
@@ -93,10 +94,24 @@ def _revision(connection: sqlite3.Connection, path: Path) -> str | None:
 
 
 def _require_whole(connection: sqlite3.Connection, path: Path) -> None:
-    """Tell a file that was cut short before anything is built on it."""
+    """Tell a file that was cut short before anything is built on it.
+
+    What another process has committed since the checkpoint is in its log alone, and counts as
+    pages: it works with the file, and would have noticed.
+    """
     busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    if busy:  # another process works with it, and would have noticed
+    if busy:
         return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        log = path.with_name(f"{path.name}-wal")
+        if not log.exists() or log.stat().st_size == 0:
+            _require_pages(connection, path)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _require_pages(connection: sqlite3.Connection, path: Path) -> None:
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (size,) = connection.execute("PRAGMA page_size").fetchone()
     if path.stat().st_size < pages * size:

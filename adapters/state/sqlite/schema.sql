@@ -223,4 +223,4 @@ CREATE INDEX ix_turn_conversation ON turn (conversation) WHERE conversation IS N
 CREATE INDEX ix_turn_state_created_at_id ON turn (state, created_at, id);
 CREATE INDEX ix_turn_sweep ON turn (sweep, ended_at, id) WHERE sweep IS NOT NULL;
 CREATE UNIQUE INDEX ux_turn_busy_branch ON turn (tenant, conversation, parent) WHERE state IN ('RUNNING', 'WAITING') AND conversation IS NOT NULL;
-INSERT INTO alembic_version VALUES ('0002');
+INSERT INTO alembic_version VALUES ('0003');

@@ -1,0 +1,55 @@
+"""The state on PostgreSQL.
+
+state = await open_postgres(PostgresOptions("postgresql://colonnade@db/colonnade"))
+async with state.transaction(TenantId("acme")) as tx: ...
+await state.close()
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+
+from adapters.state.postgres.connecting import connect, conninfo
+from adapters.state.postgres.opening import prepare
+from adapters.state.postgres.options import PostgresOptions
+from adapters.state.postgres.pool import Pool
+from adapters.state.postgres.transaction import PostgresTransaction
+from adapters.state.postgres.units import Block
+from core.ports.state import Scope
+
+
+class PostgresState:
+    """See core.ports.state.State. Belongs to the event loop that opened it.
+
+    Transactions are READ COMMITTED. They are serial in effect as far as they decide upon rows
+    that they lock (turns, a collection, a unit's attempts), upon unique keys, and upon a
+    conversation that they read: where that was changed meanwhile, StoreConflict tells. What
+    else they read may be older than what they write.
+    """
+
+    def __init__(self, pool: Pool, options: PostgresOptions) -> None:
+        self._pool = pool
+        self._options = options
+
+    def transaction(self, scope: Scope) -> AbstractAsyncContextManager[PostgresTransaction]:
+        """See State.transaction. It has a connection of its own from beginning to end."""
+        return Block(self._pool, scope, self._options, writable=True)
+
+    def snapshot(self, scope: Scope) -> AbstractAsyncContextManager[PostgresTransaction]:
+        """See State.snapshot. REPEATABLE READ, and nothing can be written."""
+        return Block(self._pool, scope, self._options, writable=False)
+
+    async def close(self) -> None:
+        """See State.close."""
+        await self._pool.close()
+
+
+async def open_postgres(options: PostgresOptions) -> PostgresState:
+    """Open the store, made or migrated if need be.
+
+    Raises StoreUnusable, whose message says what to do, and StoreUnavailable.
+    """
+    target = conninfo(options.url)
+    await asyncio.to_thread(prepare, target, options.acquire_timeout)
+    return PostgresState(Pool(lambda: connect(options, target), options), options)

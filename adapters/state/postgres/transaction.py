@@ -1,0 +1,68 @@
+"""A unit of work: the repositories over one session."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from adapters.state.postgres.conversations import PostgresConversationRows
+from adapters.state.postgres.knowledge import PostgresKnowledgeRows
+from adapters.state.postgres.session import PostgresSession
+from adapters.state.postgres.turns import PostgresTurnRows
+from adapters.state.rows.api_keys import SqlApiKeyRows
+from adapters.state.rows.spending import SqlSpendingRows
+from adapters.state.rows.turn_log import SqlEventRows, SqlIdempotencyRows, SqlReaderRows
+
+
+class PostgresTransaction:
+    """See core.ports.state.Transaction."""
+
+    __slots__ = ("_now", "_session")
+
+    def __init__(self, session: PostgresSession, now: datetime) -> None:
+        self._session = session
+        self._now = now
+
+    @property
+    def now(self) -> datetime:
+        """The server's time as the transaction began."""
+        return self._now
+
+    @property
+    def turns(self) -> PostgresTurnRows:
+        """Turns."""
+        return PostgresTurnRows(self._session)
+
+    @property
+    def idempotency(self) -> SqlIdempotencyRows:
+        """Request ids."""
+        return SqlIdempotencyRows(self._session)
+
+    @property
+    def events(self) -> SqlEventRows:
+        """The turn log."""
+        return SqlEventRows(self._session)
+
+    @property
+    def readers(self) -> SqlReaderRows:
+        """Who reads a turn elsewhere."""
+        return SqlReaderRows(self._session)
+
+    @property
+    def spending(self) -> SqlSpendingRows:
+        """Attempts and ledger."""
+        return SqlSpendingRows(self._session)
+
+    @property
+    def conversations(self) -> PostgresConversationRows:
+        """Conversations and messages."""
+        return PostgresConversationRows(self._session)
+
+    @property
+    def knowledge(self) -> PostgresKnowledgeRows:
+        """Collections, documents, chunks, change log."""
+        return PostgresKnowledgeRows(self._session)
+
+    @property
+    def api_keys(self) -> SqlApiKeyRows:
+        """API keys."""
+        return SqlApiKeyRows(self._session)

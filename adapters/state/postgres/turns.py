@@ -1,0 +1,54 @@
+"""Turns on PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adapters.state.encoding.turns import TURN, turn_of
+from adapters.state.postgres.session import PostgresSession
+from adapters.state.rows.statements import select
+from adapters.state.rows.turns import SqlTurnRows
+from core.identifiers import ConversationId, MessageId
+from core.turns.rows import Turn
+
+# In one statement, and so of one moment: the head that the conversation has while this branch
+# of it has that turn, or none.
+_HEAD_AND_BUSY = select(
+    ("home.head", *(f"turn.{column}" for column in TURN)),
+    "FROM (SELECT * FROM conversation WHERE id = ?2 AND {mine}) AS home "
+    "LEFT JOIN turn ON turn.conversation = home.id AND turn.tenant = home.tenant "
+    "AND turn.parent = ?3 AND turn.state IN ('RUNNING', 'WAITING')",
+)
+
+
+class PostgresTurnRows(SqlTurnRows):
+    """See core.ports.state.TurnRows."""
+
+    def __init__(self, session: PostgresSession) -> None:
+        super().__init__(session)
+        self._postgres = session
+
+    async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:
+        """See TurnRows.busy.
+
+        StoreConflict where the conversation that this transaction read has another head by now:
+        the turn that moved it has just ended, and its answer belongs before the next question.
+        """
+        seen = self._postgres.seen.get(conversation)
+        if seen is None:
+            return await super().busy(conversation, parent)
+        found = await self._postgres.one(_as_it_is, _HEAD_AND_BUSY, conversation, parent or "")
+        if found is None or found[0] != seen.head:
+            raise self._postgres.contradict()
+        return None if found[1] is None else turn_of(found[1:])
+
+    async def any_busy(self, conversation: ConversationId) -> bool:
+        """See TurnRows.any_busy."""
+        is_busy = await super().any_busy(conversation)
+        if not is_busy:
+            self._postgres.idle.add(conversation)
+        return is_busy
+
+
+def _as_it_is(row: tuple[Any, ...]) -> tuple[Any, ...]:  # Any: the columns of a turn, after one
+    return row
