@@ -167,13 +167,6 @@ class PostgresServer:
         self.start()
 
     @property
-    def process_id(self) -> int:
-        """Of the server's first process, while it runs."""
-        if self._process is None:
-            raise RuntimeError("the server does not run")
-        return self._process.pid
-
-    @property
     def _data(self) -> Path:
         return self.folder / "data"
 
