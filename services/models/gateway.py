@@ -24,6 +24,7 @@ from core.resilience.load import hedge_after
 from core.resilience.retries import retry_delay
 from core.routing import route
 from core.routing.course import Course
+from services.models.arriving import Arriving
 from services.models.attempts import Attempts
 from services.models.boarding import Boarding
 from services.models.deployments import Deployments
@@ -212,7 +213,7 @@ class Gateway:
             left = self._time_left(journey, trial)
             trial.called = True
             request = _request(journey.order, trial)
-            async with aclosing(trial.model.stream(request, timeout=left)) as pieces:
+            async with aclosing(Arriving(trial.model.stream(request, timeout=left))) as pieces:
                 piece = await self._first(pieces, trial)
                 while piece is not None:
                     if isinstance(piece, ModelFinished):
@@ -241,9 +242,7 @@ class Gateway:
         most = trial.deployment.limits.total
         return Seconds(left if most is None else min(left, most))
 
-    async def _first(
-        self, pieces: AsyncGenerator[ModelEvent, None], trial: Trial
-    ) -> ModelEvent | None:
+    async def _first(self, pieces: Arriving, trial: Trial) -> ModelEvent | None:
         """The first piece, within what the deployment has for it."""
         most = trial.deployment.limits.first_token
         try:
