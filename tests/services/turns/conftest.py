@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+import adapters.state.postgres.state as postgres_state
 import adapters.state.sqlite.state as sqlite_state
+from adapters.state.postgres.options import PostgresOptions
 from adapters.state.sqlite.back_thread import Done
 from adapters.state.sqlite.opening import prepare
 from adapters.state.sqlite.options import SqliteOptions
 from core.ports.state import State
 from fakes.state import FakeState
+from fakes.still_link import still_connect
 from fakes.turn_node import loop_now
 from fakes.virtual_time import VirtualTimeLoop
 
@@ -57,7 +60,7 @@ def fake() -> FakeState:
     return FakeState(loop_now)
 
 
-@pytest.fixture(params=["fake", "sqlite"])
+@pytest.fixture(params=["fake", "sqlite", "postgres"])
 async def state(
     request: pytest.FixtureRequest,
     tmp_path: Path,
@@ -68,6 +71,10 @@ async def state(
     opened: State
     if request.param == "fake":
         opened = FakeState(loop_now)
+    elif request.param == "postgres":
+        monkeypatch.setattr(postgres_state, "connect", still_connect)
+        url = request.getfixturevalue("postgres_url")
+        opened = await postgres_state.open_postgres(PostgresOptions(url, now=loop_now))
     else:
         monkeypatch.setattr(sqlite_state, "BackThread", _NoThread)
         path = tmp_path / "state.sqlite"
