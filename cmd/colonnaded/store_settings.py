@@ -14,16 +14,24 @@ from colonnaded.setting_table import Positive, Table
 class StateSettings(Table):
     """Where the state of record lies, and what a commit withstands.
 
-    `path` is SQLite's; `url` and the pool's bounds are PostgreSQL's. The URL is given by
-    reference, since it holds a password.
+    `path` is SQLite's; `url`, the connections and their wait are PostgreSQL's. The URL is given
+    by reference, since it holds a password. `durability` None is each store's own: the process
+    for SQLite, the power for PostgreSQL.
     """
 
     adapter: Literal["sqlite", "postgres"] = "sqlite"
     path: Path | None = None
     url: SecretReference | None = None
-    pool_min: Annotated[int, Field(ge=1, le=100)] = 2
-    pool_max: Annotated[int, Field(ge=2, le=200)] = 10
-    durability: Literal["process", "power"] = "process"
+    connections: Annotated[int, Field(ge=2, le=200)] = 10
+    idle_connections: Annotated[int, Field(ge=1, le=200)] = 4
+    connection_wait_seconds: Positive = 5.0
+    durability: Literal["process", "power"] | None = None
+
+    @property
+    def withstands_power_loss(self) -> bool:
+        """Whether each commit waits for the disk."""
+        chosen = self.durability or ("process" if self.adapter == "sqlite" else "power")
+        return chosen == "power"
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -31,8 +39,10 @@ class StateSettings(Table):
             raise ValueError('adapter postgres needs url = {env = "NAME"} or {file = "PATH"}')
         if self.adapter == "postgres" and self.path is not None:
             raise ValueError("path is for adapter sqlite; postgres has url")
-        if self.pool_min > self.pool_max:
-            raise ValueError("pool_min must not exceed pool_max")
+        if self.adapter == "sqlite" and self.url is not None:
+            raise ValueError("url is for adapter postgres; sqlite has path")
+        if self.idle_connections > self.connections:
+            raise ValueError("idle_connections must not exceed connections")
         return self
 
 

@@ -6,13 +6,18 @@ from collections.abc import AsyncIterator
 
 from colonnaded.data_directory import DataDirectory
 from colonnaded.settings import Settings, SettingsError
+from colonnaded.store_settings import StateSettings
+from core.identifiers import Seconds
 from core.ports.state import State
 
 
 async def open_state(settings: Settings, data: DataDirectory) -> AsyncIterator[State]:
-    """The state, until the process ends. Raises what says why it cannot be opened."""
+    """The state, until the process ends. Raises what says why it cannot be opened.
+
+    That is SettingsError, MissingSecret, or a ColonnadeError of the store.
+    """
     if settings.state.adapter == "postgres":
-        state = await _postgres(settings)
+        state = await _postgres(settings.state)
     else:
         state = await _sqlite(settings, data)
     try:
@@ -25,14 +30,28 @@ async def _sqlite(settings: Settings, data: DataDirectory) -> State:
     from adapters.state.sqlite.options import Durability, SqliteOptions
     from adapters.state.sqlite.state import open_sqlite
 
-    durability = {"process": Durability.PROCESS, "power": Durability.POWER}
+    power = settings.state.withstands_power_loss
     options = SqliteOptions(
         path=settings.state.path or data.state,
-        durability=durability[settings.state.durability],
+        durability=Durability.POWER if power else Durability.PROCESS,
     )
     return await open_sqlite(options)
 
 
-async def _postgres(settings: Settings) -> State:
-    del settings
-    raise SettingsError("state.adapter", ["postgres is not built yet"])
+async def _postgres(chosen: StateSettings) -> State:
+    try:
+        from adapters.state.postgres.options import Durability, PostgresOptions
+        from adapters.state.postgres.state import open_postgres
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            "state.adapter", ['postgres is not installed: pip install "colonnade-server[postgres]"']
+        ) from error
+    assert chosen.url is not None  # postgres has one
+    options = PostgresOptions(
+        url=chosen.url.resolve(),
+        durability=Durability.POWER if chosen.withstands_power_loss else Durability.PROCESS,
+        connections=chosen.connections,
+        idle_connections=chosen.idle_connections,
+        acquire_timeout=Seconds(chosen.connection_wait_seconds),
+    )
+    return await open_postgres(options)
