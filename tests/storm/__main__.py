@@ -53,7 +53,7 @@ def _options() -> StormOptions:
     parser.add_argument("--away", type=float, default=0.0, help="streams, so long without a store")
     parser.add_argument("--full", type=float, default=0.0, help="streams, so long on a full disk")
     parser.add_argument("--restart-servers", action="store_true", help="NATS 3x, PostgreSQL 2x")
-    parser.add_argument("--durability", choices=("process", "power"), default="process")
+    parser.add_argument("--durability", choices=("process", "power"), default="")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="kept; a temporary one otherwise is too")
     given = parser.parse_args()

@@ -33,4 +33,4 @@ class StormOptions:
     restart_bus: int = 0
     patience: float = 90.0
     seed: int = 1
-    durability: str = "process"
+    durability: str = ""

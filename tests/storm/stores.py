@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from storm.options import StormOptions
 from storm.server import EMBEDDER
+
+if TYPE_CHECKING:
+    from servers.nats import NatsServer
+    from servers.postgres import PostgresServer
 
 _SETTINGS = """
 data_dir = "{data}"
@@ -22,8 +28,10 @@ drain_seconds = 5
 demo_key = true
 
 [state]
-durability = "{durability}"
+{durability}
 {state}
+
+{bus}
 
 [embedders.{embedder}]
 adapter = "minilm"
@@ -35,35 +43,75 @@ embedder = "{embedder}"
 
 @dataclass
 class Stores:
-    """Where the state lies. `sqlite` is its file, where it is one."""
+    """Where the state lies, and who carries notices. `sqlite` is the file, where it is one."""
 
     sqlite: Path
+    postgres: PostgresServer | None = None
+    postgres_url: Path | None = None
+    nats: NatsServer | None = None
 
     async def restart_postgres(self) -> None:
-        """Stop the server and start it again."""
-        raise NotImplementedError
-
-    def postgres_away(self) -> AbstractAsyncContextManager[None]:
-        """The server is down while the block runs."""
-        raise NotImplementedError
+        """Stop the server and start it again; open transactions are undone."""
+        assert self.postgres is not None
+        await asyncio.to_thread(self.postgres.restart)
 
     async def restart_nats(self) -> None:
-        """Stop the server and start it again."""
-        raise NotImplementedError
+        """It crashes, and comes back on the same port."""
+        assert self.nats is not None
+        await asyncio.to_thread(self.nats.restart)
+
+    @asynccontextmanager
+    async def postgres_away(self) -> AsyncIterator[None]:
+        """The server is down while the block runs."""
+        assert self.postgres is not None
+        await asyncio.to_thread(self.postgres.stop)
+        yield
+        await asyncio.to_thread(self.postgres.start)
+
+    @property
+    def state_settings(self) -> str:
+        """Lines of the table `state`."""
+        if self.postgres_url is None:
+            return ""
+        return f'adapter = "postgres"\nurl = {{ file = "{self.postgres_url}" }}'
+
+    @property
+    def bus_settings(self) -> str:
+        """The table `bus`."""
+        return (
+            "" if self.nats is None else f'[bus]\nadapter = "nats"\nservers = ["{self.nats.url}"]'
+        )
 
 
 @asynccontextmanager
 async def stores(options: StormOptions) -> AsyncIterator[Stores]:
     """What the options ask for, while the block runs."""
-    yield Stores(options.folder / "data" / "state.sqlite")
+    made = Stores(options.folder / "data" / "state.sqlite")
+    with ExitStack() as stack:
+        if options.state == "postgres":
+            from servers.postgres import PostgresServer
+
+            made.postgres = stack.enter_context(PostgresServer.started(durable=True))
+            made.postgres_url = options.folder / "postgres.url"
+            database = made.postgres.new_database()
+            made.postgres_url.write_text(made.postgres.url(database))
+        if options.bus == "nats":
+            from servers.nats import NatsServer
+
+            made.nats = NatsServer(options.folder / "nats")
+            made.nats.start()
+            stack.callback(made.nats.stop)
+        yield made
 
 
 def settings_of(options: StormOptions, servers: Stores) -> str:
     """The settings of every process, but for its port."""
+    chosen = options.durability
     return _SETTINGS.format(
         data=options.folder / "data",
         processes=options.processes,
-        durability=options.durability,
+        durability=f'durability = "{chosen}"' if chosen else "",
         embedder=EMBEDDER,
-        state="",
+        state=servers.state_settings,
+        bus=servers.bus_settings,
     )
