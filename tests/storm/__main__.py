@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
 
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 _ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(_ROOT / part) for part in ("tests", "cmd", "clients/python", "")]
 

@@ -145,6 +145,7 @@ class StormClient:
             reading.ended = "finished"
         except ColonnadeError as error:
             _note_end(reading, error)
+            self._witness.errors[f"client: {reading.error}"] += 1
             if reading.ended != "failed":
                 reading.ended = "left"
                 await self._reader(wish).read()
@@ -154,6 +155,6 @@ class StormClient:
 
 
 def _note_end(reading: Reading, error: ColonnadeError) -> None:
-    reading.error = f"{error.code.name} {error.reason}"
+    reading.error = f"{error.code.name} {error.reason}".strip()
     of_turn = ("MODELS_UNAVAILABLE", "TURN_INTERRUPTED", "TURN_ABANDONED", "DEADLINE_EXCEEDED")
     reading.ended = "failed" if error.reason in of_turn else ""

@@ -157,6 +157,7 @@ def _figures(
         "seconds": round(took, 1),
         "turns": verdict.turns,
         "ends": dict(verdict.ends),
+        "errors": dict(witness.errors),
         "events": verdict.events,
         "events_while_away": window.unlogged,
         "longest_wait_s": round(witness.longest_wait, 1),

@@ -155,6 +155,7 @@ def _figures(
         "runs_again": verdict.reruns,
         "ends": dict(verdict.ends),
         "cancels": len(witness.cancels),
+        "errors": dict(witness.errors),
         "longest_wait_s": round(witness.longest_wait, 1),
         "last_turn_ended_after_s": round(slowest, 1),
         "slowest_stop_s": round(_slowest_stop(witness, verdict, nodes), 2),

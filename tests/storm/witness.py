@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -69,12 +70,13 @@ class Cancelled:
 
 
 class Witness:
-    """All readings and cancels of a storm. `gave_up`: clients whose patience was not enough."""
+    """All readings and cancels of a storm. `errors` counts what calls ended with, by status."""
 
     def __init__(self) -> None:
         self.readings: list[Reading] = []
         self.cancels: list[Cancelled] = []
         self.questions: dict[str, Question] = {}
+        self.errors: Counter[str] = Counter()
         self.errands = 0
         self.waits = 0
         self.longest_wait = 0.0
