@@ -13,10 +13,12 @@ from adapters.models.chunk_buffer import ChunkBuffer
 from adapters.models.cores import usable_cores
 from adapters.models.llama_cpp_engine import Engine, EngineSettings
 from adapters.models.llama_cpp_prompt import llama_body, llama_messages
-from adapters.models.openai_chunks import AnswerReader, joined
+from adapters.models.openai_chunks import ChunkReader
+from adapters.models.openai_dialects import LLAMA_CPP_LIBRARY
 from adapters.models.refusals import refuse_unsupported
 from adapters.models.time_limits import Patience
 from adapters.models.weights import find_weights
+from adapters.models.wire import joined
 from core.catalog import Capability, Deployment
 from core.generation import GenerationRequest, ModelError, ModelErrorKind, ModelEvent
 from core.identifiers import Seconds
@@ -104,7 +106,7 @@ class LlamaCpp:
         )
         await patience.wait(self._slots.acquire())
         buffer, work = self._start(engine, body)
-        reader = AnswerReader()
+        reader = ChunkReader(LLAMA_CPP_LIBRARY)
         try:
             while (chunk := await patience.wait(buffer.get())) is not None:
                 for event in joined(reader.read(chunk)):

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from adapters.models.gguf import TOKENS_KEY, TYPES_KEY, NotGguf, control_tokens, read_header
 from adapters.models.llama_cpp_prompt import ControlTokens
-from adapters.models.openai_errors import read_error
+from adapters.models.provider_errors import read_error
 from core.generation import ModelError, ModelErrorKind
 
 ANSWER_SECONDS = 30.0

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from adapters.models.openai_request import Dialect, message_shapes, request_body
+from adapters.models.openai_dialects import LLAMA_CPP_LIBRARY
+from adapters.models.openai_request import message_shapes, request_body
 from core.catalog import Deployment
 from core.generation import GenerationRequest
 from core.messages import Message, Role
@@ -17,7 +18,7 @@ _CHAT_ML = frozenset({"<|im_start|>", "<|im_end|>"})
 _WORD_JOINER = "\u2060"
 _SEEDS = 2**32 - 1
 """llama.cpp's seeds are 32 bits wide, and the last of them means a random one."""
-_DIALECT = Dialect()
+_DIALECT = LLAMA_CPP_LIBRARY
 
 
 class ControlTokens:

@@ -1,23 +1,43 @@
-"""The chunks of a streamed Chat Completion, as the many servers that speak it send them."""
+"""Reads the chunks of a streamed Chat Completion, as the many servers that speak it send them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from collections.abc import Iterable, Sequence
 
-from pydantic import Field, JsonValue, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass as checked
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from adapters.models.openai_errors import read_error
+from adapters.models.call_numbers import CallNumbers
+from adapters.models.openai_chunk import (
+    CHUNK,
+    Annotation,
+    Call,
+    Choice,
+    Chunk,
+    Content,
+    Delta,
+    Function,
+    LogProbs,
+    Token,
+)
+from adapters.models.openai_dialects import GENERIC, Dialect
+from adapters.models.provider_errors import read_error
+from adapters.models.sealed_thoughts import SealedThoughts
+from adapters.models.thoughts import ThoughtSplitter
+from adapters.models.tool_names import ToolNames
+from adapters.models.wire import invalid, malformed
 from core.generation import (
+    AnswerOrigin,
+    LogProbabilities,
     ModelError,
     ModelErrorKind,
     ModelEvent,
     ModelFinished,
     ReasoningDelta,
     RefusalDelta,
+    SourceCited,
     StopCause,
     TextDelta,
+    TokenLogProbability,
     TokenUsage,
 )
 
@@ -32,6 +52,7 @@ STOP_CAUSES = {
     "model_length": StopCause.LENGTH,
     "content_filter": StopCause.CONTENT_FILTER,
     "tool_calls": StopCause.TOOL_CALLS,
+    "tool_use": StopCause.TOOL_CALLS,
     "function_call": StopCause.TOOL_CALLS,
 }
 """Finish reasons that end an answer. Any other one is an error: the answer may have been cut."""
@@ -41,105 +62,50 @@ _FAILURES = {
     "error": ModelErrorKind.OVERLOADED,
     "abort": ModelErrorKind.CONNECTION,
 }
-
-_Count = Annotated[int, Field(ge=0)]
-
-
-@checked(frozen=True, slots=True)
-class _Piece:
-    """A part of a message that is a list of typed parts; thoughts nest once more."""
-
-    type: str = ""
-    text: str | None = None
-    thinking: str | list[_Piece] | None = None
-
-
-_Content = str | list[_Piece] | None
-
-
-@checked(frozen=True, slots=True)
-class _Delta:
-    content: _Content = None
-    refusal: str | None = None
-    reasoning_content: _Content = None
-    reasoning: _Content = None
-    thinking: _Content = None
-
-
-@checked(frozen=True, slots=True)
-class _Choice:
-    index: int | None = 0
-    delta: _Delta | None = None
-    finish_reason: str | None = None
-
-
-@checked(frozen=True, slots=True)
-class _PromptDetails:
-    cached_tokens: _Count | None = None
-
-
-@checked(frozen=True, slots=True)
-class _CompletionDetails:
-    reasoning_tokens: _Count | None = None
-
-
-@checked(frozen=True, slots=True)
-class _Usage:
-    prompt_tokens: _Count | None = None
-    completion_tokens: _Count | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-    prompt_cache_hit_tokens: _Count | None = None  # DeepSeek's own name
-
-
-@checked(frozen=True, slots=True)
-class _Timings:
-    """What llama.cpp counts by itself; `prompt_n` is without the `cache_n` that it knew."""
-
-    cache_n: _Count = 0
-    prompt_n: _Count | None = None
-    predicted_n: _Count | None = None
-
-
-@checked(frozen=True, slots=True)
-class _Chunk:
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    timings: _Timings | None = None
-    error: JsonValue = None
-    object: str | None = None
-
-
-_CHUNK = TypeAdapter(_Chunk)
+_END = b"[DONE]"
+_NO_NAMES = ToolNames((), 64)
 _ANY = TypeAdapter[JsonValue](JsonValue)
 
 
-class AnswerReader:
+class ChunkReader:
     """Reads one answer's chunks, in order, and knows at the end whether it was whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect = GENERIC, names: ToolNames = _NO_NAMES) -> None:
+        self._calls = CallNumbers(names)
+        self._seals = SealedThoughts(dialect)
+        self._split: ThoughtSplitter | None = None
+        if dialect.thoughts != "fields":
+            self._split = ThoughtSplitter(opened=dialect.thoughts == "tags_opened")
         self._finish: str | None = None
         self._usage = TokenUsage()
+        self.origin = AnswerOrigin()
+        self.ended = False
 
-    def read(self, chunk: bytes, *, is_error: bool = False) -> list[ModelEvent]:
-        """What this chunk adds to the answer; empty pieces add nothing.
-
-        `is_error` says that the transport marks it as an error. Raises ModelError: what the
-        server says in an error object, MALFORMED_STREAM where the chunk is none.
-        """
+    def read(self, data: bytes, type: str = "") -> list[ModelEvent]:
+        """See AnswerReader. An event's name that is not `error` means nothing."""
+        if data == _END or data.strip() == _END:
+            self.ended = True
+            return []
         try:
-            read = _CHUNK.validate_json(chunk)
-            if is_error or read.error is not None or read.object == "error":
-                raise read_error(None, _ANY.validate_json(chunk))
+            read = CHUNK.validate_json(data)
+            if type == "error" or read.error is not None or read.object == "error":
+                raise read_error(None, _ANY.validate_json(data))
         except ValidationError as error:
-            raise _malformed(_cause(error)) from None
-        self._usage = _usage(read, self._usage)
+            raise invalid(error) from None
+        if not self.origin.response_id:
+            self._introduce(read)
+        if read.usage is not None or read.timings is not None:
+            self._usage = _usage(read, self._usage)
         events: list[ModelEvent] = []
         for choice in read.choices or ():
             if not choice.index:
-                self._finish = choice.finish_reason or self._finish
-                events += _events(choice.delta) if choice.delta else ()
+                events += self._choice(choice)
         return events
+
+    def read_whole(self, body: bytes) -> list[ModelEvent]:
+        """See AnswerReader. A whole completion has a message where a chunk has a delta."""
+        self.ended = True
+        return self.read(body)
 
     @property
     def is_finished(self) -> bool:
@@ -147,59 +113,109 @@ class AnswerReader:
         return self._finish is not None
 
     def finish(self) -> ModelFinished:
-        """The last event. Raises ModelError where the stream ended before the answer did."""
+        """See AnswerReader. Some servers say `stop` where they propose calls: that is not all."""
         if self._finish is None:
-            raise _malformed("it ended without a finish reason")
+            raise malformed("it ended without a finish reason")
         if self._finish in _FAILURES:
             raise ModelError(
                 _FAILURES[self._finish], f"the provider broke off the answer ({self._finish})"
             )
         cause = STOP_CAUSES.get(self._finish)
         if cause is None:
-            raise _malformed(f"the finish reason {self._finish[:40]!r} is unknown")
+            raise malformed(f"the finish reason {self._finish[:40]!r} is unknown")
+        if cause is StopCause.STOP and self._calls:
+            cause = StopCause.TOOL_CALLS
         return ModelFinished(cause, self._usage)
 
+    def _introduce(self, read: Chunk) -> None:
+        told = (read.id, read.model, read.system_fingerprint)
+        self.origin = AnswerOrigin(*(value if isinstance(value, str) else "" for value in told))
 
-def joined(events: Sequence[ModelEvent]) -> list[ModelEvent]:
-    """The same events with neighbours of one kind made one: what arrives together stays so."""
-    result: list[ModelEvent] = []
-    for event in events:
-        match result[-1] if result else None, event:
-            case TextDelta(before), TextDelta(text):
-                result[-1] = TextDelta(before + text)
-            case ReasoningDelta(before), ReasoningDelta(text):
-                result[-1] = ReasoningDelta(before + text)
-            case RefusalDelta(before), RefusalDelta(text):
-                result[-1] = RefusalDelta(before + text)
-            case _:
-                result.append(event)
-    return result
+    def _choice(self, choice: Choice) -> list[ModelEvent]:
+        delta = choice.delta or choice.message
+        events = self._delta(delta) if delta is not None else []
+        if choice.logprobs is not None:
+            events += _logprobs(choice.logprobs)
+        if choice.finish_reason and self._finish is None:
+            events += [*(self._split.end() if self._split else ()), *self._seals.close()]
+        self._finish = choice.finish_reason or self._finish
+        return events
+
+    def _delta(self, delta: Delta) -> list[ModelEvent]:
+        thoughts = delta.reasoning_content or delta.reasoning or delta.thinking
+        thought = _text(thoughts) + _thoughts(delta.content)
+        events: list[ModelEvent] = [ReasoningDelta(thought)] if thought else []
+        self._seals.think(thought, delta.reasoning_details)
+        said = [*self._said(_text(delta.content)), *_refused(delta.refusal)]
+        calls = [*self._called(delta.tool_calls, delta.function_call)]
+        if said or calls:
+            events += self._seals.close()
+        return [*events, *said, *calls, *_citations(delta.annotations)]
+
+    def _said(self, text: str) -> Sequence[ModelEvent]:
+        if not text:
+            return ()
+        return self._split.feed(text) if self._split else (TextDelta(text),)
+
+    def _called(
+        self, calls: Iterable[Call] | None, old_form: Function | None
+    ) -> Iterable[ModelEvent]:
+        for call in calls or ():
+            yield from self._call(call.index, call.id, call.function)
+        if old_form is not None:
+            yield from self._call(0, None, old_form)
+
+    def _call(
+        self, index: int | None, call_id: str | None, function: Function | None
+    ) -> Iterable[ModelEvent]:
+        name, arguments = (function.name, function.arguments) if function else (None, None)
+        if isinstance(arguments, dict):
+            arguments = _ANY.dump_json(arguments).decode()
+        return self._calls.take(index, call_id or "", name or "", arguments or "")
 
 
-def _events(delta: _Delta) -> list[ModelEvent]:
-    thoughts = delta.reasoning_content or delta.reasoning or delta.thinking
-    made: list[tuple[Callable[[str], ModelEvent], str]] = [
-        (ReasoningDelta, _text(thoughts) + _thoughts(delta.content)),
-        (TextDelta, _text(delta.content)),
-        (RefusalDelta, delta.refusal or ""),
-    ]
-    return [event(text) for event, text in made if text]
+def _refused(text: str | None) -> Sequence[ModelEvent]:
+    return (RefusalDelta(text),) if text else ()
 
 
-def _text(content: _Content) -> str:
+def _text(content: Content) -> str:
     if isinstance(content, list):
         return "".join(piece.text or "" for piece in content)
     return content or ""
 
 
-def _thoughts(content: _Content) -> str:
+def _thoughts(content: Content) -> str:
     """The thoughts among the parts of a content that is a list."""
     if not isinstance(content, list):
         return ""
     return "".join(_text(piece.thinking) for piece in content)
 
 
-def _usage(chunk: _Chunk, before: TokenUsage) -> TokenUsage:
+def _citations(annotations: Iterable[Annotation] | None) -> Iterable[ModelEvent]:
+    for annotation in annotations or ():
+        if (cited := annotation.url_citation) is not None:
+            yield SourceCited(
+                cited.url,
+                cited.title or "",
+                cited.content or "",
+                cited.start_index,
+                cited.end_index,
+            )
+
+
+def _logprobs(given: LogProbs) -> list[ModelEvent]:
+    lists = ((given.content, False), (given.refusal, True))
+    return [LogProbabilities(tuple(map(token, of)), refusal) for of, refusal in lists if of]
+
+
+def token(given: Token) -> TokenLogProbability:
+    """A token of OpenAI's formats."""
+    encoded = None if given.bytes is None else bytes(byte & 0xFF for byte in given.bytes)
+    alternatives = tuple(map(token, given.top_logprobs or ()))
+    return TokenLogProbability(given.token, given.logprob, encoded, alternatives)
+
+
+def _usage(chunk: Chunk, before: TokenUsage) -> TokenUsage:
     """The newest counts: servers that send them often send running totals."""
     usage, timings = chunk.usage, chunk.timings
     if usage is not None:
@@ -210,6 +226,7 @@ def _usage(chunk: _Chunk, before: TokenUsage) -> TokenUsage:
             completion=usage.completion_tokens,
             cached_prompt=usage.prompt_cache_hit_tokens if cached is None else cached,
             reasoning=completion.reasoning_tokens if completion else None,
+            cache_write=prompt.cache_write_tokens if prompt else None,
         )
     if timings is not None and timings.prompt_n is not None and before == TokenUsage():
         return TokenUsage(
@@ -218,15 +235,3 @@ def _usage(chunk: _Chunk, before: TokenUsage) -> TokenUsage:
             cached_prompt=timings.cache_n,
         )
     return before
-
-
-def _malformed(cause: str) -> ModelError:
-    return ModelError(
-        ModelErrorKind.MALFORMED_STREAM, f"the provider's stream cannot be used: {cause}"
-    )
-
-
-def _cause(error: ValidationError) -> str:
-    """The cause without the chunk's own content, which may be long and is not ours to show."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'a chunk'}: {first['msg']}"[:200]

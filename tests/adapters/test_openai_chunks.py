@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.models.openai_chunks import AnswerReader, joined
+from adapters.models.openai_chunks import ChunkReader
+from adapters.models.wire import joined
 from core.generation import (
     ModelError,
     ModelErrorKind,
@@ -18,6 +19,7 @@ from core.generation import (
     StopCause,
     TextDelta,
     TokenUsage,
+    ToolCallDelta,
 )
 
 
@@ -52,25 +54,28 @@ def chunk(delta: object = None, finish: object = None, **more: object) -> bytes:
         ),
         ({"content": [{"type": "thinking", "thinking": "why"}]}, [ReasoningDelta("why")]),
         ({"refusal": "I can't."}, [RefusalDelta("I can't.")]),
-        ({"tool_calls": [{"index": 0, "function": {"arguments": "{"}}]}, []),
+        (
+            {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{"}}]},
+            [ToolCallDelta(0, "c", "f", "{")],
+        ),
         ({"content": "灯塔 🗼"}, [TextDelta("灯塔 🗼")]),
     ],
     ids=repr,
 )
 def test_what_a_delta_adds(delta: object, events: list[ModelEvent]) -> None:
-    assert AnswerReader().read(chunk(delta)) == events
+    assert ChunkReader().read(chunk(delta)) == events
 
 
 def test_only_the_first_choice_is_read() -> None:
     choices = [{"index": 1, "delta": {"content": "other"}, "finish_reason": "length"}]
-    reader = AnswerReader()
+    reader = ChunkReader()
     assert reader.read(json.dumps({"choices": choices}).encode()) == []
     assert not reader.is_finished
 
 
 @pytest.mark.parametrize("nothing", [b"{}", b'{"choices": null}', b'{"choices": []}'])
 def test_a_chunk_without_choices_adds_nothing(nothing: bytes) -> None:
-    assert AnswerReader().read(nothing) == []
+    assert ChunkReader().read(nothing) == []
 
 
 @pytest.mark.parametrize(
@@ -86,7 +91,7 @@ def test_a_chunk_without_choices_adds_nothing(nothing: bytes) -> None:
     ],
 )
 def test_finish_reasons(reason: str, cause: StopCause) -> None:
-    reader = AnswerReader()
+    reader = ChunkReader()
     reader.read(chunk({"content": "text"}, reason))
     reader.read(chunk({"content": ""}, None))
     assert reader.finish() == ModelFinished(cause, TokenUsage())
@@ -105,7 +110,7 @@ def test_finish_reasons(reason: str, cause: StopCause) -> None:
 def test_an_answer_that_may_have_been_cut_is_no_answer(
     reason: str | None, kind: ModelErrorKind
 ) -> None:
-    reader = AnswerReader()
+    reader = ChunkReader()
     reader.read(chunk({"content": "half"}, reason))
     with pytest.raises(ModelError) as caught:
         reader.finish()
@@ -156,13 +161,13 @@ def test_an_answer_that_may_have_been_cut_is_no_answer(
 def test_usage_is_believed_where_it_is_said_and_unknown_where_not(
     more: dict[str, object], usage: TokenUsage
 ) -> None:
-    reader = AnswerReader()
+    reader = ChunkReader()
     reader.read(chunk({"content": "x"}, "stop", **more))
     assert reader.finish().usage == usage
 
 
 def test_the_newest_usage_counts() -> None:
-    reader = AnswerReader()
+    reader = ChunkReader()
     reader.read(chunk({"content": "x"}, usage={"prompt_tokens": 9, "completion_tokens": 1}))
     reader.read(chunk({}, "stop", usage={"prompt_tokens": 9, "completion_tokens": 2}))
     reader.read(chunk({}, None, usage=None))
@@ -185,7 +190,7 @@ def test_the_newest_usage_counts() -> None:
 )
 def test_an_error_inside_the_stream(said: dict[str, object], kind: ModelErrorKind) -> None:
     with pytest.raises(ModelError) as caught:
-        AnswerReader().read(json.dumps(said).encode())
+        ChunkReader().read(json.dumps(said).encode())
     assert caught.value.kind is kind
 
 
@@ -206,7 +211,7 @@ def test_an_error_inside_the_stream(said: dict[str, object], kind: ModelErrorKin
 )
 def test_what_is_no_chunk_is_malformed_and_not_quoted(nonsense: bytes) -> None:
     with pytest.raises(ModelError) as caught:
-        AnswerReader().read(nonsense)
+        ChunkReader().read(nonsense)
     assert caught.value.kind is ModelErrorKind.MALFORMED_STREAM
     assert len(caught.value.message) < 300
 
@@ -220,7 +225,7 @@ def test_joining_keeps_the_order_and_every_character(events: list[ModelEvent]) -
     made = joined(events)
 
     def characters(of: list[ModelEvent]) -> list[tuple[str, str]]:
-        pieces = [one for one in of if not isinstance(one, ModelFinished)]
+        pieces = [one for one in of if isinstance(one, TextDelta | ReasoningDelta | RefusalDelta)]
         return [(type(one).__name__, letter) for one in pieces for letter in one.text]
 
     assert characters(made) == characters(events)

@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.models.openai_request import DEEPEST_SCHEMA, Dialect, request_body
+from adapters.models.openai_dialects import Dialect
+from adapters.models.openai_request import request_body
+from adapters.models.schemas import DEEPEST_SCHEMA
 from core.generation import GenerationOptions, GenerationRequest, ModelError, ModelErrorKind
 from core.messages import (
     ImagePart,
@@ -49,7 +51,7 @@ def test_every_option_is_sent() -> None:
     assert sent["max_tokens"] == 7
     assert sent["stop"] == ["END", "\n"]
     assert sent["seed"] == 0
-    schema = {"name": "response", "schema": {"type": "object"}, "strict": True}
+    schema = {"name": "response", "schema": {"type": "object"}, "strict": False}
     assert sent["response_format"] == {"type": "json_schema", "json_schema": schema}
 
 

@@ -39,6 +39,17 @@ EPOCH = NOW.timestamp()
             },
             1.0,
         ),
+        (
+            {
+                "anthropic-ratelimit-requests-remaining": "0",
+                "anthropic-ratelimit-requests-reset": "2026-03-04T05:06:27Z",
+                "anthropic-ratelimit-tokens-remaining": "100",
+                "anthropic-ratelimit-tokens-reset": "2026-03-04T05:07:07Z",
+            },
+            20.0,
+        ),
+        ({"ratelimit-reset": "4"}, 4.0),
+        ({"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "0"}, None),
         ({"Retry-After": "soon", "x-ratelimit-reset": "3"}, 3.0),
         ({}, None),
         ({"Retry-After": ""}, None),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from core.generation import ModelError, ModelErrorKind
 
-LONGEST_EVENT = 1024 * 1024
+LONGEST_EVENT = 8 * 1024 * 1024
 """Bytes of one event. A server that sends more without an event's end is not believed."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
