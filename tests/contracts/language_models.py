@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from adapters.models.extractive import ExtractiveModel
 from adapters.models.llama_cpp import POSSIBLE, LlamaCpp
-from adapters.models.openai_compatible import ChatServer, OpenAICompatible
 from core.generation import GenerationOptions, GenerationRequest
 from core.identifiers import ChunkId, CollectionName, DocumentId
 from core.knowledge import Chunk, Passage
 from core.messages import Message, Role
 from core.ports.language_model import LanguageModel
-from fakes.chat_server import ChatServerDouble, Reply, Silence, Stream, chunk
 from fakes.language_model import Hang, Script, ScriptedModel, Wait, a_deployment, script
+from fakes.provider_models import provider
+from fakes.provider_server import Asked, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +76,22 @@ async def llama_cpp_subject() -> AsyncIterator[Subject]:
 
 
 @asynccontextmanager
-async def openai_compatible_subject() -> AsyncIterator[Subject]:
-    async with ChatServerDouble(choose=_reply) as server:
-        model = OpenAICompatible(
-            a_deployment(), ChatServer(server.url, api_key="key"), now=lambda: datetime.now(UTC)
-        )
-        running = _counting(lambda: server.open)
+async def remote_subject(format: str) -> AsyncIterator[Subject]:
+    """The adapter of a provider's format, before a server that speaks it."""
+    deployment = replace(a_deployment(), capabilities=frozenset())
+    async with provider(format, _plan, deployment=deployment) as (model, server):
+        running = _counting(lambda: server.running)
         yield Subject(model, ask("short"), ask("long"), ask("long", 5), ask("slow"), running)
-        await model.close()
 
 
-def _reply(body: dict[str, object]) -> Reply:
-    """A token a character of the prompt, and a token a piece."""
-    messages = body["messages"]
-    assert isinstance(messages, list)
-    prompt = sum(len(message["content"]) for message in messages)
-    limit = body["max_tokens"]
-    assert isinstance(limit, int)
-    match messages[-1]["content"]:
+def _plan(asked: Asked) -> Plan:
+    match asked.prompt:
         case "slow":
-            return Silence()
-        case "long" if limit < 100:
-            usage = {"prompt_tokens": prompt, "completion_tokens": limit}
-            end = chunk(finish="length", usage=usage)
-            return Stream([*[chunk("word ")] * limit, end, b"data: [DONE]\n\n"])
+            return Plan(hangs_before_headers=True)
         case "long":
-            return Stream.of(*["word "] * 500, prompt_tokens=prompt, pause=0.01)
+            return Plan.of(*["word "] * 500, pause=0.01 if asked.limit > 100 else 0)
         case _:
-            return Stream.of("Hello", " world", ".", prompt_tokens=prompt)
+            return Plan.of("Hello", " world", ".")
 
 
 @asynccontextmanager

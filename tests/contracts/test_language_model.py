@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
+from functools import partial
 
 import pytest
 
@@ -16,10 +17,11 @@ from contracts.language_models import (
     Subject,
     extractive_subject,
     llama_cpp_subject,
-    openai_compatible_subject,
+    remote_subject,
     scripted_subject,
 )
 from core.generation import (
+    AnswerOrigin,
     GenerationOptions,
     GenerationRequest,
     ModelError,
@@ -35,11 +37,12 @@ from core.generation import (
 from core.identifiers import Seconds
 from core.messages import ImagePart, Message, Role, ToolResultPart
 from core.ports.language_model import LanguageModel
+from fakes.provider_models import PROVIDERS
 
 SUBJECTS: dict[str, Callable[[], AbstractAsyncContextManager[Subject]]] = {
     "scripted": scripted_subject,
     "llama.cpp": llama_cpp_subject,
-    "openai-compatible": openai_compatible_subject,
+    **{name: partial(remote_subject, name) for name in PROVIDERS},
     "extractive": extractive_subject,
 }
 
@@ -73,9 +76,15 @@ class TestAnswer:
     async def test_the_finish_comes_last_and_once(self, subject: Subject) -> None:
         events = await read(subject.model, subject.short)
         assert events
-        assert all(isinstance(event, PIECES) for event in events[:-1])
+        assert not any(isinstance(event, ModelFinished) for event in events[:-1])
         assert isinstance(events[-1], ModelFinished)
         assert any(isinstance(event, (TextDelta, RefusalDelta)) for event in events)
+
+    async def test_who_answers_is_told_before_the_answer_or_not_at_all(
+        self, subject: Subject
+    ) -> None:
+        events = await read(subject.model, subject.short)
+        assert not any(isinstance(event, AnswerOrigin) for event in events[1:])
 
     async def test_no_piece_is_empty(self, subject: Subject) -> None:
         events = await read(subject.model, subject.short)
