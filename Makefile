@@ -12,13 +12,19 @@ DEV := .venv/dev.stamp
 STUBS := clients/python/generate.py
 BENCHMARKS = $(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))
 
-.PHONY: help demo test check lint types imports contract sizes format proto constraints bench eval clean sentence-transformers
+.PHONY: help demo up down test check lint types imports contract sizes format proto constraints bench eval clean sentence-transformers
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 demo: $(RUN)  ## ask the documents of this repository, or of DOCS=folder
 	$(BIN)/python -m colonnaded.demo $(if $(DOCS),"$(DOCS)")
+
+up: $(DEV)  ## start PostgreSQL and NATS on loopback, and print the settings that use them
+	@PYTHONPATH=tests:. $(BIN)/python -m servers up
+
+down: $(DEV)  ## stop what `make up` has started; its data stay
+	@PYTHONPATH=tests:. $(BIN)/python -m servers down
 
 test: $(DEV)  ## run the tests; ARGS="-k name" goes to pytest
 	$(BIN)/pytest $(ARGS)

@@ -21,12 +21,12 @@ _STOP_S = 5.0
 class NatsServer:
     """One server. It keeps its port when it is started again, so that clients find it.
 
-    `settings` are lines of its configuration: who may connect, TLS, limits.
+    `settings` are lines of its configuration: who may connect, TLS, limits. `port` -1: a free one.
     """
 
-    def __init__(self, folder: Path, settings: str = "") -> None:
+    def __init__(self, folder: Path, settings: str = "", port: int = -1) -> None:
         self._folder = folder
-        self._port = -1
+        self._port = port
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self._configuration = folder / "nats.conf"
