@@ -8,18 +8,20 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from core.call import Call
+from core.canonical import digest
 from core.chat import ChatRequest
 from core.errors import ColonnadeError, Reason
 from core.identifiers import ConversationId, RequestId, Seconds, TurnId
 from core.messages import Message, Role
 from services.turns.claims import ROOT
+from services.turns.lookup import TurnView
 from services.turns.reading import Batch
-from services.turns.turns import TurnView
 from simulation.loop import Actor, SeededLoop
 from simulation.network import End, Link, Lost
 from simulation.plan import Action, Ask, Cancel, Look, Question, Resume
 from simulation.replica import Life
 
+_CALL_S = 5.0
 Serve = Callable[[Life, Link, Call], Awaitable[object]]
 
 
@@ -32,8 +34,20 @@ class Reading:
     first: int = 1
     last: int = 0
     seen: list[bytes] = field(default_factory=list)
-    error: Exception | None = None
+    digest: str = ""
     complete: bool = False
+
+
+@dataclass(eq=False)
+class Stream:
+    """One connection on which a client reads, while it does."""
+
+    question: int
+    reading: Reading
+    life: Life
+    link: Link
+    began: float
+    pace: float = 0.0
 
 
 @dataclass(eq=False)
@@ -44,6 +58,9 @@ class Heard:
     read: Callable[[Reading, Batch], None]
     ended: Callable[[Reading, object, Action, Life], None]
     viewed: Callable[[TurnView, Action, Life], None]
+    unanswered: Callable[[Action, Life, float], None]
+    came: Callable[[Stream], None]
+    left: Callable[[Stream], None]
     bug: Callable[[str, str], None]
 
 
@@ -59,6 +76,7 @@ class Client:
     turn_of: Callable[[int], tuple[TurnId, int] | None]
     delay: Callable[[], float]
     heard: Heard
+    digests_matter: bool = False
 
     async def act(self) -> None:
         """Do what the step says."""
@@ -72,6 +90,8 @@ class Client:
 
     async def _ask(self, step: Ask) -> None:
         reading = Reading(step.question)
+        if self.digests_matter:
+            reading.digest = digest(self._request(step).content())
         if step.whole:
             await self._chat(step, reading)
             return
@@ -121,7 +141,13 @@ class Client:
         async def serve(life: Life, _: Link, call: Call) -> object:
             return await life.chat.answer(call, request)
 
-        result = await self._unary(life, serve, step.deadline, step.leaves)
+        link = self._connect(life, serve, step.deadline)
+        stream = Stream(step.question, reading, life, link, self.loop.time())
+        self.heard.came(stream)
+        try:
+            result = await self._answer(link, min(step.deadline, step.leaves or step.deadline))
+        finally:
+            self.heard.left(stream)
         if isinstance(result, TurnView):
             self.heard.viewed(result, step, life)
         elif result is not LEFT:
@@ -138,16 +164,16 @@ class Client:
                 return await life.chat.cancel(call, TurnId(""), id)
             return await life.chat.turn(call, TurnId(""), id, with_events=step.with_events)
 
-        result = await self._unary(life, serve, 5.0, None)
+        result = await self._answer(self._connect(life, serve, _CALL_S), _CALL_S)
         if isinstance(result, TurnView):
             self.heard.viewed(result, step, life)
+        elif result is LEFT:
+            self.heard.unanswered(step, life, _CALL_S)
 
-    async def _unary(
-        self, life: Life, serve: Serve, deadline: float, leaves: float | None
-    ) -> object:
-        link = self._connect(life, serve, deadline)
+    async def _answer(self, link: Link, patience: float) -> object:
+        """What a call without a stream comes to."""
         try:
-            async with asyncio.timeout(min(deadline, leaves or deadline)):
+            async with asyncio.timeout(patience):
                 end = await link.inbox.get()
         except TimeoutError:
             link.leave()
@@ -167,21 +193,28 @@ class Client:
         """Read one stream to its end; what it ended with, or LEFT."""
         link = self._connect(life, source, deadline)
         link.last = reading.last
+        stream = Stream(reading.question, reading, life, link, self.loop.time(), pace)
+        self.heard.came(stream)
         end = self.loop.time() + deadline
         try:
             async with asyncio.timeout_at(end if until is None else min(end, until)):
-                while True:
-                    item = await link.inbox.get()
-                    if isinstance(item, End):
-                        return item.result
-                    assert isinstance(item, Batch)
-                    self.heard.read(reading, item)
-                    if pace:
-                        await asyncio.sleep(pace)
-                    link.taken()
+                return await self._read(link, reading, pace)
         except TimeoutError:
             link.leave()
             return LEFT
+        finally:
+            self.heard.left(stream)
+
+    async def _read(self, link: Link, reading: Reading, pace: float) -> object:
+        while True:
+            item = await link.inbox.get()
+            if isinstance(item, End):
+                return item.result
+            assert isinstance(item, Batch)
+            self.heard.read(reading, item)
+            if pace:
+                await asyncio.sleep(pace)
+            link.taken()
 
     def _connect(self, life: Life, serve: Serve, deadline: float) -> Link:
         link = Link(self.loop, self.actor, life.actor, self.delay, self.heard.sent)

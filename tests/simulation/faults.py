@@ -19,7 +19,7 @@ from simulation.plan import (
 )
 from simulation.replica import Life
 from simulation.store import CommitFault
-from simulation.store_server import STATEMENT_S, Unit
+from simulation.store_server import IDLE_S, STATEMENT_S, Unit
 from simulation.trouble import EVERYONE
 
 if TYPE_CHECKING:
@@ -133,6 +133,8 @@ class Faults:
             return
         world.trace(f"{life.boot} stands still at step {life.actor.steps} for {seconds} s")
         world.troubles.note(life.boot, seconds)
+        if world.store.server.is_at_work_for(life.boot):
+            world.troubles.note(EVERYONE, min(seconds, IDLE_S + STATEMENT_S))
         world.loop.pause(life.actor)
         self._later(seconds, self._wake, life)
 
@@ -205,16 +207,21 @@ class Faults:
             self._armed.remove(armed)
             self._world.trace(f"FAULT {step} at {unit.boot}")
             self._strike = step
-            if step.fault is not None:
-                self._world.troubles.note(unit.boot, _LATE_S)
+            self._note(unit, step.fault)
             return step.fault
         rate = self._world.plan.setup.fault_rate
         if rate and self._world.chance() < rate:
             fault = self._world.one_of(list(CommitFault))
             self._world.trace(f"FAULT {fault} by chance at {unit.boot}")
-            self._world.troubles.note(unit.boot, _LATE_S)
+            self._note(unit, fault)
             return fault
         return None
+
+    def _note(self, unit: Unit, fault: CommitFault | None) -> None:
+        """Whom it keeps from work: a commit that comes late holds what others wait for."""
+        if fault is not None:
+            late = fault is CommitFault.LATE
+            self._world.troubles.note(EVERYONE if late else unit.boot, _LATE_S)
 
     def _after_commit(self, unit: Unit) -> None:
         """The replica may die or stand still before it hears that its commit went well."""

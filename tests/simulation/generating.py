@@ -65,6 +65,7 @@ def _setup(draw: random.Random) -> Setup:
         tail_events=draw.choice((1, 3, 512)),
         read_events=draw.choice((1, 2, 64)),
         turns_limit=draw.choice((1, 64, 64, 64, 64)),
+        id_retention=draw.choice((0.4, 3_600.0, 3_600.0, 3_600.0)),
     )
 
 

@@ -215,6 +215,7 @@ class Setup:
     tail_events: int = 512
     read_events: int = 64
     turns_limit: int = 64
+    id_retention: float = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)

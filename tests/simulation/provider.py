@@ -29,7 +29,11 @@ PROMPT_TOKENS = 7
 
 @dataclass(slots=True, eq=False)
 class ProviderCall:
-    """One call as the provider has it. `heard`: the caller took the final count of tokens."""
+    """One call as the provider has it.
+
+    `heard`: the caller took the final count of tokens. `told`: when the provider was told to
+    stop, or had said all; `ended`: when it did.
+    """
 
     boot: str
     actor: Actor
@@ -39,6 +43,7 @@ class ProviderCall:
     said: int = 0
     usage: TokenUsage | None = None
     heard: bool = False
+    told: float | None = None
     ended: float | None = None
     turn: str = ""
     attempt: int = 0
@@ -68,6 +73,7 @@ class Provider:
         """The provider is told that nobody listens any more, or has said all."""
         if call.ended is None:
             call.ended = self._loop.time()
+            call.told = call.ended if call.told is None else call.told
             self.on_end(call)
 
     def hang_up(self, boot: str) -> None:
@@ -131,9 +137,12 @@ class SimulatedModel:
         except TimeoutError:
             raise ModelError(ModelErrorKind.TIMEOUT, "too late") from None
         finally:
-            if stubborn and call.ended is None:
-                await asyncio.sleep(stubborn)
-            self.provider.end(call)
+            try:
+                if stubborn and call.ended is None:
+                    call.told = asyncio.get_running_loop().time()
+                    await asyncio.sleep(stubborn)
+            finally:
+                self.provider.end(call)
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         return PROMPT_TOKENS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,6 +24,7 @@ from services.models.attempts import Attempts
 from services.models.deployments import Deployments
 from services.models.gateway import Gateway
 from services.turns.admission import Admission, TurnLimits
+from services.turns.replica import Replica
 from services.turns.timings import TurnTimings
 from services.turns.turns import Turns
 from simulation.codec import TableCodec
@@ -85,6 +87,7 @@ class Life:
     admission: Admission
     clock: Clock
     links: list[Link] = field(default_factory=list)
+    since: float = 0.0
     serving: bool = False
     stopping: bool = False
     dead_since: float | None = None
@@ -122,12 +125,14 @@ def _assemble(around: Surroundings, number: int, boot: BootId, actor: Actor) -> 
         RoutingPolicy(),
     )
     admission = Admission(TurnLimits(turns=setup.turns_limit))
+    bus = around.exchange.joined_by(boot, actor)
+    replica = Replica(
+        boot, clock, lambda: Seconds(loop.time()), _new_ids(boot), random.Random(boot).random, bus
+    )
     turns = Turns(
         state,
         around.codec,
-        clock,
-        _new_ids(boot),
-        boot,
+        replica,
         admission,
         deployments.deployment,
         around.timings,
@@ -154,6 +159,7 @@ def what_is_left(life: Life) -> dict[str, object]:
     turns = life.turns
     left: dict[str, object] = {
         "runs": list(turns._runs),
+        "presences": list(turns._presences._present),
         "claims under way": turns._claims.under_way,
         "queues of equal calls": turns._claims._queues,
         "places": dict(life.admission._running),

@@ -117,6 +117,9 @@ class SimulatedStore:
                 wait, job.fail, unavailable("the store is away", outcome_known=not unknown)
             )
             return
+        if job.unit.actor.dead and not job.unit.committing:
+            self.server.end(job.unit)  # the connection has closed behind the request
+            return
         self.server.proceed(job)
 
     def decide(self, unit: Unit) -> None:

@@ -165,6 +165,10 @@ class Server:
                 if unit.reply is not None and not unit.reply.done():
                     unit.reply.set_exception(unavailable("the connection was lost"))
 
+    def is_at_work_for(self, boot: str) -> bool:
+        """Whether a replica is in the middle of a transaction that others may wait for."""
+        return any(unit.boot == boot for unit in self._open)
+
     def _has_all(self, job: Job) -> bool:
         """Take the locks that are free, in order; else wait for the first that is not."""
         unit = job.unit

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.turns.rows import TurnState
+from simulation.bounds import Bounds
 
 if TYPE_CHECKING:
     from simulation.world import World
 
 _TICK = 0.25
 _AFTERWARDS_S = 1.5
-_SWEEPS_S = 2 * 1.2
+_SWEEPS_S = 3 * 1.2
 _SLACK_S = 2.5
 
 
@@ -20,6 +21,7 @@ class Verdict:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._bounds = Bounds(world)
         self._calm_since: float | None = None
         self._clients_gone: float | None = None
 
@@ -27,6 +29,9 @@ class Verdict:
         """Look whether all is over."""
         world = self._world
         now = world.loop.time()
+        self._bounds.check()
+        if not world.lives and not world.busy:
+            world.start(0)  # somebody comes and restarts it
         if world.busy:
             self._clients_gone = None
         elif self._clients_gone is None:

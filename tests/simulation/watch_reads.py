@@ -5,8 +5,8 @@ from __future__ import annotations
 from core.errors import ColonnadeError, Reason
 from core.turns.events import Finished, Started
 from core.turns.rows import LoggedEvent, Turn, TurnState
+from services.turns.lookup import TurnView
 from services.turns.reading import Batch, TurnFailed
-from services.turns.turns import TurnView
 from simulation.clients import Reading
 from simulation.codec import TableCodec
 from simulation.network import Link, Lost
@@ -66,6 +66,8 @@ class ReadWatch:
                 if reading.turn not in (None, event.turn):
                     self.report("one turn an id", f"{reading.turn} became {event.turn}")
                 reading.turn = event.turn
+                if reading.digest and self._rows.digests[event.turn] != reading.digest:
+                    self.report("an id stands for one content", event.turn)
             reading.complete = isinstance(event, Finished)
             reading.seen.append(batch.encoded)
 

@@ -10,6 +10,8 @@ from typing import Any
 from core.turns.rows import Attempt, EndReason, LedgerLine, LoggedEvent, Turn, TurnState
 from services.turns.timings import TurnTimings
 from simulation.codec import TableCodec
+from simulation.plan import Setup
+from simulation.store import NOON
 from simulation.store_server import Changes, Rows, Unit
 
 Report = Callable[[str, str], None]
@@ -44,7 +46,7 @@ class RowWatch:
         timings: TurnTimings,
         codec: TableCodec,
         *,
-        alone: bool,
+        setup: Setup,
         may_take: Callable[[Turn, str], str],
     ) -> None:
         self.report = report
@@ -53,11 +55,16 @@ class RowWatch:
         """Every event that was ever logged, by its bytes: turn and number."""
         self.ids: dict[object, str] = {}
         """The turn that each request id stands for, also after it is forgotten."""
+        self.changed_at: dict[str, float] = {}
+        """When a turn's state, epoch or wish to stop was last changed, on the loop's clock."""
+        self.digests: dict[str, str] = {}
+        """The digest of the content that each turn was claimed with."""
         self.takeovers = 0
         self.reruns = 0
         self._timings = timings
         self._codec = codec
-        self._alone = alone
+        self._alone = setup.alone
+        self._limit = setup.turns_limit
         self._may_take = may_take
 
     def committed(self, moment: Moment) -> None:
@@ -65,6 +72,8 @@ class RowWatch:
         turns: dict[str, Turn] = moment.own.get("turns", ABSENT)  # type: ignore[assignment]
         for id, new in turns.items():
             old = moment.before["turns"].get(id)
+            if old is None or _standing(old) != _standing(new):
+                self.changed_at[id] = (moment.now - NOON).total_seconds()
             self.owners[id, new.epoch] = new.owner
             self._log(moment, old, new)
             if old is None:
@@ -83,8 +92,24 @@ class RowWatch:
     def _inserted(self, moment: Moment, new: Turn) -> None:
         if (new.run, new.epoch, new.state) != (1, 1, TurnState.RUNNING):
             self.report("a turn begins as it should", f"{new.id}: {new.run, new.epoch, new.state}")
-        if not any(r.turn == new.id for r in moment.own.get("idempotency", ABSENT).values()):
+        for record in moment.own.get("idempotency", ABSENT).values():
+            if record is not None and record.turn == new.id:
+                self.digests[new.id] = record.digest
+        if new.id not in self.digests:
             self.report("one turn an id", f"{new.id} was claimed without its id")
+        self._admitted(moment, new)
+
+    def _admitted(self, moment: Moment, new: Turn) -> None:
+        """A replica runs no more turns than it may; one that never began has no runner."""
+        rows = moment.after("turns").values()
+        running = sum(
+            row.state is TurnState.RUNNING
+            and row.owner == new.owner
+            and (row.id == new.id or row.next_seq > 1)
+            for row in rows
+        )
+        if running > self._limit:
+            self.report("no replica runs more than it may", f"{new.owner}: {running}")
 
     def _changed(self, moment: Moment, old: Turn, new: Turn) -> None:
         if old.state.ended:
@@ -119,6 +144,7 @@ class RowWatch:
             self.report("a re-run has the next run and epoch", f"{old.id}: {new.run, new.epoch}")
         if new.owner != moment.unit.boot or new.cancel is not None:
             self.report("a re-run begins as it should", f"{old.id}: {new.owner, new.cancel}")
+        self._admitted(moment, new)
 
     def _taken(self, moment: Moment, old: Turn, new: Turn) -> None:
         """The epoch was raised on a turn that had not ended: a take-over, or a waking.
@@ -138,7 +164,8 @@ class RowWatch:
         if not self._is_due(old, moment) and not self._alone:
             self.report("only what is due is taken over", f"{old.id} by {moment.unit.boot}")
         why_not = self._may_take(old, moment.unit.boot)
-        if why_not and not _past_hard(old, moment.now, self._timings):
+        began = any(event.run == old.run for event in _log_of(moment, old.id))
+        if why_not and began and not _past_hard(old, moment.now, self._timings):
             self.report("no healthy turn is taken over", f"{old.id}: {why_not}")
 
     def _taken_and_run_again(self, moment: Moment, old: Turn, new: Turn) -> None:
@@ -299,7 +326,8 @@ class RowWatch:
                 self.report("what is booked was begun", f"{key}")
             if old is None or (old.usage, old.cost) == (new.usage, new.cost):
                 continue
-            if not old.estimated or new.estimated:
+            grew = (new.usage.completion or 0) >= (old.usage.completion or 0)
+            if not old.estimated or (new.estimated and not grew):
                 self.report("every attempt is booked once", f"{key}: {old.usage} and {new.usage}")
 
     def _branches(self, moment: Moment) -> None:
@@ -313,6 +341,10 @@ class RowWatch:
 
     def _is_due(self, turn: Turn, moment: Moment) -> bool:
         return turn.lease_until < moment.now or _past_hard(turn, moment.now, self._timings)
+
+
+def _standing(turn: Turn) -> object:
+    return turn.state, turn.epoch, turn.cancel
 
 
 def _past_hard(turn: Turn, now: datetime, timings: TurnTimings) -> bool:

@@ -12,12 +12,12 @@ from core.conversations import Conversation
 from core.identifiers import ConversationId, Seconds, TurnId
 from core.turns.rows import Turn
 from services.turns.timings import TurnTimings
-from simulation.clients import Client, Heard
+from simulation.clients import Client, Heard, Stream
 from simulation.codec import TableCodec
 from simulation.faults import Faults
 from simulation.loop import SeededLoop
 from simulation.network import BusWeather, Exchange
-from simulation.plan import Ask, Cancel, Look, Plan, Resume
+from simulation.plan import Ask, Cancel, Look, Plan, Resume, Setup
 from simulation.provider import Provider
 from simulation.replica import ANN, Life, Surroundings, new_life, what_is_left
 from simulation.store import NOON, Latency, SimulatedStore
@@ -28,7 +28,22 @@ from simulation.watch_calls import CallWatch
 from simulation.watch_reads import ReadWatch
 from simulation.watch_rows import Moment, RowWatch
 
-TIMINGS = TurnTimings(hard=Seconds(3.0), hold=Seconds(4.0), turn_maximum=Seconds(8.0))
+_DAY_S = 24 * 3_600.0
+
+
+def timings_of(setup: Setup) -> TurnTimings:
+    """The protocol's own times, but for those that would only make a schedule long."""
+    return TurnTimings(
+        hard=Seconds(3.0),
+        hold=Seconds(4.0),
+        turn_maximum=Seconds(8.0),
+        tail_events=setup.tail_events,
+        read_events=setup.read_events,
+        id_retention=Seconds(setup.id_retention),
+        log_retention=Seconds(2 * _DAY_S),
+    )
+
+
 Choice = TypeVar("Choice")
 _TICK = 0.25
 _RESTART_S = 0.5
@@ -76,16 +91,28 @@ class World:
         exchange = Exchange(self.loop, random.Random(draw.random()), weather)
         provider = Provider(self.loop, plan.questions)
         self.around = Surroundings(
-            self.loop, self.store, exchange, provider, TableCodec(), setup, TIMINGS, self.report
+            self.loop,
+            self.store,
+            exchange,
+            provider,
+            TableCodec(),
+            setup,
+            timings_of(setup),
+            self.report,
         )
         self.lives: dict[int, Life] = {}
         self.past: list[Life] = []
         self.troubles = Troubles(self.loop)
+        self.streams: list[Stream] = []
+        """Streams that clients read now."""
+        self.left_at: dict[int, float] = {}
+        """When somebody last stopped reading the turn of a question."""
         self._world = self.loop.actor("world")
         self._born: dict[int, int] = {}
         self._clients: list[asyncio.Task[None]] = []
         self._to_come = 0
         self._faults = Faults(self)
+        self._digests_matter = any(isinstance(s, Ask) and s.other for s in plan.steps)
         self._watch()
 
     def run(self) -> Result:
@@ -198,6 +225,7 @@ class World:
             self._turn_of,
             self._link_delay,
             self._heard,
+            self._digests_matter,
         )
         self._clients.append(self.loop.create_task(client.act(), context=actor.context))
 
@@ -218,7 +246,7 @@ class World:
                 self.trace(f"{life.boot} cannot start: {error!r}")
                 await asyncio.sleep(_RESTART_S)
             else:
-                life.serving = True
+                life.serving, life.since = True, self.loop.time()
                 return
 
     def _turn_of(self, question: int) -> tuple[TurnId, int] | None:
@@ -234,7 +262,7 @@ class World:
             self.report,
             around.timings,
             around.codec,
-            alone=self.plan.setup.alone,
+            setup=self.plan.setup,
             may_take=self._may_take,
         )
         server.on_commit = self._committed
@@ -247,7 +275,14 @@ class World:
             f"{call.boot} is no longer answered: q{call.question}, {call.said} said"
         )
         self._heard = Heard(
-            self.reads.sent, self.reads.read, self._stream_ended, self.reads.viewed, self.report
+            self.reads.sent,
+            self.reads.read,
+            self._stream_ended,
+            self.reads.viewed,
+            self._unanswered,
+            self.streams.append,
+            self._left,
+            self.report,
         )
         self._verdict = Verdict(self)
 
@@ -260,6 +295,16 @@ class World:
     def _stream_ended(self, reading: object, result: object, step: object, life: Life) -> None:
         self.trace(f"a stream of {life.boot} ends: {step} {result!r}")
         self.reads.ended(reading, result, step, life)  # type: ignore[arg-type]
+
+    def _left(self, stream: Stream) -> None:
+        self.streams.remove(stream)
+        self.left_at[stream.question] = self.loop.time()
+
+    def _unanswered(self, step: object, life: Life, waited: float) -> None:
+        """A call was not answered in its time."""
+        since = self.loop.time() - waited - 1.0
+        if life.alive and not self.troubles.any_between(since, self.loop.time(), life.boot):
+            self.report("every call is answered", f"{step}")
 
     def _committed(self, unit: Unit, before: dict[str, Rows], own: Changes) -> None:
         if self.tracing:
