@@ -194,7 +194,7 @@ class Answering:
         until = min(work.deadline, self._clock.monotonic() + self._policy.retrieval)
         call = replace(work.call, deadline=Seconds(until))
         try:
-            async with asyncio.timeout(max(0.0, until - self._clock.monotonic())):
+            async with asyncio.timeout(self._policy.retrieval):  # the run sees to its deadline
                 result = await self._retriever.search(call, wanted)
         except TimeoutError as late:
             raise Unavailable("the documents could not be searched in time") from late

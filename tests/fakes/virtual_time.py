@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from typing_extensions import TypeVarTuple, Unpack
@@ -51,6 +52,15 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Let no time pass while something outside works for the loop, such as a server."""
+        self._jumping.threads_at_work += 1
+        try:
+            yield
+        finally:
+            self._jumping.threads_at_work -= 1
 
     def run_in_executor(
         self,

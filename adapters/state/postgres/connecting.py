@@ -50,7 +50,7 @@ def setting_calls(options: PostgresOptions) -> list[Call]:
     return [Call("SELECT set_config($1, $2, false)", *settings.items())]
 
 
-async def connect(options: PostgresOptions, target: str) -> Link:
+async def connect(options: PostgresOptions, target: str, kind: type[Link] = Link) -> Link:
     """A new connection to what `conninfo` made of the URL. Raises StoreUnavailable."""
     try:
         connection: psycopg.AsyncConnection[Any] = await psycopg.AsyncConnection.connect(
@@ -58,7 +58,7 @@ async def connect(options: PostgresOptions, target: str) -> Link:
         )
     except psycopg.Error as error:
         raise connection_error(error) from None
-    link = Link(connection, Seconds(options.statement_timeout + _PATIENCE_BEYOND_S))
+    link = kind(connection, Seconds(options.statement_timeout + _PATIENCE_BEYOND_S))
     try:
         await link.run(setting_calls(options))
     except BatchFailed as failed:

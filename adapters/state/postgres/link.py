@@ -67,6 +67,11 @@ class Link:
         self._socket = self._pgconn.socket
         self._loop.add_reader(self._socket, self._on_readable)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether answers are still to come."""
+        return self._syncs > 0
+
     async def run(self, calls: Sequence[Call], *, apart: int = 0) -> list[Rows]:
         """The rows that each call answered; BatchFailed where one failed.
 

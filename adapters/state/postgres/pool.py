@@ -75,11 +75,18 @@ class Pool:
         else:
             self._idle.append(link)
 
-    def recover(self, link: Link) -> None:
-        """Give back a connection whose transaction was left in the middle, once it is undone."""
+    async def undo(self, link: Link) -> None:
+        """Give back a connection whose transaction was left in the middle, once it is undone.
+
+        That is waited for, unless the server is at work on something still: whoever was
+        cancelled does not wait for the end of that.
+        """
+        is_at_work = link.is_busy
         task = asyncio.get_running_loop().create_task(self._recover(link), name="postgres-recover")
         self._recovering.add(task)
         task.add_done_callback(self._recovering.discard)
+        if not is_at_work:
+            await asyncio.shield(task)
 
     async def _recover(self, link: Link) -> None:
         try:

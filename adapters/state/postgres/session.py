@@ -112,6 +112,18 @@ class PostgresSession:
         found: list[Any] = await self._run([*self._take(), call])
         return [decode(row) for row in found]
 
+    async def changed(
+        self,
+        decode: Callable[[RowOf], Result],
+        statement: Statement,
+        *values: Value,
+        rows: int = 1,
+    ) -> list[Result]:
+        """See rows.session.Session."""
+        if not self._writable:
+            raise RuntimeError("a snapshot is only for reading")
+        return await self.all(decode, statement, *values, rows=rows)
+
     async def one(
         self, decode: Callable[[RowOf], Result], statement: Statement, *values: Value
     ) -> Result | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from adapters.state.encoding.turns import TURN, turn_of
 from adapters.state.postgres.session import PostgresSession
-from adapters.state.rows.statements import select
+from adapters.state.rows.statements import Statement, select
 from adapters.state.rows.turns import SqlTurnRows
 from core.identifiers import ConversationId, MessageId
 from core.turns.rows import Turn
@@ -21,8 +21,26 @@ _HEAD_AND_BUSY = select(
 )
 
 
+# Locked in order of id before any is changed.
+_EXTEND = Statement(
+    "WITH one AS (SELECT value ->> 0 AS id, (value ->> 1)::int AS epoch, (value ->> 2)::int AS "
+    "first, (value ->> 3)::int AS number, (value ->> 4)::boolean AS released "
+    "FROM jsonb_array_elements(?2::text::jsonb)), "
+    "held AS (SELECT turn.id FROM turn JOIN one ON turn.id = one.id "
+    "ORDER BY turn.id {locked} OF turn) "
+    "UPDATE turn SET next_seq = turn.next_seq + one.number, "
+    "released = turn.released OR one.released, "
+    "lease_until = CASE WHEN deadline_at > ?4::bigint THEN greatest(lease_until, ?3::bigint) "
+    "ELSE lease_until END FROM one JOIN held ON held.id = one.id WHERE turn.id = one.id "
+    "AND turn.epoch = one.epoch AND turn.next_seq = one.first AND turn.state = 'RUNNING' "
+    "AND {mine} RETURNING turn.id, turn.cancel, turn.detached"
+)
+
+
 class PostgresTurnRows(SqlTurnRows):
     """See core.ports.state.TurnRows."""
+
+    extends = _EXTEND
 
     def __init__(self, session: PostgresSession) -> None:
         super().__init__(session)

@@ -96,11 +96,11 @@ class Block(AbstractAsyncContextManager[PostgresTransaction]):
             try:
                 answers = await self._link.run(self._opening.calls, apart=self._opening.apart)
             except BatchFailed as failed:
-                self._pool.recover(self._link)
+                await self._pool.undo(self._link)
                 if not self._link.is_dead or loop.time() >= deadline:
                     raise failed.error from None
             except BaseException:
-                self._pool.recover(self._link)
+                await self._pool.undo(self._link)
                 raise
             else:
                 now = self._options.now
@@ -119,10 +119,10 @@ class Block(AbstractAsyncContextManager[PostgresTransaction]):
                 await self._commit()
                 self._pool.release(self._link)
         except BaseException:
-            self._pool.recover(self._link)
+            await self._pool.undo(self._link)
             raise
         if error is not None:
-            self._pool.recover(self._link)
+            await self._pool.undo(self._link)
 
     async def _commit(self) -> None:
         """Send what is left along with the commit."""

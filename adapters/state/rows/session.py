@@ -53,6 +53,15 @@ class Session(Protocol):
     ) -> list[Result]:
         """Every row, decoded; the scope's tenant goes before the values."""
 
+    async def changed(
+        self,
+        decode: Callable[[RowOf], Result],
+        statement: Statement,
+        *values: Value,
+        rows: int = 1,
+    ) -> list[Result]:
+        """As `all`, for a statement that returns the rows that it has written."""
+
     async def one(
         self, decode: Callable[[RowOf], Result], statement: Statement, *values: Value
     ) -> Result | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import ClassVar
 
-from adapters.state.encoding.turns import COMPACT, FORGET, TURN, turn_of, turn_row
+from adapters.state.encoding.turns import COMPACT, FORGET, TURN, extended_of, turn_of, turn_row
 from adapters.state.encoding.values import cursor_micros, micros
 from adapters.state.rows.session import Session
 from adapters.state.rows.statements import Statement, insert, select, update
-from core.identifiers import ConversationId, MessageId, TurnId
+from core.identifiers import ConversationId, MessageId, Seconds, TurnId
 from core.pages import Cursor
+from core.turns.fencing import Extension, Wishes
 from core.turns.rows import Turn, TurnState
 
 _GET = select(TURN, "FROM turn WHERE id = ?2 AND {mine}")
@@ -55,7 +58,14 @@ _UPDATE = update("turn", TURN, ("id", "tenant"))
 
 
 class SqlTurnRows:
-    """See core.ports.state.TurnRows."""
+    """See core.ports.state.TurnRows.
+
+    `extends` is a database's own statement for `extend`. Its values: the extensions as a list of
+    lists in JSON, when a lease ends that is renewed now, and the latest deadline that is too late
+    for that.
+    """
+
+    extends: ClassVar[Statement]
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -70,6 +80,16 @@ class SqlTurnRows:
         statement = _LOCK if wait else _LOCK_FREE
         found = self._session.all(turn_of, statement, self._session.texts(ids), rows=len(ids))
         return {row.id: row for row in await found}
+
+    async def extend(
+        self, extensions: Sequence[Extension], now: datetime, lease: Seconds, hard: Seconds
+    ) -> Mapping[TurnId, Wishes]:
+        """See TurnRows.extend."""
+        listed = json.dumps([(e.turn, e.epoch, e.first, e.count, e.released) for e in extensions])
+        times = micros(now + timedelta(seconds=lease)), micros(now - timedelta(seconds=hard))
+        count = len(extensions)
+        changed = self._session.changed(extended_of, self.extends, listed, *times, rows=count)
+        return dict(await changed)
 
     async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:
         """See TurnRows.busy."""

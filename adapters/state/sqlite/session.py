@@ -42,7 +42,7 @@ class Session:
         self.rows_written = 0
         self._unit = unit
         self._writable = writable
-        self._writes: list[tuple[str, Sequence[Row]]] = []
+        self._writes: list[tuple[str, list[Row]]] = []
         self._recorded_rows = 0
         self._closed = False
 
@@ -68,7 +68,11 @@ class Session:
         if not self._writable:
             raise RuntimeError("a snapshot is only for reading")
         if rows:
-            self._writes.append((statement.sqlite.of(self.tenant), rows))
+            sql, last = statement.sqlite.of(self.tenant), self._writes[-1] if self._writes else None
+            if last is not None and last[0] is sql:
+                last[1].extend(rows)
+            else:
+                self._writes.append((sql, list(rows)))
             self._recorded_rows += len(rows)
             self.rows_written += len(rows)
 
@@ -103,6 +107,19 @@ class Session:
         sql, bound = statement.sqlite.of(self.tenant), (self.tenant, *values)
         return await self.read(lambda c: [decode(row) for row in c.execute(sql, bound)], rows)
 
+    async def changed(
+        self,
+        decode: Callable[[RowOf], Result],
+        statement: Statement,
+        *values: Value,
+        rows: int = 1,
+    ) -> list[Result]:
+        """As `all`, for a statement that returns the rows that it has written."""
+        if not self._writable:
+            raise RuntimeError("a snapshot is only for reading")
+        self.rows_written += rows
+        return await self.all(decode, statement, *values, rows=rows)
+
     async def one(
         self, decode: Callable[[RowOf], Result], statement: Statement, *values: Value
     ) -> Result | None:
@@ -120,13 +137,13 @@ class Session:
             writes, recorded = self._take()
             await self._unit.run(lambda connection: _write(connection, writes), recorded)
 
-    def _take(self) -> tuple[list[tuple[str, Sequence[Row]]], int]:
+    def _take(self) -> tuple[list[tuple[str, list[Row]]], int]:
         taken = self._writes, self._recorded_rows
         self._writes, self._recorded_rows = [], 0
         return taken
 
 
-def _write(connection: sqlite3.Connection, writes: Sequence[tuple[str, Sequence[Row]]]) -> None:
+def _write(connection: sqlite3.Connection, writes: Sequence[tuple[str, list[Row]]]) -> None:
     for sql, rows in writes:
         if len(rows) == 1:
             connection.execute(sql, rows[0])

@@ -18,11 +18,22 @@ _UPDATE_INDEXED = Statement(
     "IS NOT (?3, ?4, ?5, ?6, ?7, ?8)"
 )
 
+_EXTEND = Statement(
+    "UPDATE turn SET next_seq = next_seq + (one.value ->> 3), "
+    "released = released OR (one.value ->> 4), "
+    "lease_until = CASE WHEN deadline_at > ?4 THEN max(lease_until, ?3) ELSE lease_until END "
+    "FROM json_each(?2) AS one WHERE turn.id = one.value ->> 0 AND epoch = one.value ->> 1 "
+    "AND next_seq = one.value ->> 2 AND state = 'RUNNING' AND {mine} "
+    "RETURNING turn.id, cancel, detached"
+)
+
 _PLACES = tuple(TURN.index(column) for column in _INDEXED)
 
 
 class SqliteTurnRows(SqlTurnRows):
     """See core.ports.state.TurnRows."""
+
+    extends = _EXTEND
 
     def update(self, turn: Turn) -> None:
         """See TurnRows.update."""

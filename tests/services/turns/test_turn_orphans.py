@@ -48,9 +48,12 @@ async def test_what_was_released_is_kept_and_called_interrupted(state: State) ->
 async def test_nothing_released_it_fails_and_may_run_again(state: State) -> None:
     """Fault 6: the owner dies with nothing released; the same id then runs again."""
     mortal = MortalState(state)
-    killed = await open_node(mortal, [a_model(script(Hang()))])
+    hanging = a_model(script(Hang()))
+    killed = await open_node(mortal, [hanging])
     reader = Reader(killed.stream(a_request(request_id="r1")))
     seen = await reader.until(1)
+    while not hanging.calls:
+        await asyncio.sleep(0.001)
     mortal.dead = True
     async with turn_node(state, [a_model(TALE)], boot="boot-2") as node:
         resumed = await node.resume(seen.turn, 0)
