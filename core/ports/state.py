@@ -28,6 +28,7 @@ from core.identifiers import (
     DocumentId,
     MessageId,
     Position,
+    Seconds,
     TenantId,
     TurnId,
     UserId,
@@ -36,6 +37,7 @@ from core.knowledge import Chunk, Collection, Document, Vector
 from core.messages import StoredMessage
 from core.pages import Cursor
 from core.ports.indexes import IndexChange
+from core.turns.fencing import Extension, Wishes
 from core.turns.rows import (
     Attempt,
     ExecutionRecord,
@@ -82,6 +84,15 @@ class TurnRows(Protocol):
         """The rows, held until the transaction ends, locked in order of id. Unknown ones lack.
 
         Without `wait`, so do those that another transaction holds.
+        """
+
+    async def extend(
+        self, extensions: Sequence[Extension], now: datetime, lease: Seconds, hard: Seconds
+    ) -> Mapping[TurnId, Wishes]:
+        """Do each that applies to its row as core.turns.fencing.extended says, and renew its lease.
+
+        The lease as core.turns.leases.renewed says. The rows are held until the transaction ends,
+        locked in order of id. Turns whose rows stay as they were lack in the answer.
         """
 
     async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from core.identifiers import BootId
-from core.turns.rows import LoggedEvent, Turn, TurnState
+from core.identifiers import BootId, TurnId
+from core.turns.rows import EndReason, LoggedEvent, Turn, TurnState
 
 
 class Standing(Enum):
@@ -50,6 +50,35 @@ def standing_of_append(turn: Turn | None, fence: Fence, first: int, count: int) 
 def appended(turn: Turn, events: Sequence[LoggedEvent], *, released: bool) -> Turn:
     """The row after an append."""
     return replace(turn, next_seq=turn.next_seq + len(events), released=turn.released or released)
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A runner's append as a store can do it without showing the row.
+
+    By the holder of `epoch`: `count` events (none: a renewal) from number `first` on.
+    """
+
+    turn: TurnId
+    epoch: int
+    first: int
+    count: int
+    released: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What others have asked of a turn that runs, as its row has it."""
+
+    cancel: EndReason | None
+    detach: bool
+
+
+def extended(turn: Turn, by: Extension) -> Turn | None:
+    """The row after it; None where it does not apply, and somebody has to look at the row."""
+    if standing_of_append(turn, Fence(by.epoch), by.first, by.count) is not Standing.APPLIES:
+        return None
+    return replace(turn, next_seq=turn.next_seq + by.count, released=turn.released or by.released)
 
 
 def run_again(

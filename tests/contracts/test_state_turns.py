@@ -6,9 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from contracts.state_samples import ACME, NOON, TALK, a_conversation, a_turn, a_turn_on, later
+from contracts.state_samples import (
+    ACME,
+    NOON,
+    OTHER,
+    TALK,
+    a_conversation,
+    a_turn,
+    a_turn_on,
+    later,
+)
 from core.identifiers import BootId, MessageId, RequestId, Seconds, TurnId
 from core.ports.state import EVERY_TENANT, State, StoreConflict
+from core.turns.fencing import Extension, Wishes
 from core.turns.rows import Decision, EndReason, Turn, TurnFailure, TurnState
 
 QUESTION = MessageId("question")
@@ -187,3 +197,86 @@ class TestRunning:
         async with state.snapshot(EVERY_TENANT) as tx:
             assert [turn.id for turn in await tx.turns.running(10)] == ["a", "b", "c"]
             assert [turn.id for turn in await tx.turns.running(2)] == ["a", "b"]
+
+
+LEASE, HARD = Seconds(5.0), Seconds(10.0)
+
+
+async def extend(state: State, *extensions: Extension, at: float = 0.0) -> dict[TurnId, Wishes]:
+    async with state.transaction(EVERY_TENANT) as tx:
+        return dict(await tx.turns.extend(extensions, later(at), LEASE, HARD))
+
+
+def by(epoch: int = 1, first: int = 1, count: int = 2, *, released: bool = True) -> Extension:
+    return Extension(TurnId("turn-1"), epoch, first, count, released)
+
+
+class TestExtending:
+    async def test_numbers_go_on_and_the_lease_is_renewed(self, state: State) -> None:
+        turn = a_turn(deadline_at=later(60))
+        await insert(state, turn)
+        assert await extend(state, by(), at=2.0) == {turn.id: Wishes(None, detach=False)}
+        longer = replace(turn, next_seq=3, released=True, lease_until=later(7.0))
+        assert await stored(state) == longer
+        await extend(state, by(first=3, count=0, released=False), at=3.0)
+        assert await stored(state) == replace(longer, lease_until=later(8.0))
+
+    async def test_what_others_asked_for_is_told(self, state: State) -> None:
+        turn = a_turn(deadline_at=later(60), cancel=EndReason.CANCELLED, detach=True)
+        await insert(state, turn)
+        assert await extend(state, by()) == {turn.id: Wishes(EndReason.CANCELLED, detach=True)}
+
+    @pytest.mark.parametrize("stranger", [by(epoch=2), by(first=2), by(first=0)])
+    async def test_another_epoch_or_number_changes_nothing(
+        self, state: State, stranger: Extension
+    ) -> None:
+        turn = a_turn(deadline_at=later(60))
+        await insert(state, turn)
+        assert await extend(state, stranger, at=2.0) == {}
+        assert await stored(state) == turn
+
+    @pytest.mark.parametrize("other", set(TurnState) - {TurnState.RUNNING})
+    async def test_a_turn_that_does_not_run_stays(self, state: State, other: TurnState) -> None:
+        turn = a_turn(deadline_at=later(60), state=other, ended_at=NOON)
+        await insert(state, turn)
+        assert await extend(state, by()) == {}
+        assert await stored(state) == turn
+
+    async def test_no_lease_is_left_past_the_hard_deadline(self, state: State) -> None:
+        turn = a_turn(deadline_at=later(1.0), lease_until=later(4.0))
+        await insert(state, turn)
+        assert await extend(state, by(), at=11.0) != {}
+        assert await stored(state) == replace(turn, next_seq=3, released=True)
+
+    async def test_a_lease_never_becomes_shorter(self, state: State) -> None:
+        turn = a_turn(deadline_at=later(60), lease_until=later(30.0))
+        await insert(state, turn)
+        await extend(state, by())
+        assert await stored(state) == replace(turn, next_seq=3, released=True)
+
+    async def test_each_of_many_is_judged_alone(self, state: State) -> None:
+        turns = [a_turn(f"turn-{n}", deadline_at=later(60), epoch=n) for n in range(1, 40)]
+        await insert(state, *turns)
+        even = [Extension(turn.id, turn.epoch & ~1, 1, 1, released=False) for turn in turns]
+        applied = await extend(state, *even)
+        assert applied.keys() == {turn.id for turn in turns if turn.epoch % 2 == 0}
+
+    async def test_nothing_stays_of_a_transaction_that_fails(self, state: State) -> None:
+        turn = a_turn(deadline_at=later(60))
+        await insert(state, turn)
+
+        async def fail() -> None:
+            async with state.transaction(EVERY_TENANT) as tx:
+                await tx.turns.extend([by()], NOON, LEASE, HARD)
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await fail()
+        assert await stored(state) == turn
+
+    async def test_a_tenants_scope_keeps_to_its_own(self, state: State) -> None:
+        turn = a_turn(deadline_at=later(60))
+        await insert(state, turn)
+        async with state.transaction(OTHER) as tx:
+            assert await tx.turns.extend([by()], NOON, LEASE, HARD) == {}
+        assert await stored(state) == turn

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
-from core.identifiers import ConversationId, MessageId, TurnId
+from core.identifiers import ConversationId, MessageId, Seconds, TurnId
 from core.pages import Cursor
 from core.ports.state import StoreConflict
+from core.turns.fencing import Extension, Wishes, extended
+from core.turns.leases import renewed
 from core.turns.rows import Turn, TurnState
 from fakes.state_tables import Tables, View, admits, must_admit, time_in
 
@@ -54,6 +56,19 @@ class FakeTurnRows:
         rows = (await self._view.read()).turns
         found = (rows[turn] for turn in sorted(set(turns)) if turn in rows)
         return {row.id: row for row in found if admits(self._view.scope, row.tenant)}
+
+    async def extend(
+        self, extensions: Sequence[Extension], now: datetime, lease: Seconds, hard: Seconds
+    ) -> Mapping[TurnId, Wishes]:
+        rows = await self.lock(each.turn for each in extensions)
+        answer = {}
+        for each in extensions:
+            row = rows.get(each.turn)
+            longer = extended(row, each) if row is not None else None
+            if longer is not None:
+                self.update(renewed(longer, now, lease, hard))
+                answer[each.turn] = Wishes(longer.cancel, longer.detach)
+        return answer
 
     async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:
         rows = (await self._view.read()).turns.values()
