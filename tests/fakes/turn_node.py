@@ -272,11 +272,6 @@ def _is_the_stores(task: asyncio.Task[Any]) -> bool:
     return task.get_name().startswith("postgres-")
 
 
-def _is_of_the_store(task: asyncio.Task[Any]) -> bool:
-    """A store outlives its nodes, and may still clear up after the last one."""
-    return task.get_name().startswith("postgres-")
-
-
 async def open_node(state: State, models: Sequence[ScriptedModel] = (), **options: Any) -> TurnNode:
     """A node that whoever opens it has to close, or to kill."""
     chosen = NodeOptions(**options)
