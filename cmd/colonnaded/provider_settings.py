@@ -1,0 +1,101 @@
+"""Where a model behind HTTP is and how it is spoken to: part of the tables `deployments.NAME`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from colonnaded.secrets import SecretReference
+from colonnaded.setting_table import Positive, Table
+
+Adapter = Literal[
+    "llamacpp",
+    "openai",
+    "openai-responses",
+    "azure-openai",
+    "anthropic",
+    "gemini",
+    "extractive",
+]
+"""What serves a deployment: a model in the process, a provider's format, or quotations."""
+DialectName = Literal[
+    "generic",
+    "openai",
+    "azure",
+    "vllm",
+    "llama.cpp",
+    "ollama",
+    "tgi",
+    "deepseek",
+    "mistral",
+    "openrouter",
+]
+
+_ADDRESSES = {
+    "openai": "",
+    "openai-responses": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com/v1",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta",
+    "azure-openai": "",
+}
+"""Adapters of models behind HTTP, each with its provider's own address where it has one."""
+_THINKING = {"anthropic": ("budget", "adaptive"), "gemini": ("budget", "level")}
+
+
+class ProviderSettings(Table):
+    """A provider's server.
+
+    A `token` goes in the key's place, and is read again for each request, so that whoever renews
+    it can do so in its file.
+    """
+
+    adapter: Adapter
+    model: str = ""
+    base_url: str = ""
+    dialect: DialectName | None = None
+    thoughts: Literal["fields", "tags", "tags_opened"] | None = None
+    thinking: Literal["budget", "adaptive", "level"] = "budget"
+    api_version: str = "2024-10-21"
+    api_key: SecretReference | None = None
+    token: SecretReference | None = None
+    headers: dict[str, str | SecretReference] = Field(default={})
+    ca_file: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    proxy: str | SecretReference | None = None
+    tokenizer: Path | None = None
+    connect_seconds: Positive = 5.0
+    between_tokens_seconds: Positive = 30.0
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the model is behind HTTP."""
+        return self.adapter in _ADDRESSES
+
+    @property
+    def address(self) -> str:
+        """Where it is: what is set, else the provider's own address."""
+        return self.base_url or _ADDRESSES.get(self.adapter, "")
+
+    @property
+    def secrets(self) -> tuple[SecretReference, ...]:
+        """All that is given by reference."""
+        given = (self.api_key, self.token, self.proxy, *self.headers.values())
+        return tuple(one for one in given if isinstance(one, SecretReference))
+
+    def check_provider(self) -> None:
+        """Whether the keys fit together. Raises ValueError."""
+        if self.is_remote and not (self.address and self.model):
+            needed = "model" if self.address else "base_url and model"
+            raise ValueError(f"adapter {self.adapter} needs {needed}")
+        if self.is_remote and urlsplit(self.address).scheme not in ("http", "https"):
+            raise ValueError("base_url must begin with https:// or http://")
+        if self.thinking not in _THINKING.get(self.adapter, ("budget",)):
+            raise ValueError(f"adapter {self.adapter} knows no thinking {self.thinking!r}")
+        if self.client_key is not None and self.client_certificate is None:
+            raise ValueError("client_key needs client_certificate")
+        if isinstance(self.proxy, str) and "@" in self.proxy:
+            raise ValueError('a proxy with a password is given by reference: {env = "NAME"}')
