@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from core.errors import Exhausted
-from core.identifiers import TenantId, TurnId
+from core.identifiers import Seconds, TenantId, TurnId
 from core.ports.event_codec import EventCodec
 from core.ports.state import EVERY_TENANT, State, StoreUnavailable, Transaction
 from core.turns.events import ApprovalRequired, TurnEvent
@@ -118,6 +118,7 @@ class Approvals:
 
     async def _wake(self, turn: TurnId, nonce: str, *, wait: bool) -> Start | None:
         timings, sent = self._timings, self._replica.boottime()
+        deadline = Seconds(self._replica.clock.monotonic() + timings.turn_maximum)
         async with self._state.transaction(EVERY_TENANT) as tx:
             row = (await tx.turns.lock([turn], wait=wait)).get(turn)
             if row is not None and may_wake(row, tx.now):
@@ -133,4 +134,4 @@ class Approvals:
                 return None  # else the reply to our own wake was lost
             log = [event async for event in whole_log(tx, row)]
         lease_end = local_lease_end(sent, timings.lease, timings.lease_margin)
-        return Start(row, timings.turn_maximum, lease_end, transcript_of(self._codec, log))
+        return Start(row, deadline, lease_end, transcript_of(self._codec, log))

@@ -34,13 +34,13 @@ _LOST_RACES = 5
 class Claim:
     """The turn of this request. `mine`: this call claimed it, and its runner has been started.
 
-    `time` is how long the run may take from now; `lease_end` is when its lease runs out by the
-    clock that counts suspension.
+    `deadline` is when the run has to end by the monotonic clock; `lease_end` is when its lease
+    runs out by the one that counts suspension.
     """
 
     turn: Turn
     mine: bool
-    time: Seconds = Seconds(0.0)
+    deadline: Seconds = Seconds(0.0)
     lease_end: Seconds = Seconds(0.0)
     previous: TurnFailure | None = None
 
@@ -54,9 +54,9 @@ class _Claiming:
     """One call's claim, over all its tries.
 
     `nonce` marks the row, so that a commit whose reply was lost is recognised; `previous` is
-    what it had overwritten. `in_doubt`: such a commit may have happened. `lease_end` counts from
-    the first try. `taken_over` are the orphans that the latest try has settled, as they were and
-    as they became.
+    what it had overwritten. `in_doubt`: such a commit may have happened. `deadline` and
+    `lease_end` count from the first try. `taken_over` are the orphans that the latest try has
+    settled, as they were and as they became.
     """
 
     call: Call
@@ -68,6 +68,7 @@ class _Claiming:
     previous: TurnFailure | None = None
     in_doubt: bool = False
     lost_races: int = 0
+    deadline: Seconds | None = None
     lease_end: Seconds | None = None
     taken_over: list[tuple[Turn, Turn]] = field(default_factory=list)
 
@@ -181,7 +182,7 @@ class Claims:
         mine = turn.claim_nonce == claiming.nonce and turn.state is TurnState.RUNNING
         if mine:  # the reply to our own claim was lost
             claiming.place.take()
-            return self._mine(claiming, turn, self._time_for(claiming))
+            return self._mine(claiming, turn)
         turn = await self._take_over_if_due(tx, claiming, turn)
         if may_run_again(turn):
             return await self._run_again(tx, claiming, turn)
@@ -195,20 +196,20 @@ class Claims:
         if turn.conversation is not None:
             await self._require_free(tx, claiming, turn.conversation, turn.parent)
         claiming.previous = turn.error
-        time = self._time_for(claiming)
         again = run_again(
             turn,
             owner=self._boot,
             nonce=claiming.nonce,
             lease_until=tx.now + timedelta(seconds=self._timings.lease),
-            deadline_at=tx.now + timedelta(seconds=time),
+            deadline_at=tx.now + timedelta(seconds=self._time_for(claiming)),
         )
         tx.turns.update(again)
-        return self._mine(claiming, again, time)
+        return self._mine(claiming, again)
 
-    def _mine(self, claiming: _Claiming, turn: Turn, time: Seconds) -> Claim:
+    def _mine(self, claiming: _Claiming, turn: Turn) -> Claim:
+        deadline = claiming.deadline or Seconds(0.0)
         lease_end = claiming.lease_end or Seconds(0.0)
-        return Claim(turn, True, time, lease_end, claiming.previous)
+        return Claim(turn, True, deadline, lease_end, claiming.previous)
 
     async def _take_over_if_due(self, tx: Transaction, claiming: _Claiming, locked: Turn) -> Turn:
         after = await self._orphans.take_over_if_due(tx, locked)
@@ -220,7 +221,6 @@ class Claims:
         claiming.place.take()
         key, request = claiming.key, claiming.request
         conversation, parent = await self._branch(tx, claiming)
-        time = self._time_for(claiming)
         turn = Turn(
             id=TurnId(self._new_id("turn")),
             tenant=key.tenant,
@@ -231,7 +231,7 @@ class Claims:
             owner=self._boot,
             claim_nonce=claiming.nonce,
             lease_until=tx.now + timedelta(seconds=self._timings.lease),
-            deadline_at=tx.now + timedelta(seconds=time),
+            deadline_at=tx.now + timedelta(seconds=self._time_for(claiming)),
             created_at=tx.now,
             request_id=key.request_id,
             conversation=conversation.id if conversation else None,
@@ -245,7 +245,7 @@ class Claims:
         tx.idempotency.insert(IdempotencyRecord(key, turn.id, claiming.digest))
         tx.turns.insert(turn)
         _store_question(tx, turn, request)
-        return self._mine(claiming, turn, time)
+        return self._mine(claiming, turn)
 
     async def _branch(
         self, tx: Transaction, claiming: _Claiming
@@ -285,14 +285,21 @@ class Claims:
             )
 
     def _time_for(self, claiming: _Claiming) -> Seconds:
-        """How long the turn may take: the caller's deadline, unless it outlives its caller."""
+        """How long the turn may still take. It counts from the first try, for row and run alike."""
+        now = self._clock.monotonic()
+        if claiming.deadline is None:
+            claiming.deadline = Seconds(now + self._longest(claiming, now))
+        return Seconds(max(0.0, claiming.deadline - now))
+
+    def _longest(self, claiming: _Claiming, now: Seconds) -> Seconds:
+        """How long it may take from now: the caller's deadline, unless it outlives its caller."""
         call, request = claiming.call, claiming.request
         longest = min(
             request.turn_timeout or self._timings.turn_maximum, self._timings.turn_maximum
         )
         if request.detach:
             return longest
-        return Seconds(min(longest, max(0.0, call.deadline - self._clock.monotonic())))
+        return Seconds(min(longest, max(0.0, call.deadline - now)))
 
     @asynccontextmanager
     async def _alone(self, key: IdempotencyKey) -> AsyncIterator[None]:

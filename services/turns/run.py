@@ -38,10 +38,13 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a run begins with. `time` is how long it may take, `lease_end` its local lease's end."""
+    """What a run begins with: when it has to end, and when its local lease does.
+
+    Both count from before the turn was claimed, so that they end before those of its row.
+    """
 
     turn: Turn
-    time: Seconds
+    deadline: Seconds
     lease_end: Seconds
     transcript: Transcript | None = None
 
@@ -59,7 +62,7 @@ class Run:
         turn = start.turn
         self.turn = turn
         self._began = replica.clock.monotonic()
-        self.deadline = Seconds(self._began + start.time)
+        self.deadline = start.deadline
         self.tail = Tail(turn, timings)
         self.log = RunLog(
             turn,

@@ -197,7 +197,7 @@ class Turns:
 
     def _start(self, call: Call, request: ChatRequest, claim: Claim, produce: Produce) -> None:
         self._runs.start(
-            Start(claim.turn, claim.time, claim.lease_end),
+            Start(claim.turn, claim.deadline, claim.lease_end),
             lambda run: produce(call, request, run, claim.previous),
         )
 

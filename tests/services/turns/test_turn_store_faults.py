@@ -295,3 +295,18 @@ def _fail_nth(fake: FakeState, fault: CommitFault, nth: int) -> None:
         return fault if count == nth else await before(touched)
 
     fake.faults.before_commit = counted  # type: ignore[method-assign,assignment]
+
+
+async def test_a_slow_claim_does_not_make_the_turn_longer(fake: FakeState) -> None:
+    """Its deadline counts from before the claim: when that is known too late, nothing is called."""
+    model = a_model(TALE)
+    async with turn_node(fake, [model]) as node:
+        fake.faults.hold_commits(touching="idempotency")
+        asking = asyncio.create_task(node.ask("count", node.call(deadline=1), request_id="r1"))
+        await fake.faults.wait_until_held()
+        await asyncio.sleep(3)
+        fake.faults.release_commits()
+        read = await asking
+        assert read.error is not None
+        assert read.error.reason is Reason.DEADLINE_EXCEEDED
+        assert not model.calls
