@@ -34,10 +34,11 @@ class Metrics:
 
     def call_ended(self, line: CallLine) -> None:
         """Count the call by method and status, with its latency."""
-        self._calls.ended.labels(line.method, line.status).inc()
-        self._calls.seconds.labels(line.method).observe(line.latency_ms / 1000)
+        ended, seconds, first = self._calls.of(line.method, line.status)
+        ended.inc()
+        seconds.observe(line.latency_ms / 1000)
         if line.first_message_ms is not None:
-            self._calls.first.labels(line.method).observe(line.first_message_ms / 1000)
+            first.observe(line.first_message_ms / 1000)
 
     def bug(self) -> None:
         """Count an error of the server's own."""
@@ -106,6 +107,16 @@ class _CallMetrics:
             registry=registry,
         )
         self.bugs = Counter("colonnade_bugs", "Errors of the server's own.", registry=registry)
+        self._known: dict[tuple[str, str], tuple[Counter, Histogram, Histogram]] = {}
+
+    def of(self, method: str, status: str) -> tuple[Counter, Histogram, Histogram]:
+        """Count, latency and first message of a method and status; looking labels up is slow."""
+        found = self._known.get((method, status))
+        if found is None:
+            seconds, first = self.seconds.labels(method), self.first.labels(method)
+            found = self.ended.labels(method, status), seconds, first
+            self._known[method, status] = found
+        return found
 
 
 class _TurnMetrics:
