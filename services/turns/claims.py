@@ -55,8 +55,9 @@ class _Claiming:
 
     `nonce` marks the row, so that a commit whose reply was lost is recognised; `previous` is
     what it had overwritten. `in_doubt`: such a commit may have happened. `deadline` and
-    `lease_end` count from the first try. `taken_over` are the orphans that the latest try has
-    settled, as they were and as they became.
+    `lease_end` count from the first try; `time` is what was left of it as the latest try was
+    sent. `taken_over` are the orphans that the latest try has settled, as they were and as they
+    became.
     """
 
     call: Call
@@ -69,6 +70,7 @@ class _Claiming:
     in_doubt: bool = False
     lost_races: int = 0
     deadline: Seconds | None = None
+    time: Seconds = Seconds(0.0)
     lease_end: Seconds | None = None
     taken_over: list[tuple[Turn, Turn]] = field(default_factory=list)
 
@@ -160,6 +162,7 @@ class Claims:
     async def _try(self, claiming: _Claiming) -> Claim:
         key = claiming.key
         claiming.taken_over.clear()
+        claiming.time = self._time_for(claiming)
         if claiming.lease_end is None:
             timings = self._timings
             claiming.lease_end = local_lease_end(
@@ -201,7 +204,7 @@ class Claims:
             owner=self._boot,
             nonce=claiming.nonce,
             lease_until=tx.now + timedelta(seconds=self._timings.lease),
-            deadline_at=tx.now + timedelta(seconds=self._time_for(claiming)),
+            deadline_at=tx.now + timedelta(seconds=claiming.time),
         )
         tx.turns.update(again)
         return self._mine(claiming, again)
@@ -231,7 +234,7 @@ class Claims:
             owner=self._boot,
             claim_nonce=claiming.nonce,
             lease_until=tx.now + timedelta(seconds=self._timings.lease),
-            deadline_at=tx.now + timedelta(seconds=self._time_for(claiming)),
+            deadline_at=tx.now + timedelta(seconds=claiming.time),
             created_at=tx.now,
             request_id=key.request_id,
             conversation=conversation.id if conversation else None,
@@ -285,7 +288,10 @@ class Claims:
             )
 
     def _time_for(self, claiming: _Claiming) -> Seconds:
-        """How long the turn may still take. It counts from the first try, for row and run alike."""
+        """How long the turn may still take, counted from the first try.
+
+        Asked before a transaction, so that its row's time begins later than its run's.
+        """
         now = self._clock.monotonic()
         if claiming.deadline is None:
             claiming.deadline = Seconds(now + self._longest(claiming, now))
