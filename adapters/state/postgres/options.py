@@ -25,19 +25,19 @@ class Durability(Enum):
 class PostgresOptions:
     """Settings of one store. Only the environment should hold a `url` that has a password.
 
-    At most `connections` are open, and `idle_connections` are kept; `queue_limit` bounds how many
-    transactions may wait for one, `acquire_timeout` how long, which is also how long a restart of
-    the server may take without anybody noticing. `statement_timeout` bounds each statement, at
-    the server and here; `transaction_timeout` how long a transaction may be idle before the
-    server gives up what it holds. `now` replaces the store's clock, for tests.
+    At most `connections` are open, and those unused for `idle_timeout` are closed. `queue_limit`
+    bounds how many transactions may wait for one, `acquire_timeout` how long, which is also how
+    long a restart of the server may take without anybody noticing. `statement_timeout` bounds
+    each statement, at the server and here; `transaction_timeout` how long a transaction may be
+    idle before the server gives up what it holds. `now` replaces the store's clock, for tests.
     """
 
     url: str = field(repr=False)
     durability: Durability = Durability.POWER
     connections: int = 10
-    idle_connections: int = 4
     queue_limit: int = 4096
     acquire_timeout: Seconds = Seconds(5.0)
     statement_timeout: Seconds = Seconds(2.0)
     transaction_timeout: Seconds = Seconds(5.0)
+    idle_timeout: Seconds = Seconds(60.0)
     now: Callable[[], datetime] | None = None

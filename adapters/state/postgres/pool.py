@@ -29,7 +29,9 @@ class Pool:
     def __init__(self, connect: Connect, options: PostgresOptions) -> None:
         self._connect = connect
         self._options = options
-        self._idle: list[Link] = []
+        self._idle: list[Link] = []  # the one that was used last comes last
+        self._used_at: dict[Link, float] = {}
+        self._trimming: asyncio.TimerHandle | None = None
         self._waiting: deque[asyncio.Future[Link]] = deque()
         self._open = 0
         self._connecting: set[asyncio.Task[None]] = set()
@@ -70,10 +72,23 @@ class Pool:
             if not place.done():
                 place.set_result(link)
                 return
-        if self._closing or len(self._idle) >= self._options.idle_connections:
+        if self._closing:
             link.close()
-        else:
-            self._idle.append(link)
+            return
+        self._idle.append(link)
+        self._used_at[link] = asyncio.get_running_loop().time()
+        if self._trimming is None:
+            self._trim()
+
+    def _trim(self) -> None:
+        """Close those that nobody has needed for long; look again later while there are any."""
+        loop = asyncio.get_running_loop()
+        unused_since = loop.time() - self._options.idle_timeout
+        while self._idle and self._used_at[self._idle[0]] <= unused_since:
+            self._idle[0].close()
+        self._trimming = None
+        if self._idle and not self._closing:
+            self._trimming = loop.call_later(self._options.idle_timeout, self._trim)
 
     async def undo(self, link: Link) -> None:
         """Give back a connection whose transaction was left in the middle, once it is undone.
@@ -103,6 +118,8 @@ class Pool:
             task.cancel()
         while self._waiting:
             self._fail(self._waiting.popleft(), unavailable("it is closed"))
+        if self._trimming is not None:
+            self._trimming.cancel()
         for link in list(self._idle):
             link.close()
         if self._open:
@@ -141,6 +158,7 @@ class Pool:
 
     def _forget(self, link: Link) -> None:
         self._open -= 1
+        self._used_at.pop(link, None)
         if link in self._idle:
             self._idle.remove(link)
         if self._closing and not self._open:
