@@ -6,6 +6,7 @@ and users are in the log.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -56,7 +57,7 @@ class Metrics:
 
     def lease_age(self, seconds: Seconds) -> None:
         """See TurnObserver."""
-        self._turns.lease_age.set(seconds)
+        self._turns.oldest_lease.report(seconds)
 
     def held_back(self, output: int) -> None:
         """See TurnObserver."""
@@ -119,8 +120,25 @@ class _CallMetrics:
         return found
 
 
+class _Growing:
+    """An age that was reported, and grows until the next report: also while the loop hangs."""
+
+    def __init__(self) -> None:
+        self._born: float | None = None
+
+    def report(self, age: float) -> None:
+        """It is so old now; 0: there is nothing that ages."""
+        self._born = time.monotonic() - age if age else None
+
+    def now(self) -> float:
+        """How old it is, on whichever thread it is asked."""
+        born = self._born
+        return 0.0 if born is None else time.monotonic() - born
+
+
 class _TurnMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.oldest_lease = _Growing()
         self.commit = Histogram(
             "colonnade_commit_seconds",
             "How long a group commit of running turns took.",
@@ -141,11 +159,12 @@ class _TurnMetrics:
         )
         for why in TakeOver:
             self.take_overs.labels(why.value)
-        self.lease_age = Gauge(
+        lease_age = Gauge(
             "colonnade_lease_age_seconds",
             "The longest time since a run of this replica renewed its lease.",
             registry=registry,
         )
+        lease_age.set_function(self.oldest_lease.now)
         self.held_back = Gauge(
             "colonnade_held_back_bytes",
             "Output that waits for a store that cannot be reached.",

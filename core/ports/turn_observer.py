@@ -29,7 +29,10 @@ class TurnObserver(Protocol):
         """This replica has settled a turn that it did not run."""
 
     def lease_age(self, seconds: Seconds) -> None:
-        """The longest time since any run of this replica renewed its lease; every half second."""
+        """The longest time since any run of this replica renewed its lease; every half second.
+
+        0 is said once when nothing runs any more.
+        """
 
     def held_back(self, output: int) -> None:
         """Bytes of output that wait for a store that cannot be reached; 0 once it is back."""

@@ -87,10 +87,21 @@ def test_the_turn_protocol(metrics: Metrics, page: MetricsPage) -> None:
     assert shown["colonnade_commit_events_sum"] == 96
     assert shown['colonnade_take_overs_total{why="lease"}'] == 1
     assert shown['colonnade_take_overs_total{why="deadline"}'] == 0
-    assert shown["colonnade_lease_age_seconds"] == 1.5
+    assert 1.5 <= shown["colonnade_lease_age_seconds"] < 60
     assert shown["colonnade_held_back_bytes"] == 4096
     assert shown["colonnade_readers_lagged_total"] == 1
     assert shown["colonnade_running_turns"] == 7
+
+
+def test_a_lease_that_nobody_reports_on_grows_and_none_is_0(
+    metrics: Metrics, page: MetricsPage
+) -> None:
+    assert samples(page)["colonnade_lease_age_seconds"] == 0
+    metrics.lease_age(Seconds(1.5))
+    first = samples(page)["colonnade_lease_age_seconds"]
+    assert samples(page)["colonnade_lease_age_seconds"] > first
+    metrics.lease_age(Seconds(0.0))
+    assert samples(page)["colonnade_lease_age_seconds"] == 0
 
 
 def test_the_bus(metrics: Metrics, page: MetricsPage) -> None:
