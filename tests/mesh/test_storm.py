@@ -47,3 +47,28 @@ async def test_the_disk_is_full_under_streams(options: StormOptions) -> None:
     figures = await run_outage(replace(options, clients=100, full_for=4.0))
     assert figures["violations"] == []
     assert figures["ends"] == {"STOP": 100}
+
+
+async def test_postgres_and_nats_are_restarted(options: StormOptions) -> None:
+    """No caller of a living process is told an error: a restart is a wait."""
+    calm = replace(options, state="postgres", bus="nats", kill_every=0.0, cut_every=0.0)
+    figures = await run_storm(replace(calm, restart_store=1, restart_bus=2))
+    assert figures["violations"] == []
+    assert (figures["store_restarts"], figures["bus_restarts"]) == (1, 2)
+    assert not any("SERVICE" in error for error in figures["errors"])  # type: ignore[attr-defined]
+
+
+async def test_processes_die_on_postgres_and_nats(options: StormOptions) -> None:
+    figures = await run_storm(
+        replace(options, state="postgres", bus="nats", restart_store=1, restart_bus=1)
+    )
+    assert figures["violations"] == []
+    assert figures["bugs"] == 0
+    assert figures["kills"] > 1  # type: ignore[operator]
+
+
+async def test_postgres_is_away_while_a_peer_stands_still(options: StormOptions) -> None:
+    away = replace(options, state="postgres", bus="nats", clients=60, away_for=6.0, stop_every=1.0)
+    figures = await run_outage(away)
+    assert figures["violations"] == []
+    assert figures["ends"] == {"STOP": 60}
