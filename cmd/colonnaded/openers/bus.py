@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from adapters.telemetry.structured_log import StructuredLog
 from colonnaded.settings import Settings, SettingsError
@@ -32,15 +33,29 @@ def _local(metrics: Measures) -> Bus:
     return LocalBus(dropped=metrics.notice_dropped)
 
 
-async def _nats(chosen: BusSettings, log: StructuredLog, metrics: Measures) -> Bus:
+async def _nats(chosen: BusSettings, telemetry: StructuredLog) -> Bus:
+    options = nats_options(chosen)
+    from adapters.bus.nats import open_nats
+    from adapters.bus.nats_options import NatsWatch
+
+    watch = NatsWatch(
+        connected=lambda: telemetry.note("bus_connected", servers=list(chosen.servers)),
+        disconnected=lambda cause: telemetry.note("bus_away", cause=cause),
+    )
+    return await open_nats(options, watch)
+
+
+def nats_options(chosen: BusSettings) -> NatsOptions:
+    """The adapter's options. Raises SettingsError where it is not installed, and MissingSecret."""
     try:
-        from adapters.bus.nats import open_nats
-        from adapters.bus.nats_options import NatsOptions, NatsTls, NatsWatch
+        from adapters.bus import nats  # noqa: F401  # only whether it can be had
     except ModuleNotFoundError as error:
         raise SettingsError(
             "bus.adapter", ['nats is not installed: pip install "colonnade-server[nats]"']
         ) from error
-    options = NatsOptions(
+    from adapters.bus.nats_options import NatsOptions, NatsTls
+
+    return NatsOptions(
         servers=chosen.servers,
         required=chosen.required,
         prefix=chosen.prefix,
@@ -50,13 +65,3 @@ async def _nats(chosen: BusSettings, log: StructuredLog, metrics: Measures) -> B
         tls=NatsTls(chosen.ca_file, chosen.certificate, chosen.key) if chosen.tls else None,
         connect_timeout=Seconds(chosen.connect_timeout_seconds),
     )
-
-    def connected() -> None:
-        metrics.bus_connected()
-        log.note("bus_connected", servers=list(chosen.servers))
-
-    def disconnected(cause: str) -> None:
-        metrics.bus_disconnected()
-        log.note("bus_away", cause=cause)
-
-    return await open_nats(options, NatsWatch(metrics.notice_dropped, connected, disconnected))

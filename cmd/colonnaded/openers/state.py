@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from colonnaded.data_directory import DataDirectory
 from colonnaded.settings import Settings, SettingsError
 from colonnaded.store_settings import StateSettings
 from core.identifiers import Seconds
 from core.ports.state import State
+
+if TYPE_CHECKING:
+    from adapters.state.postgres.options import PostgresOptions
 
 
 async def open_state(settings: Settings, data: DataDirectory) -> AsyncIterator[State]:
@@ -39,19 +43,27 @@ async def _sqlite(settings: Settings, data: DataDirectory) -> State:
 
 
 async def _postgres(chosen: StateSettings) -> State:
+    options = postgres_options(chosen)
+    from adapters.state.postgres.state import open_postgres
+
+    return await open_postgres(options)
+
+
+def postgres_options(chosen: StateSettings) -> PostgresOptions:
+    """The adapter's options. Raises SettingsError where it is not installed, and MissingSecret."""
     try:
-        from adapters.state.postgres.options import Durability, PostgresOptions
-        from adapters.state.postgres.state import open_postgres
+        from adapters.state.postgres import state  # noqa: F401  # only whether it can be had
     except ModuleNotFoundError as error:
         raise SettingsError(
             "state.adapter", ['postgres is not installed: pip install "colonnade-server[postgres]"']
         ) from error
-    assert chosen.url is not None  # postgres has one
-    options = PostgresOptions(
+    from adapters.state.postgres.options import Durability, PostgresOptions
+
+    assert chosen.url is not None  # the settings were checked: postgres has one
+    return PostgresOptions(
         url=chosen.url.resolve(),
         durability=Durability.POWER if chosen.withstands_power_loss else Durability.PROCESS,
         connections=chosen.connections,
         idle_connections=chosen.idle_connections,
         acquire_timeout=Seconds(chosen.connection_wait_seconds),
     )
-    return await open_postgres(options)
