@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,8 +21,9 @@ class MetricsPage:
     def __init__(self, registry: CollectorRegistry, host: str, port: int) -> None:
         """Listen. Raises OSError where the address is taken or is not ours."""
         handler = type("Handler", (_Handler,), {"registry": registry})
+        kind = _Server6 if ":" in host else ThreadingHTTPServer
         try:
-            self._server = ThreadingHTTPServer((host, port), handler)
+            self._server = kind((host, port), handler)
         except OSError as error:
             raise OSError(
                 f"can't serve metrics at {host}:{port} ({error.strerror}); "
@@ -44,6 +46,10 @@ class MetricsPage:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _Server6(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
 
 
 class _Handler(BaseHTTPRequestHandler):

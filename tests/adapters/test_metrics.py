@@ -156,6 +156,14 @@ def test_a_taken_address_is_told_with_what_to_do(metrics: Metrics, page: Metrics
         MetricsPage(metrics.registry, "127.0.0.1", page.port)
 
 
+def test_it_listens_on_ipv6_too(metrics: Metrics) -> None:
+    page = MetricsPage(metrics.registry, "::1", 0)
+    with socket.create_connection(("::1", page.port), timeout=5) as client:
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert client.recv(12).endswith(b"200")
+    page.close()
+
+
 def test_after_closing_nobody_listens(metrics: Metrics) -> None:
     page = MetricsPage(metrics.registry, "127.0.0.1", 0)
     port = page.port
