@@ -1,24 +1,36 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
-from adapters.models.openai_dialects import Dialect
-from adapters.models.openai_request import request_body
-from adapters.models.schemas import DEEPEST_SCHEMA
-from core.generation import GenerationOptions, GenerationRequest, ModelError, ModelErrorKind
+from adapters.models.openai_dialects import DIALECTS, Dialect, dialect_of
+from adapters.models.openai_request import message_shapes, request_body
+from adapters.models.schemas import DEEPEST_SCHEMA, is_closed
+from core.generation import (
+    GenerationOptions,
+    GenerationRequest,
+    ModelError,
+    ModelErrorKind,
+    ToolChoice,
+)
 from core.messages import (
     ImagePart,
     Message,
+    ReasoningPart,
     Role,
     TextPart,
     ToolCallPart,
     ToolResultPart,
 )
+from fakes.full_requests import ADD, CLOSED, EFFORT, NO_EFFORT, SCHEMA, everything
 from fakes.language_model import a_deployment
 
+PAGE = ImagePart("https://a/b.png", "image/png")
+ONE_AT_A_TIME = GenerationOptions(tools=(ADD,), parallel_tool_calls=False)
+ONE_TOOL = GenerationOptions(tools=(ADD,), tool_choice=ToolChoice.ONE, chosen_tool="add")
 DEPLOYMENT = replace(a_deployment(), model="m", max_output_tokens=100)
 
 
@@ -125,3 +137,136 @@ def test_a_deep_schema_passes() -> None:
     schema = nested(DEEPEST_SCHEMA)
     sent = body(options=GenerationOptions(response_schema=schema))
     assert json.dumps(sent["response_format"]).count("items") == DEEPEST_SCHEMA - 1
+
+
+def test_a_closed_schema_is_strict() -> None:
+    """OpenAI refuses an open one in its strict mode; it goes without that mode."""
+    sent = body(options=GenerationOptions(response_schema=CLOSED))
+    form = sent["response_format"]
+    assert isinstance(form, dict)
+    assert form["json_schema"]["strict"] is True
+
+
+@pytest.mark.parametrize(
+    ("schema", "closed"),
+    [
+        ("{}", True),
+        ('{"type": "array", "items": {"type": "string"}}', True),
+        ('{"type": "object", "additionalProperties": false}', True),
+        ('{"type": "object"}', False),
+        (SCHEMA, False),
+        (CLOSED, True),
+        ('{"type": "array", "items": ' + SCHEMA + "}", False),
+        (CLOSED.replace('["a"]', "[]"), False),
+    ],
+)
+def test_which_schemas_are_closed(schema: str, closed: bool) -> None:
+    assert is_closed(json.loads(schema)) is closed
+
+
+class TestDialects:
+    def sent(self, name: str, options: GenerationOptions) -> dict[str, object]:
+        return body(Message.of(Role.USER, "hi"), dialect=DIALECTS[name], options=options)
+
+    @pytest.mark.parametrize(
+        ("name", "options", "sent"),
+        [
+            ("openai", everything(cache_key="team"), {"prompt_cache_key": "team"}),
+            ("mistral", everything(seed=3), {"random_seed": 3, "tool_choice": "any"}),
+            ("vllm", everything(seed=3), {"seed": 3, "tool_choice": "required"}),
+            ("openai", EFFORT, {"reasoning_effort": "low"}),
+            ("openrouter", EFFORT, {"reasoning": {"effort": "low"}}),
+            ("openrouter", NO_EFFORT, {"reasoning": {"enabled": False}}),
+            (
+                "llama.cpp",
+                NO_EFFORT,
+                {"chat_template_kwargs": {"enable_thinking": False, "reasoning_effort": "none"}},
+            ),
+            ("generic", GenerationOptions(logprobs=0), {"logprobs": True}),
+            ("generic", GenerationOptions(logprobs=2), {"logprobs": True, "top_logprobs": 2}),
+            (
+                "tgi",
+                GenerationOptions(response_schema="{}"),
+                {"response_format": {"type": "json_object", "value": {}}},
+            ),
+        ],
+    )
+    def test_spellings(
+        self, name: str, options: GenerationOptions, sent: dict[str, object]
+    ) -> None:
+        made = self.sent(name, options)
+        assert {key: made.get(key) for key in sent} == sent
+
+    def test_a_key_of_the_cache_is_a_hint(self) -> None:
+        assert "prompt_cache_key" not in self.sent("vllm", GenerationOptions(cache_key="team"))
+
+    @pytest.mark.parametrize(
+        ("name", "sent"),
+        [
+            ("vllm", {"continue_final_message": True, "add_generation_prompt": False}),
+            ("llama.cpp", {}),
+        ],
+    )
+    def test_an_answer_that_was_begun_goes_on(self, name: str, sent: dict[str, object]) -> None:
+        begun = (Message.of(Role.USER, "hi"), Message.of(Role.ASSISTANT, "It is "))
+        made = body(*begun, dialect=DIALECTS[name])
+        assert made["messages"] == [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "It is "},
+        ]
+        assert sent.items() <= made.items()
+
+    @pytest.mark.parametrize("name", ["mistral", "deepseek"])
+    def test_or_is_marked(self, name: str) -> None:
+        made = shapes(Message.of(Role.ASSISTANT, "It is "), dialect=DIALECTS[name])
+        assert made == [{"role": "assistant", "content": "It is ", "prefix": True}]
+
+    @pytest.mark.parametrize(
+        ("name", "message", "options", "named"),
+        [
+            ("openai", Message.of(Role.ASSISTANT, "It is "), GenerationOptions(), "was begun"),
+            ("ollama", Message.of(Role.USER, "hi"), ONE_AT_A_TIME, "parallel_tool_calls"),
+            ("llama.cpp", Message.of(Role.USER, "hi"), ONE_TOOL, "names one tool"),
+            ("ollama", Message(Role.USER, (PAGE,)), GenerationOptions(), "lie elsewhere"),
+        ],
+    )
+    def test_what_a_dialect_lacks_is_refused_by_name(
+        self, name: str, message: Message, options: GenerationOptions, named: str
+    ) -> None:
+        """A model that takes no beginning must say so, not answer anew."""
+        with pytest.raises(ModelError, match=named) as caught:
+            body(message, dialect=DIALECTS[name], options=options)
+        assert caught.value.kind is ModelErrorKind.UNSUPPORTED
+
+    def test_ids_of_calls_have_the_length_that_is_wanted(self) -> None:
+        call = Message(Role.ASSISTANT, (ToolCallPart("call_of_another", "add", "{}"),))
+        result = Message(Role.TOOL, (ToolResultPart("call_of_another", "2"),))
+        made = json.dumps(shapes(call, result, dialect=DIALECTS["mistral"]))
+        ids = set(re.findall(r'id": "(\w+)"', made))
+        assert [len(one) for one in ids] == [9]
+
+    def test_thoughts_go_back_where_they_are_wanted(self) -> None:
+        call = ToolCallPart("c1", "add", "{}")
+        for name, seal, sent in (
+            ("deepseek", "", {"reasoning_content": "Hm."}),
+            ("openrouter", '[{"type": "x"}]', {"reasoning_details": [{"type": "x"}]}),
+        ):
+            thought = ReasoningPart("Hm.", seal, name)
+            (made,) = message_shapes(Message(Role.ASSISTANT, (thought, call)), DIALECTS[name])
+            assert sent.items() <= made.items()
+            (other,) = message_shapes(Message(Role.ASSISTANT, (thought, call)), DIALECTS["vllm"])
+            assert "Hm." not in json.dumps(other)
+
+    @pytest.mark.parametrize(
+        ("address", "name"),
+        [
+            ("https://api.openai.com/v1", "openai"),
+            ("https://our.openai.azure.com/openai/v1", "azure"),
+            ("https://api.mistral.ai/v1", "mistral"),
+            ("https://openrouter.ai/api/v1", "openrouter"),
+            ("http://127.0.0.1:8080/v1", "generic"),
+            ("", "generic"),
+        ],
+    )
+    def test_a_host_that_is_known_tells_its_dialect(self, address: str, name: str) -> None:
+        assert dialect_of(address).name == name
