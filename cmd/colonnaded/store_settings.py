@@ -23,7 +23,6 @@ class StateSettings(Table):
     path: Path | None = None
     url: SecretReference | None = None
     connections: Annotated[int, Field(ge=2, le=200)] = 10
-    idle_connections: Annotated[int, Field(ge=1, le=200)] = 4
     connection_wait_seconds: Positive = 5.0
     durability: Literal["process", "power"] | None = None
 
@@ -41,8 +40,6 @@ class StateSettings(Table):
             raise ValueError("path is for adapter sqlite; postgres has url")
         if self.adapter == "sqlite" and self.url is not None:
             raise ValueError("url is for adapter postgres; sqlite has path")
-        if self.idle_connections > self.connections:
-            raise ValueError("idle_connections must not exceed connections")
         return self
 
 

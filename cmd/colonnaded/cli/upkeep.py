@@ -18,7 +18,8 @@ def doctor(
     address: Annotated[str, typer.Option(help="host:port; overrides server.address.")] = "",
 ) -> None:
     """Check ports, weights, disk and versions, and say how to mend what is wrong."""
-    from colonnaded.doctor import Standing, examine
+    from colonnaded.doctor import examine
+    from colonnaded.finding import Standing
 
     settings = settings_or_fail(config).with_overrides(address=address)
     findings = examine(settings)

@@ -12,6 +12,9 @@ from core.identifiers import Seconds
 from core.ports.bus import Bus
 from core.ports.telemetry import Measures
 
+if TYPE_CHECKING:
+    from adapters.bus.nats_options import NatsOptions
+
 
 async def open_bus(settings: Settings, log: StructuredLog, metrics: Measures) -> AsyncIterator[Bus]:
     """The bus, until the process ends.
@@ -33,16 +36,20 @@ def _local(metrics: Measures) -> Bus:
     return LocalBus(dropped=metrics.notice_dropped)
 
 
-async def _nats(chosen: BusSettings, telemetry: StructuredLog) -> Bus:
+async def _nats(chosen: BusSettings, log: StructuredLog, metrics: Measures) -> Bus:
     options = nats_options(chosen)
     from adapters.bus.nats import open_nats
     from adapters.bus.nats_options import NatsWatch
 
-    watch = NatsWatch(
-        connected=lambda: telemetry.note("bus_connected", servers=list(chosen.servers)),
-        disconnected=lambda cause: telemetry.note("bus_away", cause=cause),
-    )
-    return await open_nats(options, watch)
+    def connected() -> None:
+        metrics.bus_connected()
+        log.note("bus_connected", servers=list(chosen.servers))
+
+    def disconnected(cause: str) -> None:
+        metrics.bus_disconnected()
+        log.note("bus_away", cause=cause)
+
+    return await open_nats(options, NatsWatch(metrics.notice_dropped, connected, disconnected))
 
 
 def nats_options(chosen: BusSettings) -> NatsOptions:

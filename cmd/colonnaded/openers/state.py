@@ -64,6 +64,5 @@ def postgres_options(chosen: StateSettings) -> PostgresOptions:
         url=chosen.url.resolve(),
         durability=Durability.POWER if chosen.withstands_power_loss else Durability.PROCESS,
         connections=chosen.connections,
-        idle_connections=chosen.idle_connections,
         acquire_timeout=Seconds(chosen.connection_wait_seconds),
     )
