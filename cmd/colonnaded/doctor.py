@@ -7,13 +7,13 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from adapters.embedders.weights import Missing
 from colonnaded.data_directory import owners
+from colonnaded.doctor_stores import examine_stores
+from colonnaded.finding import Finding, Standing
 from colonnaded.openers.prompts import open_prompts
 from colonnaded.secrets import MissingSecret, SecretReference
 from colonnaded.settings import DeploymentSettings, EmbedderSettings, Settings, SettingsError
@@ -23,33 +23,6 @@ _FEW_BYTES = 1 << 30
 _OLDEST_PYTHON = (3, 11)
 
 
-class Standing(Enum):
-    """How a thing stands. A warning does not keep the node from serving."""
-
-    GOOD = "ok"
-    WARNING = "warning"
-    BROKEN = "broken"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at, and how to mend it where it is not good."""
-
-    subject: str
-    standing: Standing
-    detail: str
-    remedy: str = ""
-
-    def as_dict(self) -> dict[str, str]:
-        """For programs."""
-        return {
-            "subject": self.subject,
-            "standing": self.standing.value,
-            "detail": self.detail,
-            "remedy": self.remedy,
-        }
-
-
 def examine(settings: Settings) -> list[Finding]:
     """Every finding, in the order in which a start would meet them."""
     return [
@@ -57,6 +30,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_libraries(),
         _prompts(settings),
         _data_directory(settings),
+        *examine_stores(settings),
         _disk(settings),
         _port(settings),
         *(f for name, e in settings.embedders.items() for f in _embedder(settings, name, e)),
