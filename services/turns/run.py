@@ -16,10 +16,11 @@ from core.turns.rows import EndReason, Turn, TurnFailure
 from core.turns.transcript import Transcript
 from services.turns.audience import Audience
 from services.turns.replica import Replica
-from services.turns.run_log import Lost, Renew, RunLog, Step
+from services.turns.run_log import Lost, Renew, RunLog, Step, Wished
 from services.turns.settlement import Settlement
 from services.turns.tail import Tail
 from services.turns.timings import TurnTimings
+from services.turns.tool_intent import IntendTool
 
 
 class Paused(Enum):
@@ -98,6 +99,15 @@ class Run:
         while self._boottime() >= self.log.lease_end:
             await self.log.perform(Renew())
 
+    async def intend_tool(self) -> None:
+        """Write down that a tool may have run, before it is called; the lease is renewed with it.
+
+        Raises Lost where the turn is not ours, or is to stop.
+        """
+        row = await self.log.perform(IntendTool())
+        if row.cancel is not None:
+            raise Lost("this turn is to stop, and calls no tool")
+
     async def pause(self, wait: Step) -> Paused:
         """Give the turn up by this step. Raises Lost where it is to stop instead."""
         row = await self.log.perform(wait)
@@ -121,7 +131,7 @@ class Run:
         if not self._stop.done():
             self._stop.set_result(reason)
 
-    def _learn(self, row: Turn, read_elsewhere: bool | None) -> None:
+    def _learn(self, row: Wished, read_elsewhere: bool | None) -> None:
         """Take note of what others have changed in the row."""
         if row.cancel is not None:
             self.stop(row.cancel)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,8 +11,8 @@ from core.errors import ColonnadeError
 from core.identifiers import Seconds
 from core.ports.state import StoreUnavailable, Transaction
 from core.turns.events import Reasoning, Text, TurnEvent
-from core.turns.fencing import Fence
-from core.turns.rows import LoggedEvent, Turn, TurnState
+from core.turns.fencing import Fence, Wishes
+from core.turns.rows import EndReason, LoggedEvent, Turn, TurnState
 from services.turns.tail import Tail
 from services.turns.timings import TurnTimings
 
@@ -36,8 +35,20 @@ class Renew:
         return row
 
 
-Learn = Callable[[Turn, bool | None], None]
-"""Takes the row as a commit has found it, and whether other replicas read it; None: not asked."""
+class Wished(Protocol):
+    """What others have asked of a turn, as a commit has found it: in its row, or of it."""
+
+    @property
+    def cancel(self) -> EndReason | None:
+        """See core.turns.rows.Turn."""
+
+    @property
+    def detach(self) -> bool:
+        """See core.turns.rows.Turn."""
+
+
+Learn = Callable[[Wished, bool | None], None]
+"""Takes that, and whether other replicas read the turn; None: not asked."""
 
 
 class Lost(ColonnadeError):
@@ -70,6 +81,7 @@ class RunLog:
         began: Seconds,
         renew_until: Seconds,
     ) -> None:
+        self.turn = turn
         self.turn_id = turn.id
         self.run = turn.run
         self.fence = Fence(turn.epoch)
@@ -86,8 +98,8 @@ class RunLog:
         self._renew_until = renew_until
         self._sealed = False
         self._events: list[TurnEvent] = []
-        self._steps: deque[_Wanted] = deque()
-        self._in_flight: _Wanted | None = None
+        self._steps: list[_Wanted] = []
+        self._in_flight: list[_Wanted] = []
         self._last_commit = float("-inf")
         self._last_asked = float(began)
         self._away_since: float | None = None
@@ -97,8 +109,8 @@ class RunLog:
     def write(self, event: TurnEvent, now: Seconds) -> None:
         """Put an event into the buffer; text that arrives within a tick travels together.
 
-        The first event, and one after a quiet tick, goes with the next commit. Raises Lost once
-        the run is over.
+        The first event, and one after a quiet tick, goes with the next commit; what follows it in
+        the buffer goes with it, however long that takes. Raises Lost once the run is over.
         """
         if self._sealed:
             raise Lost("this run is over")
@@ -107,8 +119,8 @@ class RunLog:
             if self.held_bytes > self._timings.hold_bytes:
                 self._room.clear()
         self._events.append(event)
-        quiet = now - self._last_commit >= self._timings.tick
-        self._mark(self, quiet)
+        if len(self._events) == 1:
+            self._mark(self, now - self._last_commit >= self._timings.tick)
 
     def needs_renewal(self, now: Seconds) -> bool:
         """Whether its lease has to be renewed by a write of its own, and still may be."""
@@ -147,11 +159,11 @@ class RunLog:
         """The same, awaited."""
         return await self.ask(step)
 
-    def take(self) -> tuple[Sequence[TurnEvent], Step | None]:
+    def take(self) -> tuple[Sequence[TurnEvent], Sequence[Step]]:
         """What the next commit carries; the writer's alone to call."""
         events, self._events, self.held_bytes = self._events, [], 0
-        self._in_flight = self._steps.popleft() if self._steps else None
-        return events, self._in_flight.step if self._in_flight else None
+        self._in_flight, self._steps = self._steps, []
+        return events, [wanted.step for wanted in self._in_flight]
 
     def committed(
         self,
@@ -162,27 +174,50 @@ class RunLog:
         read_elsewhere: bool | None,
     ) -> None:
         """The events are in the log: readers may have them."""
-        self.next_seq = row.next_seq
-        self._last_commit = now
-        self._away_since = None
-        self.lease_end = lease_end
-        if read_elsewhere is not None:
-            self.read_elsewhere, self._last_asked = read_elsewhere, now
-        self._room.set()
-        if events:
-            self.first_commit = now if self.first_commit is None else self.first_commit
-            self.tail.publish(events)
+        self._written(events, row.next_seq, now, lease_end, read_elsewhere)
         if row.state.ended:
             self.tail.close(row)
         elif row.state is TurnState.WAITING:
             self.tail.close(None)
         else:
             self._learn(row, read_elsewhere)
-        flown, self._in_flight = self._in_flight, None
-        if flown is not None and not flown.done.done():
-            flown.done.set_result(row)
-        if self._steps:
-            self._mark(self, True)
+        flown, self._in_flight = self._in_flight, []
+        for wanted in flown:
+            if not wanted.done.done():
+                wanted.done.set_result(row)
+
+    def extended(
+        self,
+        events: Sequence[LoggedEvent],
+        wishes: Wishes,
+        now: Seconds,
+        lease_end: Seconds,
+        read_elsewhere: bool | None,
+    ) -> None:
+        """The same, of a commit that needed nothing of the row but what others have asked for."""
+        next_seq = self.next_seq + len(events)
+        self._written(events, next_seq, now, lease_end, read_elsewhere)
+        self._learn(wishes, read_elsewhere)
+
+    def _written(
+        self,
+        events: Sequence[LoggedEvent],
+        next_seq: int,
+        now: Seconds,
+        lease_end: Seconds,
+        read_elsewhere: bool | None,
+    ) -> None:
+        self.next_seq = next_seq
+        self._last_commit = now
+        self._away_since = None
+        self.lease_end = lease_end
+        if read_elsewhere is not None:
+            self.read_elsewhere, self._last_asked = read_elsewhere, now
+        if not self._room.is_set():
+            self._room.set()
+        if events:
+            self.first_commit = now if self.first_commit is None else self.first_commit
+            self.tail.publish(events)
 
     def stale(self) -> None:
         """The store refused: this run is over, whatever it still wants to say."""
@@ -190,19 +225,17 @@ class RunLog:
         self.tail.close(None)
         if not self.lost.done():
             self.lost.set_result(None)
-        for waiting in (self._in_flight, *self._steps):
+        for waiting in (*self._in_flight, *self._steps):
             _fail(waiting, Lost("another has this turn"))
-        self._in_flight = None
-        self._steps.clear()
+        self._in_flight, self._steps = [], []
         self._room.set()
 
     def failed(self, error: Exception) -> None:
         """What this run brought, and no other, cannot be committed; it is dropped."""
         self._end_by(error)
-        failing, self._in_flight = self._in_flight, None
-        _fail(failing, error)
-        if self._steps:
-            self._mark(self, True)
+        failing, self._in_flight = self._in_flight, []
+        for waiting in failing:
+            _fail(waiting, error)
         self._room.set()
 
     def store_is_away(self, now: Seconds, away: StoreUnavailable) -> None:
@@ -220,6 +253,6 @@ class RunLog:
             self.lost.exception()  # a runner that has ended meanwhile does not ask for it
 
 
-def _fail(waiting: _Wanted | None, error: Exception) -> None:
-    if waiting is not None and not waiting.done.done():
+def _fail(waiting: _Wanted, error: Exception) -> None:
+    if not waiting.done.done():
         waiting.done.set_exception(error)

@@ -8,7 +8,7 @@ after the commit do events enter the tails, from where readers send them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from core.ports.bus import TurnChanged
 from core.ports.event_codec import EventCodec
 from core.ports.state import EVERY_TENANT, State, StoreUnavailable, Transaction
 from core.turns.events import TurnEvent, joined, releases
-from core.turns.fencing import Standing, appended, standing_of_append
+from core.turns.fencing import Extension, Standing, Wishes, appended, standing_of_append
 from core.turns.leases import local_lease_end, renewed
 from core.turns.rows import LoggedEvent, Turn, TurnState
 from services.turns.logged import numbered
@@ -28,12 +28,20 @@ from services.turns.timings import TurnTimings
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What one run brings to one commit: its numbered events, and the step that follows them."""
+    """What one run brings to one commit: its numbered events, and the steps that follow them."""
 
     log: RunLog
     events: tuple[LoggedEvent, ...]
     released: bool
-    step: Step | None
+    steps: Sequence[Step]
+
+    @property
+    def extension(self) -> Extension:
+        """The same for a store that need not show the row; only where there are no steps."""
+        log = self.log
+        return Extension(
+            log.turn.id, log.fence.epoch, log.next_seq, len(self.events), self.released
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,8 @@ class TurnWriter:
         if self._live and not self._closing:
             self._renewal = asyncio.get_running_loop().call_later(self._look, self._renew)
             self._observer.lease_age(self._oldest_lease())
+        else:
+            self._observer.lease_age(Seconds(0.0))
 
     @property
     def _look(self) -> float:
@@ -165,8 +175,8 @@ class TurnWriter:
 
     def _entry(self, log: RunLog) -> _Entry | None:
         """What the run brings; None where it cannot be encoded, which is its own affair."""
-        buffered, step = log.take()
-        if log.tail.closed and not buffered and step is None:
+        buffered, steps = log.take()
+        if log.tail.closed and not buffered and not steps:
             return None  # it has ended since its lease was to be renewed
         events = joined(buffered)
         released = any(releases(event) for event in events)
@@ -175,7 +185,7 @@ class TurnWriter:
         except Exception as error:  # noqa: BLE001  # passed on; the other runs go on
             log.failed(error)
             return None
-        return _Entry(log, fresh, released, step)
+        return _Entry(log, fresh, released, steps)
 
     def _refuse(self, log: RunLog) -> None:
         log.take()
@@ -223,41 +233,58 @@ class TurnWriter:
 
     async def _commit(self, batch: Sequence[_Entry]) -> None:
         began, sent = self._clock.monotonic(), self._boottime()
-        ids = [entry.log.turn_id for entry in batch]
         read: AbstractSet[TurnId] | None = None
         async with self._state.transaction(EVERY_TENANT) as tx:
-            rows = await tx.turns.lock(ids)
+            wishes = await self._extend(tx, [entry for entry in batch if not entry.steps])
+            others = [entry for entry in batch if entry.log.turn_id not in wishes]
+            rows = await tx.turns.lock([e.log.turn_id for e in others]) if others else {}
             if any(entry.log.wonders(began) for entry in batch):
-                read = await tx.readers.live(ids, tx.now)
-            verdicts = [await self._judge(tx, e, rows.get(e.log.turn_id)) for e in batch]
+                read = await tx.readers.live([entry.log.turn_id for entry in batch], tx.now)
+            verdicts = {
+                e.log.turn_id: await self._judge(tx, e, rows.get(e.log.turn_id)) for e in others
+            }
         self._contact.reached(sent)
         now = self._clock.monotonic()
         lease_end = local_lease_end(sent, self._timings.lease, self._timings.lease_margin)
-        for entry, verdict in zip(batch, verdicts, strict=True):
-            if verdict.standing is Standing.STALE or verdict.row is None:
-                entry.log.stale()
+        events = 0
+        for entry in batch:
+            log, verdict = entry.log, verdicts.get(entry.log.turn_id)
+            elsewhere = None if read is None else log.turn_id in read
+            if verdict is None:
+                events += len(entry.events)
+                log.extended(entry.events, wishes[log.turn_id], now, lease_end, elsewhere)
+                self._tell_elsewhere(log, entry.events, runs=True)
+            elif verdict.standing is Standing.STALE or verdict.row is None:
+                log.stale()
             else:
-                elsewhere = None if read is None else entry.log.turn_id in read
-                self._tell(entry.log, verdict, verdict.row, now, lease_end, elsewhere)
-        self._observe(Seconds(now - began), verdicts)
+                events += len(verdict.logged)
+                log.committed(verdict.logged, verdict.row, now, lease_end, elsewhere)
+                runs = verdict.row.state is TurnState.RUNNING
+                self._tell_elsewhere(log, verdict.logged, runs=runs)
+        self._observe(Seconds(now - began), len(batch), events)
 
-    def _tell(
-        self,
-        log: RunLog,
-        verdict: _Verdict,
-        row: Turn,
-        now: Seconds,
-        lease_end: Seconds,
-        read_elsewhere: bool | None,
-    ) -> None:
-        """Pass on what was committed: to the run, its readers here, and those elsewhere."""
-        log.committed(verdict.logged, row, now, lease_end, read_elsewhere)
-        if log.read_elsewhere and (verdict.logged or row.state is not TurnState.RUNNING):
-            self._bus.publish(TurnChanged(row.tenant, row.id))
+    async def _extend(self, tx: Transaction, entries: Sequence[_Entry]) -> Mapping[TurnId, Wishes]:
+        """Append what needs no look at the row. A turn that lacks in the answer does."""
+        if not entries:
+            return {}
+        wishes = await tx.turns.extend(
+            [entry.extension for entry in entries],
+            tx.now,
+            self._timings.lease,
+            self._timings.hard,
+        )
+        for entry in entries:
+            if entry.events and entry.log.turn_id in wishes:
+                tx.events.append(entry.log.turn, entry.events)
+        return wishes
 
-    def _observe(self, took: Seconds, verdicts: Sequence[_Verdict]) -> None:
-        events = sum(len(verdict.logged) for verdict in verdicts)
-        self._observer.committed(took, len(verdicts), events)
+    def _tell_elsewhere(self, log: RunLog, events: Sequence[LoggedEvent], *, runs: bool) -> None:
+        """Let readers on other replicas know that there is news."""
+        if log.read_elsewhere and (events or not runs):
+            self._bus.publish(TurnChanged(log.turn.tenant, log.turn_id))
+
+    def _observe(self, took: Seconds, runs: int, events: int) -> None:
+        self._observer.committed(took, runs, events)
         if self._held_back:
             self._held_back = False
             self._observer.held_back(0)
@@ -267,20 +294,23 @@ class TurnWriter:
         log = entry.log
         standing = standing_of_append(row, log.fence, log.next_seq, len(entry.events))
         if row is None or standing is Standing.STALE:
-            if entry.step is not None and log.fence.let_go(row):
+            if entry.steps and log.fence.let_go(row):
                 return _Verdict(Standing.APPLIED_BEFORE, row, entry.events)
             return _Verdict(Standing.STALE, row)
         if standing is Standing.APPLIES and entry.events:
             tx.events.append(row, entry.events)
             row = appended(row, entry.events, released=entry.released)
         logged = entry.events
-        if entry.step is not None:
+        for step in entry.steps:
+            if not log.fence.admits(row):
+                break  # the step before has let go of the turn: there is nothing more to change
             closing: list[TurnEvent] = []
-            row = await entry.step.apply(tx, row, closing)
-            last = self._numbered(log, row.next_seq, closing)
-            tx.events.append(row, last)
-            row = appended(row, last, released=any(releases(event) for event in closing))
-            logged = (*logged, *last)
+            row = await step.apply(tx, row, closing)
+            if closing:
+                last = self._numbered(log, row.next_seq, closing)
+                tx.events.append(row, last)
+                row = appended(row, last, released=any(releases(event) for event in closing))
+                logged = (*logged, *last)
         tx.turns.update(renewed(row, tx.now, self._timings.lease, self._timings.hard))
         return _Verdict(standing, row, logged)
 

@@ -9,10 +9,12 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from core.conversations import Conversation, branch
-from core.identifiers import BootId, ConversationId, MessageId, TurnId, UserId
+from core.identifiers import BootId, ConversationId, MessageId, Seconds, TurnId, UserId
 from core.messages import StoredMessage
 from core.pages import Cursor
 from core.ports.state import StoreConflict
+from core.turns.fencing import Extension, Wishes, extended
+from core.turns.leases import renewed
 from core.turns.rows import (
     Attempt,
     ExecutionRecord,
@@ -96,6 +98,19 @@ class TurnTable(_Table):
             }
 
         return await self._tx.read(read, keys)
+
+    async def extend(
+        self, extensions: Sequence[Extension], now: datetime, lease: Seconds, hard: Seconds
+    ) -> Mapping[TurnId, Wishes]:
+        rows = await self.lock([each.turn for each in extensions])
+        answer = {}
+        for each in extensions:
+            row = rows.get(each.turn)
+            longer = extended(row, each) if row is not None else None
+            if longer is not None:
+                self.update(renewed(longer, now, lease, hard))
+                answer[each.turn] = Wishes(longer.cancel, longer.detach)
+        return answer
 
     async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:
         def read(view: View) -> Turn | None:
