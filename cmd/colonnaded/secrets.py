@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -46,3 +47,18 @@ class SecretReference(BaseModel):
             return self.file.read_text().rstrip("\r\n")
         except OSError as error:
             raise MissingSecret(f"{self.file}: {error.strerror}") from error
+
+
+def references_in(settings: object, key: str = "") -> Iterator[tuple[str, SecretReference]]:
+    """Every reference to a secret in a table of the settings, each with its key."""
+    if isinstance(settings, SecretReference):
+        yield key, settings
+    elif isinstance(settings, BaseModel):
+        for name in type(settings).model_fields:
+            yield from references_in(getattr(settings, name), f"{key}.{name}" if key else name)
+    elif isinstance(settings, Mapping):
+        for name, entry in settings.items():
+            yield from references_in(entry, f"{key}.{name}")
+    elif isinstance(settings, (list, tuple)):
+        for number, entry in enumerate(settings):
+            yield from references_in(entry, f"{key}[{number}]")

@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 def check(config: ConfigFile = None) -> None:
     """Check the settings, prompts and secrets, without starting anything."""
     from colonnaded.openers.prompts import open_prompts
-    from colonnaded.secrets import MissingSecret
+    from colonnaded.secrets import MissingSecret, references_in
     from colonnaded.settings import SettingsError
 
     settings = settings_or_fail(config)
@@ -26,13 +26,11 @@ def check(config: ConfigFile = None) -> None:
         open_prompts(settings)
     except SettingsError as error:
         problems += error.problems
-    for kind, table in (("embedders", settings.embedders), ("deployments", settings.deployments)):
-        for name, entry in table.items():
-            try:
-                if entry.api_key is not None:
-                    entry.api_key.resolve()
-            except MissingSecret as error:
-                problems.append(f"{kind}.{name}.api_key: {error}")
+    for key, reference in references_in(settings):
+        try:
+            reference.resolve()
+        except MissingSecret as error:
+            problems.append(f"{key}: {error}")
     if problems:
         fail("\n  ".join(["the settings have problems:", *problems]), Exit.SETTINGS)
     print("the settings are sound")
