@@ -42,6 +42,8 @@ class Bounds:
         for turn in rows:
             if turn.state is TurnState.RUNNING:
                 self._turn(turn, now, healthy)
+            elif turn.state is TurnState.WAITING:
+                self._waiting(turn, now, healthy)
         for call in world.around.provider.calls:
             if call.told is None:
                 self._call(call, now)
@@ -62,6 +64,17 @@ class Bounds:
             due = max(_at(turn.deadline_at), self._able_since(owner))
             if now > due + 1.0 + self._slack:
                 self._world.report("every turn keeps its deadline", f"{turn.id} at {owner.boot}")
+
+    def _waiting(self, turn: Turn, now: float, healthy: list[Life]) -> None:
+        """A turn that waits: it goes on when it is decided, cancelled or waited for too long."""
+        world = self._world
+        due = _at(turn.wait_until) if turn.wait_until is not None else now
+        if turn.decision is not None or turn.cancel is not None:
+            due = min(due, world.rows.changed_at[turn.id])
+        if healthy and world.plan.setup.turns_limit > 1:
+            able = min(self._able_since(life) for life in healthy)
+            if now - max(due, able) > _SWEEPS_S + self._slack:
+                world.report("a waiting turn wakes", f"{turn.id}: {turn.decision}, {due:.2f}")
 
     def _has_begun(self, turn: Turn) -> bool:
         """Whether the run has a runner, as far as its log tells."""

@@ -13,12 +13,13 @@ from core.chat import ChatRequest
 from core.errors import ColonnadeError, Reason
 from core.identifiers import ConversationId, RequestId, Seconds, TurnId
 from core.messages import Message, Role
+from core.turns.rows import Decision
 from services.turns.claims import ROOT
 from services.turns.lookup import TurnView
 from services.turns.reading import Batch
 from simulation.loop import Actor, SeededLoop
 from simulation.network import End, Link, Lost
-from simulation.plan import Action, Ask, Cancel, Look, Question, Resume
+from simulation.plan import Action, Ask, Cancel, Decide, Look, Question, Resume
 from simulation.replica import Life
 
 _CALL_S = 5.0
@@ -85,7 +86,7 @@ class Client:
                 await self._ask(self.step)
             case Resume():
                 await self._resume(self.step)
-            case Cancel() | Look():
+            case Cancel() | Look() | Decide():
                 await self._call(self.step)
 
     async def _ask(self, step: Ask) -> None:
@@ -153,13 +154,15 @@ class Client:
         elif result is not LEFT:
             self.heard.ended(reading, result, step, life)
 
-    async def _call(self, step: Cancel | Look) -> None:
+    async def _call(self, step: Cancel | Look | Decide) -> None:
         life = self.life_of(step.replica)
         if life is None:
             return
         id = RequestId(f"q{step.question}")
 
         async def serve(life: Life, _: Link, call: Call) -> object:
+            if isinstance(step, Decide):
+                return await self._decide(life, step, call)
             if isinstance(step, Cancel):
                 return await life.chat.cancel(call, TurnId(""), id)
             return await life.chat.turn(call, TurnId(""), id, with_events=step.with_events)
@@ -169,6 +172,14 @@ class Client:
             self.heard.viewed(result, step, life)
         elif result is LEFT:
             self.heard.unanswered(step, life, _CALL_S)
+
+    async def _decide(self, life: Life, step: Decide, call: Call) -> bool:
+        known = self.turn_of(step.question)
+        if known is None:
+            return False
+        turn = known[0]
+        decision = Decision.APPROVED if step.approved else Decision.DENIED
+        return await life.turns.decide(call, turn, f"approval-{turn}", decision)
 
     async def _answer(self, link: Link, patience: float) -> object:
         """What a call without a stream comes to."""

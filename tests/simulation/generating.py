@@ -11,6 +11,7 @@ from simulation.plan import (
     Away,
     Cancel,
     CutBus,
+    Decide,
     DropClients,
     Fail,
     Fault,
@@ -66,6 +67,7 @@ def _setup(draw: random.Random) -> Setup:
         read_events=draw.choice((1, 2, 64)),
         turns_limit=draw.choice((1, 64, 64, 64, 64)),
         id_retention=draw.choice((0.4, 3_600.0, 3_600.0, 3_600.0)),
+        afterlife=draw.random() < 0.15,
     )
 
 
@@ -76,6 +78,8 @@ def _question(draw: random.Random) -> Question:
         linger=draw.choice((None, None, 0.0, 0.05, 1.0)),
         detach=draw.random() < 0.15,
         timeout=draw.choice((None, None, None, 0.5, 2.0)),
+        tool=draw.random() < 0.1,
+        approval=round(draw.random() * 3, 2) if draw.random() < 0.12 else None,
     )
 
 
@@ -99,6 +103,8 @@ def _action(
     at = 0.05 if number == 0 else round(draw.random() * _SPAN_S, 3)
     replica, question = draw.randrange(setup.replicas), draw.randrange(len(questions))
     kind = draw.random()
+    if number and questions[question].approval is not None and kind < 0.3:
+        return Decide(at, replica, question, draw.random() < 0.7)
     leaves = round(draw.random() * 1.5, 3) if draw.random() < 0.4 else None
     pace = draw.choice((0.0, 0.0, 0.0, 0.1, 0.4))
     deadline = draw.choice((0.4, 2.0, 4.0, 4.0))

@@ -43,7 +43,9 @@ class Question:
     """One request: every call with its number has this content.
 
     `branch` is the conversation whose root it follows; `scripts` are what the provider does at
-    the first call for it, the second, and so on, the last one for all further ones.
+    the first call for it, the second, and so on, the last one for all further ones. `tool`: a
+    tool is run first. `approval`: instead of asking a provider, the turn waits so many seconds
+    for somebody's decision.
     """
 
     scripts: tuple[Script, ...]
@@ -51,6 +53,8 @@ class Question:
     linger: float | None = None
     detach: bool = False
     timeout: float | None = None
+    tool: bool = False
+    approval: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,16 @@ class Look:
     replica: int
     question: int
     with_events: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Somebody decides what a turn waits for."""
+
+    at: float
+    replica: int
+    question: int
+    approved: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +206,7 @@ class OnCommit:
     back_after: float | None = 1.0
 
 
-Action = Ask | Resume | Cancel | Look
+Action = Ask | Resume | Cancel | Look | Decide
 Fault = Kill | Pause | ShutDown | Away | Full | Slow | CutBus | DropClients | OnCommit
 Step = Action | Fault
 
@@ -216,6 +230,8 @@ class Setup:
     read_events: int = 64
     turns_limit: int = 64
     id_retention: float = 3_600.0
+    afterlife: bool = False
+    """Whether time goes on until ids are forgotten and logs compacted."""
 
 
 @dataclass(frozen=True, slots=True)

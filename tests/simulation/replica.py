@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ from core.principal import Principal
 from core.prompting.catalog import PromptCatalog
 from core.prompting.templates import parse_template
 from core.routing import RoutingPolicy
-from services.chat.answering import Answering, AnsweringPolicy
+from services.chat.answering import AnsweringPolicy
 from services.chat.chat import Chat
 from services.models.attempts import Attempts
 from services.models.deployments import Deployments
@@ -30,7 +30,8 @@ from services.turns.turns import Turns
 from simulation.codec import TableCodec
 from simulation.loop import Actor, SeededLoop
 from simulation.network import Exchange, Link
-from simulation.plan import Setup
+from simulation.plan import Question, Setup
+from simulation.producing import SimulatedAnswering, go_on
 from simulation.provider import Provider, SimulatedModel, a_deployment
 from simulation.store import NOON, ReplicaStore, SimulatedStore
 
@@ -54,6 +55,7 @@ class Surroundings:
     provider: Provider
     codec: TableCodec
     setup: Setup
+    questions: Sequence[Question]
     timings: TurnTimings
     report: Callable[[str, str], None]
 
@@ -136,8 +138,9 @@ def _assemble(around: Surroundings, number: int, boot: BootId, actor: Actor) -> 
         admission,
         deployments.deployment,
         around.timings,
+        go_on,
     )
-    answering = Answering(
+    answering = SimulatedAnswering(
         state,
         Gateway(lambda: deployments, Attempts(state), clock),
         _NoRetriever(),
@@ -146,6 +149,9 @@ def _assemble(around: Surroundings, number: int, boot: BootId, actor: Actor) -> 
         clock,
         AnsweringPolicy(),
     )
+    answering.questions = around.questions
+    answering.deployment_of = deployments.deployment
+    answering.now = around.store.now
     return Life(number, boot, actor, state, turns, Chat(turns, answering), admission, clock)
 
 

@@ -79,6 +79,8 @@ class SimulatedStore:
         """While away: whether a request hangs until its time is up, or is refused at once."""
         self.full = False
         self.slow = 0.0
+        self.offset = 0.0
+        """How far its clock has been moved on, in seconds."""
         self.fault_for: Callable[[Unit], CommitFault | None] = lambda _: None
         self.after_commit: Callable[[Unit], None] = lambda _: None
         self.loop = loop
@@ -87,7 +89,7 @@ class SimulatedStore:
 
     def now(self) -> datetime:
         """The store's clock, by which all times in rows are."""
-        return NOON + timedelta(seconds=self.loop.time())
+        return NOON + timedelta(seconds=self.loop.time() + self.offset)
 
     def reached_by(self, boot: str, actor: Actor) -> ReplicaStore:
         """The store for one life of a replica."""

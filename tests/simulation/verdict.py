@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.turns.rows import TurnState
+from simulation.afterlife import Afterlife
 from simulation.bounds import Bounds
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ class Verdict:
     def __init__(self, world: World) -> None:
         self._world = world
         self._bounds = Bounds(world)
+        self._afterlife = Afterlife(world)
         self._calm_since: float | None = None
         self._clients_gone: float | None = None
 
@@ -39,8 +40,10 @@ class Verdict:
         if self._clients_gone is not None and self._all_ended():
             self._calm_since = now if self._calm_since is None else self._calm_since
             if now - self._calm_since >= _AFTERWARDS_S:
-                self._judge()
-                return
+                if not self._afterlife.goes_on():
+                    self._judge()
+                    return
+                self._calm_since = None
         else:
             self._calm_since = None
             self._check_bounds(now)
@@ -65,7 +68,7 @@ class Verdict:
             open_turns = [
                 f"{row.id} {row.state.value} of {row.owner}"
                 for row in world.store.server.tables["turns"].values()
-                if row.state is not TurnState.WAITING and not row.state.ended
+                if not row.state.ended
             ]
             running = [f"q{c.question}" for c in world.around.provider.calls if c.ended is None]
             if open_turns or running:

@@ -18,7 +18,6 @@ from simulation.watch_rows import Report, RowWatch
 _MAY_BE_TOLD = frozenset(
     {
         Reason.SERVICE_UNAVAILABLE,
-        Reason.TURN_LOG_EXPIRED,
         Reason.TOO_MANY_REQUESTS,
         Reason.STORAGE_FULL,
     }
@@ -124,6 +123,11 @@ class ReadWatch:
             self.report("every reader is told the same end", f"{turn.id}: {told.reason}")
 
     def _refused(self, reading: Reading, error: ColonnadeError, step: Action) -> None:
+        if error.reason is Reason.TURN_LOG_EXPIRED:
+            turn = self._turn_of(reading)
+            if turn is None or turn.log_from == 1:
+                self.report("no gap and no repeat", f"{reading.turn}: {error.message}")
+            return
         if error.reason in _MAY_BE_TOLD:
             return
         if error.reason is Reason.REQUEST_ID_REUSED:

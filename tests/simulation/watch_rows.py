@@ -11,11 +11,10 @@ from core.turns.rows import Attempt, EndReason, LedgerLine, LoggedEvent, Turn, T
 from services.turns.timings import TurnTimings
 from simulation.codec import TableCodec
 from simulation.plan import Setup
-from simulation.store import NOON
 from simulation.store_server import Changes, Rows, Unit
 
 Report = Callable[[str, str], None]
-RELEASES = frozenset({"delta", "citation", "tool_proposed"})
+RELEASES = frozenset({"delta", "citation", "tool_proposed", "approval_required"})
 ABSENT: dict[Any, Any] = {}
 
 
@@ -27,6 +26,7 @@ class Moment:
     before: dict[str, Rows]
     own: Changes
     now: datetime
+    at: float
 
     def after(self, table: str) -> Rows:
         """A table with this commit's changes."""
@@ -73,7 +73,7 @@ class RowWatch:
         for id, new in turns.items():
             old = moment.before["turns"].get(id)
             if old is None or _standing(old) != _standing(new):
-                self.changed_at[id] = (moment.now - NOON).total_seconds()
+                self.changed_at[id] = moment.at
             self.owners[id, new.epoch] = new.owner
             self._log(moment, old, new)
             if old is None:
@@ -125,6 +125,10 @@ class RowWatch:
         if new.state is TurnState.RUNNING:
             self._run_again(moment, old, new)
             return
+        if new.log_from > old.log_from:
+            age = moment.now - (old.ended_at or moment.now)
+            if not old.forgotten or age.total_seconds() < self._timings.log_retention:
+                self.report("no log is compacted too early", f"{old.id}: {age}")
         kept = replace(
             new, rerunnable=old.rerunnable, forgotten=old.forgotten, log_from=old.log_from
         )
@@ -155,6 +159,7 @@ class RowWatch:
         if new.epoch != old.epoch + (2 if again else 1):
             self.report("an epoch is raised by one", f"{old.id}: {old.epoch} to {new.epoch}")
         if old.state is TurnState.WAITING:
+            self._ended_waiting(moment, old, new)
             return
         self.takeovers += 1
         if again:
@@ -167,6 +172,14 @@ class RowWatch:
         began = any(event.run == old.run for event in _log_of(moment, old.id))
         if why_not and began and not _past_hard(old, moment.now, self._timings):
             self.report("no healthy turn is taken over", f"{old.id}: {why_not}")
+
+    def _ended_waiting(self, moment: Moment, old: Turn, new: Turn) -> None:
+        if new.state is TurnState.RUNNING:
+            over = old.wait_until is not None and old.wait_until < moment.now
+            if old.cancel is not None or not (old.decision is not None or over):
+                self.report("only what is decided wakes", f"{old.id}: {old.cancel, old.decision}")
+        elif not (new.state.ended and new.cancel is EndReason.CANCELLED):
+            self.report("a turn that waits ends by a cancel alone", f"{old.id}: {new.cancel}")
 
     def _taken_and_run_again(self, moment: Moment, old: Turn, new: Turn) -> None:
         self.reruns += 1
@@ -190,12 +203,21 @@ class RowWatch:
         if new.lease_until > moment.now + timedelta(seconds=self._timings.lease):
             self.report("a lease is no longer than it may be", f"{old.id}: {new.lease_until}")
         longer = new.lease_until > old.lease_until
-        if longer and _past_hard(old, moment.now - timedelta(seconds=2), self._timings):
+        renewed_at = new.lease_until - timedelta(seconds=self._timings.lease)
+        if longer and _past_hard(old, renewed_at, self._timings):
             self.report("no lease after the hard deadline", f"{old.id}")
+        self._wished(moment, old, new, mine=mine)
+
+    def _wished(self, moment: Moment, old: Turn, new: Turn, *, mine: bool) -> None:
+        """What is asked of a run: to stop, or to wait."""
         if old.cancel is EndReason.CANCELLED and new.cancel is not EndReason.CANCELLED:
             self.report("a cancel stands", f"{old.id}: {new.cancel}")
         if old.cancel is not None and new.cancel is None:
             self.report("a cancel stands", f"{old.id}: {old.cancel} was taken back")
+        if new.state is TurnState.WAITING and old.state is TurnState.RUNNING:
+            if new.owner or old.cancel is not None or not new.detach:
+                self.report("a turn waits as it should", f"{old.id}: {_difference(old, new)}")
+            self._all_booked(moment, new)
         if new.cancel is EndReason.ABANDONED and old.cancel is None:
             self._abandoned(moment, old, mine=mine)
 
@@ -289,8 +311,11 @@ class RowWatch:
                 self.ids[key] = record.turn
                 continue
             turn = moment.after("turns").get(moment.before["idempotency"][key].turn)
-            if turn is not None and not (turn.state.ended and turn.forgotten):
-                self.report("no id is forgotten too early", f"{turn.id} is {turn.state}")
+            kept = timedelta(seconds=self._timings.id_retention)
+            if turn is None or not (turn.state.ended and turn.forgotten and turn.ended_at):
+                self.report("no id is forgotten too early", f"{key}: {turn}")
+            elif turn.ended_at + kept > moment.now:
+                self.report("no id is forgotten too early", f"{turn.id} ended {turn.ended_at}")
 
     def _attempts(self, moment: Moment) -> None:
         changes: dict[Any, Attempt] = moment.own.get("attempts", ABSENT)  # type: ignore[assignment]

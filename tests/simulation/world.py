@@ -17,7 +17,7 @@ from simulation.codec import TableCodec
 from simulation.faults import Faults
 from simulation.loop import SeededLoop
 from simulation.network import BusWeather, Exchange
-from simulation.plan import Ask, Cancel, Look, Plan, Resume, Setup
+from simulation.plan import Action, Ask, Cancel, Decide, Look, Plan, Resume, Setup
 from simulation.provider import Provider
 from simulation.replica import ANN, Life, Surroundings, new_life, what_is_left
 from simulation.store import NOON, Latency, SimulatedStore
@@ -97,6 +97,7 @@ class World:
             provider,
             TableCodec(),
             setup,
+            plan.questions,
             timings_of(setup),
             self.report,
         )
@@ -205,14 +206,28 @@ class World:
         for number in range(self.plan.setup.replicas):
             self.start(number)
         for number, step in enumerate(self.plan.steps):
-            if isinstance(step, Ask | Resume | Cancel | Look):
-                self._to_come += 1
-                self.later(step.at, self._client, number, step)
+            if isinstance(step, Ask | Resume | Cancel | Look | Decide):
+                self.expect(step.at, number, step)
             else:
                 self._faults.plan(step)
         self.later(_TICK, self._verdict.tick)
 
-    def _client(self, number: int, step: Ask | Resume | Cancel | Look) -> None:
+    def expect(self, seconds: float, number: int, step: Action) -> None:
+        """A client comes then."""
+        self._to_come += 1
+        self.later(seconds, self._client, number, step)
+
+    def expect_jump(self, seconds: float, do: Callable[[], None]) -> None:
+        """Something is done then, and nothing is over before."""
+        self._to_come += 1
+
+        def jump() -> None:
+            self._to_come -= 1
+            do()
+
+        self.later(seconds, jump)
+
+    def _client(self, number: int, step: Action) -> None:
         self._to_come -= 1
         actor = self.loop.actor(f"client{number}")
         self.trace(f"{actor.name}: {step}")
@@ -309,7 +324,7 @@ class World:
     def _committed(self, unit: Unit, before: dict[str, Rows], own: Changes) -> None:
         if self.tracing:
             self.trace(f"{unit.boot} commits {_said(before, own)}")
-        self.rows.committed(Moment(unit, before, own, self.store.now()))
+        self.rows.committed(Moment(unit, before, own, self.store.now(), self.loop.time()))
 
     def _may_take(self, turn: Turn, taker: str) -> str:
         """Why a turn should not have been taken over; "" where it may."""
