@@ -39,10 +39,12 @@ async def open_nats(
     if options.tls is not None:
         tls_context(options.tls)
     bus = NatsBus(options, watch, draw)
-    if not await bus.connect_once() and options.required:
-        cause = bus.cause
+    try:
+        if not await bus.connect_once() and options.required:
+            raise Unavailable(f"NATS cannot be reached: {bus.cause}")
+    except BaseException:
         await bus.close()
-        raise Unavailable(f"NATS cannot be reached: {cause}")
+        raise
     return bus
 
 
@@ -152,9 +154,11 @@ class NatsBus:
 
     def _away(self, error: BaseException) -> None:
         self._connected = False
-        self.cause = f"{type(error).__name__}: {error}"[:200]
         self._drop_waiting()
-        self._watch.disconnected(self.cause)
+        cause = f"{type(error).__name__}: {error}"[:200]
+        if cause != self.cause:
+            self.cause = cause
+            self._watch.disconnected(cause)
         self._tried.set()
 
     def _drop_waiting(self) -> None:

@@ -73,7 +73,10 @@ def _check_server(server: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class NatsWatch:
-    """Called on the loop, and back at once: a dropped notice; connected, or why not."""
+    """Called on the loop, and back at once: a dropped notice; connected; or why not.
+
+    `disconnected` is told each cause once, not each failed try, until the bus is connected again.
+    """
 
     dropped: Callable[[], None] = lambda: None
     connected: Callable[[], None] = lambda: None

@@ -194,6 +194,6 @@ class _BusMetrics:
         )
         self.losses = Counter(
             "colonnade_bus_disconnections",
-            "Failures to connect to the bus, and connections that were lost.",
+            "Connections to the bus that were lost, and each new cause why there is none.",
             registry=registry,
         )

@@ -140,6 +140,23 @@ async def test_a_node_starts_without_it_and_connects_once_it_is_there(server: Na
     await there.close()
 
 
+async def test_an_outage_tells_each_cause_once(server: NatsServer) -> None:
+    witness, tries = Witness(), asyncio.Semaphore(0)
+
+    def draw() -> float:
+        tries.release()
+        return 0.0
+
+    bus = await open_nats(options(server), witness.watch(), draw)
+    server.kill()
+    for _ in range(5):
+        await tries.acquire()
+    lost, refused = witness.causes
+    assert "lost" in lost
+    assert "Connect" in refused
+    await bus.close()
+
+
 async def test_where_it_is_required_opening_without_it_fails(server: NatsServer) -> None:
     server.stop()
     with pytest.raises(Unavailable, match="NATS"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from adapters.telemetry.structured_log import StructuredLog
@@ -42,4 +43,4 @@ async def open_metrics_page(
     try:
         yield
     finally:
-        page.close()
+        await asyncio.to_thread(page.close)
