@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.errors import FeatureUnsupported
+from core.errors import FeatureUnsupported, NotFound
 from core.identifiers import EmbedderName
 from core.ports.embedder import Embedder
 
@@ -24,10 +24,20 @@ class Embedders:
         """
         if not name:
             return self.default
-        found = self._by_name.get(EmbedderName(name)) or self.by_alias.get(name)
+        found = self._find(name)
         if found is None:
             known = ", ".join(sorted(self.by_alias))
             raise FeatureUnsupported(
                 f"this server has no embedder {name!r}; it has: {known}", feature="embedder"
             )
         return found
+
+    def named(self, name: str) -> Embedder:
+        """The embedder that a caller names as a model; "" is the default. Raises NotFound."""
+        found = self._find(name) if name else self.default
+        if found is None:
+            raise NotFound("model", name)
+        return found
+
+    def _find(self, name: str) -> Embedder | None:
+        return self._by_name.get(EmbedderName(name)) or self.by_alias.get(name)

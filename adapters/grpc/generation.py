@@ -16,6 +16,8 @@ from core.generation import Constraints, GenerationOptions, ToolChoice
 from core.identifiers import Seconds
 from core.knowledge import EVERYTHING, Filter
 from core.message_rules import is_json_object
+from core.ports.model_gateway import CachePolicy
+from core.routing import TaskClass
 
 _TIERS = {
     models_pb2.MODEL_TIER_UNSPECIFIED: None,
@@ -31,7 +33,12 @@ _TOOL_CHOICES = {
     models_pb2.TOOL_CHOICE_REQUIRED: ToolChoice.REQUIRED,
 }
 _LONGEST_OBJECTIVE = 600.0
-_LONGEST_RESIDENCY = 64
+_LONGEST_LABEL, _MOST_LABELS = 64, 16
+_TASKS = {
+    task.value: task
+    for task in TaskClass
+    if task not in (TaskClass.EMBEDDING, TaskClass.GROUNDED_ANSWER)
+}
 _MONEY = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,12})?")
 _ATTRIBUTE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MOST_CONDITIONS, _MOST_VALUES, _LONGEST_VALUE = 20, 100, 1000
@@ -62,13 +69,42 @@ def constraints(message: models_pb2.ModelConstraints) -> Constraints:
     """What the model may be chosen by. Raises InvalidInput below `constraints`."""
     if not message.ByteSize():
         return Constraints()
-    check(too_long(message.residency, _LONGEST_RESIDENCY, "constraints.residency"))
+    check(_constraint_violations(message))
     return Constraints(
         max_cost=_money(message.max_cost) if message.HasField("max_cost") else None,
         latency_objective=_objective(message),
         tier=known(_TIERS, message.tier, "constraints.tier"),
         residency=message.residency,
+        labels=frozenset(message.labels),
     )
+
+
+def task(name: str) -> TaskClass:
+    """The kind of work. Raises InvalidInput at `task`."""
+    if not name:
+        return TaskClass.CHAT
+    if name not in _TASKS:
+        raise InvalidInput.at("task", f"must be one of {', '.join(sorted(_TASKS))}")
+    return _TASKS[name]
+
+
+def cache(message: models_pb2.CachePolicy) -> CachePolicy:
+    """The use of the cache. Raises InvalidInput below `cache`."""
+    longest = values.seconds(message.max_age) if message.HasField("max_age") else None
+    if longest is not None and longest <= 0:
+        raise InvalidInput.at("cache.max_age", "must be above 0")
+    return CachePolicy(message.read, message.write, longest)
+
+
+def _constraint_violations(message: models_pb2.ModelConstraints) -> Iterator[FieldViolation]:
+    yield from too_long(message.residency, _LONGEST_LABEL, "constraints.residency")
+    if len(message.labels) > _MOST_LABELS:
+        yield FieldViolation("constraints.labels", f"are more than {_MOST_LABELS}")
+    for index, label in enumerate(message.labels):
+        if not 1 <= len(label) <= _LONGEST_LABEL:
+            yield FieldViolation(
+                f"constraints.labels[{index}]", f"must be 1 to {_LONGEST_LABEL} characters"
+            )
 
 
 def _objective(message: models_pb2.ModelConstraints) -> Seconds | None:

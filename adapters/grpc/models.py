@@ -6,11 +6,10 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 
 from adapters.grpc import generation, messages, names, values
+from adapters.grpc.catalog_messages import embedding_model, health, language_model, routing
 from adapters.grpc.violations import below, check, known, together, too_long
 from colonnade.v1 import messages_pb2, models_pb2, turns_pb2
 from core.call import Call
-from core.catalog import Deployment, Tier
-from core.embedding import EmbeddingModel
 from core.errors import FieldViolation, InvalidInput
 from core.generation import ReasoningDelta, RefusalDelta, StopCause, TextDelta
 from core.identifiers import RequestId
@@ -18,7 +17,8 @@ from core.message_rules import MAX_TEXT
 from core.messages import Message, Role
 from core.pages import Cursor, PageRequest, page_of
 from core.ports.embedder import TextKind
-from core.ports.model_gateway import Completed, GatewayEvent
+from core.ports.model_gateway import Completed, GatewayEvent, Restarted, Routed, Spent
+from core.routing import RoutingDecision
 from services.models.models import GenerateRequest, Models
 
 _MOST_TEXTS, _LONGEST_TEXT, _LONGEST_NAME = 256, 32_000, 200
@@ -26,12 +26,6 @@ _PURPOSES = {
     models_pb2.EmbedRequest.PURPOSE_UNSPECIFIED: TextKind.DOCUMENT,
     models_pb2.EmbedRequest.PURPOSE_DOCUMENT: TextKind.DOCUMENT,
     models_pb2.EmbedRequest.PURPOSE_QUERY: TextKind.QUERY,
-}
-_TIERS = {
-    Tier.EXTRACTIVE: models_pb2.MODEL_TIER_EXTRACTIVE,
-    Tier.TINY: models_pb2.MODEL_TIER_TINY,
-    Tier.SMALL: models_pb2.MODEL_TIER_SMALL,
-    Tier.STRONG: models_pb2.MODEL_TIER_STRONG,
 }
 _REASONS = {
     StopCause.STOP: turns_pb2.FINISH_REASON_STOP,
@@ -50,18 +44,22 @@ class ModelServicer:
     async def Generate(
         self, request: models_pb2.GenerateRequest, call: Call
     ) -> models_pb2.GenerateResponse:
-        """The whole completion."""
+        """The whole completion: it may begin anew, since nobody has seen the text so far."""
         text: list[str] = []
         response = models_pb2.GenerateResponse()
-        async with aclosing(self.StreamGenerate(request, call)) as pieces:
-            async for piece in pieces:
-                text.append(piece.text)
-                if piece.finish_reason:
-                    response.finish_reason = piece.finish_reason
-                    response.model = piece.model
-                    response.usage.CopyFrom(piece.usage)
-                    if piece.HasField("cost"):
-                        response.cost.CopyFrom(piece.cost)
+        wanted = _generate_request(request)
+        generated = self._models.generate(call, wanted, accepts_restart=True)
+        async with aclosing(generated) as events:
+            async for event in events:
+                match event:
+                    case TextDelta(piece) | RefusalDelta(piece):
+                        text.append(piece)
+                    case Restarted():
+                        text.clear()
+                    case Routed(decision):
+                        response.routing.CopyFrom(routing(decision))
+                    case Completed():
+                        _end(response, event, call)
         part = messages_pb2.Part(text="".join(text))
         response.message.CopyFrom(
             messages_pb2.Message(role=messages_pb2.ROLE_ASSISTANT, parts=[part])
@@ -71,12 +69,36 @@ class ModelServicer:
     async def StreamGenerate(
         self, request: models_pb2.GenerateRequest, call: Call
     ) -> AsyncGenerator[models_pb2.StreamGenerateResponse, None]:
-        """The completion in pieces."""
+        """The completion in pieces. Nothing is sent before there is a piece."""
+        decision: RoutingDecision | None = None
         async with aclosing(self._models.generate(call, _generate_request(request))) as events:
             async for event in events:
+                if isinstance(event, Routed):
+                    decision = event.decision
+                    continue
                 piece = _piece(event, call)
-                if piece is not None:
-                    yield piece
+                if piece is None:
+                    continue
+                if decision is not None:
+                    piece.routing.CopyFrom(routing(decision))
+                    decision = None
+                yield piece
+
+    async def ExplainRouting(
+        self, request: models_pb2.GenerateRequest, call: Call
+    ) -> models_pb2.Routing:
+        """Who would be asked."""
+        return routing(self._models.explain(call, _generate_request(request)))
+
+    async def GetModelHealth(
+        self, request: models_pb2.GetModelHealthRequest, call: Call
+    ) -> models_pb2.ModelHealth:
+        """How a deployment does."""
+        if not request.name:
+            raise InvalidInput.at("name", "is required")
+        check(too_long(request.name, _LONGEST_NAME, "name"))
+        call.facts.model_version = request.name
+        return health(request.name, self._models.health(request.name))
 
     async def Embed(self, request: models_pb2.EmbedRequest, call: Call) -> models_pb2.EmbedResponse:
         """One vector a text."""
@@ -108,8 +130,11 @@ class ModelServicer:
         """The deployments, the embedders and the routes."""
         del call
         wanted = PageRequest.of(request.page_size, request.page_token)
-        every = [_language_model(item) for item in self._models.deployments()]
-        every += [_embedding_model(item) for item in self._models.embedders()]
+        every = [
+            language_model(item, self._models.health(item.name))
+            for item in self._models.deployments()
+        ]
+        every += [embedding_model(item) for item in self._models.embedders()]
         every.sort(key=lambda model: model.name)
         after = wanted.after.id if wanted.after else ""
         rows = [model for model in every if model.name > after][: wanted.size + 1]
@@ -130,6 +155,8 @@ def _generate_request(request: models_pb2.GenerateRequest) -> GenerateRequest:
         lambda: messages.all_to_domain(request.messages, "messages"),
         lambda: generation.constraints(request.constraints),
         lambda: generation.options(request.options),
+        lambda: generation.cache(request.cache),
+        lambda: generation.task(request.task),
     )
     with below():
         return GenerateRequest(
@@ -139,6 +166,10 @@ def _generate_request(request: models_pb2.GenerateRequest) -> GenerateRequest:
             constraints=generation.constraints(request.constraints),
             options=generation.options(request.options),
             feature=request.feature,
+            task=generation.task(request.task),
+            session=request.session,
+            cache=generation.cache(request.cache),
+            explain=request.explain,
         )
 
 
@@ -171,42 +202,28 @@ def _piece(event: GatewayEvent, call: Call) -> models_pb2.StreamGenerateResponse
         case ReasoningDelta(text):
             return models_pb2.StreamGenerateResponse(reasoning=text)
         case Completed():
-            used = event.usage
-            call.facts.token_count = (used.prompt or 0) + (used.completion or 0)
-            call.facts.cost, call.facts.currency = event.cost, event.currency
-            return models_pb2.StreamGenerateResponse(
-                finish_reason=_REASONS[event.cause],
-                model=event.deployment.name,
-                usage=values.usage(used, estimated=event.estimated),
-                cost=values.money(event.cost, event.currency),
-            )
+            response = models_pb2.StreamGenerateResponse()
+            _end(response, event, call)
+            return response
         case _:
             return None
 
 
-def _language_model(value: Deployment) -> models_pb2.Model:
-    prices = value.prices
-    return models_pb2.Model(
-        name=value.name,
-        kind=models_pb2.Model.KIND_LANGUAGE,
-        version=value.model,
-        provider=value.provider,
-        tier=_TIERS[value.tier],
-        context_tokens=value.context_window,
-        max_output_tokens=value.max_output_tokens,
-        capabilities=sorted(capability.value for capability in value.capabilities),
-        languages=sorted(value.languages),
-        prompt_price=values.money(prices.input, prices.currency),
-        output_price=values.money(prices.output, prices.currency),
-        residency=value.residency,
-    )
-
-
-def _embedding_model(value: EmbeddingModel) -> models_pb2.Model:
-    return models_pb2.Model(
-        name=value.alias,
-        kind=models_pb2.Model.KIND_EMBEDDING,
-        version=value.name,
-        dimensions=value.dimensions,
-        languages=sorted(value.languages),
-    )
+def _end(
+    response: models_pb2.GenerateResponse | models_pb2.StreamGenerateResponse,
+    event: Completed,
+    call: Call,
+) -> None:
+    """Write how it ended, and what all attempts came to."""
+    spent = event.spent or Spent(event.usage, event.cost, 1, event.estimated)
+    used, cost = spent.usage, values.money(spent.cost, event.currency)
+    call.facts.token_count = (used.prompt or 0) + (used.completion or 0)
+    call.facts.cost, call.facts.currency = spent.cost, event.currency
+    response.finish_reason = _REASONS[event.cause]
+    response.model = event.deployment.name
+    response.usage.CopyFrom(values.usage(used, estimated=spent.estimated))
+    if cost is not None:
+        response.cost.CopyFrom(cost)
+    response.cached = event.cached
+    if (saved := values.money(spent.saved, event.currency)) is not None:
+        response.saved.CopyFrom(saved)

@@ -26,7 +26,7 @@ from colonnade.v1 import (
     models_pb2,
     retrieval_pb2,
 )
-from colonnaded import policies
+from colonnaded import gateway_policies, policies
 from colonnaded.data_directory import DataDirectory, data_directory
 from colonnaded.identity import boottime, new_boot_id, new_id, system_clock
 from colonnaded.openers.bus import open_bus
@@ -50,7 +50,9 @@ from services.ingestion.preparing import Preparing
 from services.knowledge import Knowledge
 from services.models.attempts import Attempts
 from services.models.gateway import Gateway
+from services.models.lanes import Lanes
 from services.models.models import Models
+from services.models.spending import BudgetBook
 from services.retrieval import Retrieval
 from services.turn_operations import TurnOperations
 from services.turns.admission import Admission
@@ -120,7 +122,20 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(FusionPolicy),
     )
     attempts = providers.Singleton(Attempts, state)
-    gateway = providers.Singleton(Gateway, deployments.provided.current, attempts, clock)
+    lanes = providers.Singleton(
+        Lanes,
+        clock,
+        providers.Factory(gateway_policies.resilience_policy, settings),
+        providers.Object(random.random),
+    )
+    budgets = providers.Singleton(
+        BudgetBook,
+        providers.Factory(gateway_policies.budget_rules, settings),
+        clock.provided.now,
+    )
+    gateway = providers.Singleton(
+        Gateway, deployments.provided.current, attempts, clock, lanes, budgets
+    )
     admission = providers.Singleton(Admission, providers.Factory(policies.turn_limits, settings))
     metrics_page = providers.Resource(open_metrics_page, settings, metrics, admission, log)
     replica = providers.Singleton(
@@ -175,7 +190,7 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(policies.ingest_limits, settings),
     )
     models = providers.Singleton(
-        Models, state, gateway, deployments.provided.current, embedders, ids
+        Models, state, gateway, deployments.provided.current, embedders, ids, lanes
     )
     contexts = providers.Singleton(ContextBuilder, retrieval, deployments.provided.current)
 

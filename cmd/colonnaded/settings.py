@@ -16,15 +16,25 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from colonnaded.gateway_settings import (
+    BreakerSettings,
+    BudgetSettings,
+    HedgingSettings,
+    PriceSettings,
+    RetrySettings,
+    RouteSettings,
+    RoutingSettings,
+    ServingSettings,
+    check_routing,
+)
 from colonnaded.metrics_settings import MetricsSettings
+from colonnaded.provider_settings import ProviderSettings
 from colonnaded.secrets import SecretReference
 from colonnaded.setting_table import Name, Positive, Table
 from colonnaded.store_settings import BusSettings, StateSettings
 from core.catalog import Capability
 
 DEFAULT_FILE = Path("colonnade.toml")
-EXTRACTIVE = "extractive"
-"""The deployment that is always there: it quotes, and is the safe answer of last resort."""
 LOOPBACK = ("127.", "localhost", "[::1]", "::1")
 
 
@@ -124,50 +134,21 @@ class EmbedderSettings(Table):
         return self
 
 
-class PriceSettings(Table):
-    """Money a million tokens. What is left out is unknown, which is not zero."""
+class DeploymentSettings(ProviderSettings, ServingSettings):
+    """One deployment of the catalog: what it can do, where it is, what is known of it."""
 
-    input: Annotated[Decimal, Field(ge=0)] | None = None
-    output: Annotated[Decimal, Field(ge=0)] | None = None
-    cached_input: Annotated[Decimal, Field(ge=0)] | None = None
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
-
-
-class DeploymentSettings(Table):
-    """One deployment of the catalog."""
-
-    adapter: Literal["llamacpp", "openai", "extractive"]
-    model: str = ""
-    base_url: str = ""
-    api_key: SecretReference | None = None
-    ca_file: Path | None = None
     tier: Literal["extractive", "tiny", "small", "strong"] = "small"
     context_window: Annotated[int, Field(ge=256)] = 4096
     max_output_tokens: Annotated[int, Field(ge=16)] = 1024
     capabilities: tuple[Capability, ...] = ()
     languages: tuple[str, ...] = ()
-    residency: str = ""
-    prices: PriceSettings = PriceSettings()
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     slots: Annotated[int, Field(ge=1, le=64)] = 2
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.adapter == "openai" and not (self.base_url and self.model):
-            raise ValueError("adapter openai needs base_url and model")
+        self.check_provider()
         return self
-
-
-class RouteSettings(Table):
-    """A way through the catalog: deployments in order of preference."""
-
-    candidates: Annotated[tuple[Name, ...], Field(min_length=1)]
-
-
-class RoutingSettings(Table):
-    """Which deployments may write what."""
-
-    grounded_tier: Literal["tiny", "small", "strong"] = "small"
 
 
 class PromptSettings(Table):
@@ -226,6 +207,10 @@ class Settings(BaseSettings):
     deployments: dict[Name, DeploymentSettings] = Field(default_factory=_embedded_deployments)
     routes: dict[Name, RouteSettings] = Field(default_factory=dict)
     routing: RoutingSettings = RoutingSettings()
+    retries: RetrySettings = RetrySettings()
+    breaker: BreakerSettings = BreakerSettings()
+    hedging: HedgingSettings = HedgingSettings()
+    budgets: dict[Name, BudgetSettings] = Field(default_factory=dict)
     prompts: PromptSettings = PromptSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
@@ -276,10 +261,7 @@ def _check(settings: Settings) -> None:
         raise ValueError(
             f"retrieval.embedder: no embedder {settings.retrieval.embedder!r}; there are: {known}"
         )
-    for name, route in settings.routes.items():
-        for candidate in route.candidates:
-            if candidate not in settings.deployments and candidate != EXTRACTIVE:
-                raise ValueError(f"routes.{name}.candidates: no deployment {candidate!r}")
+    check_routing(settings.routes, settings.routing, settings.deployments)
 
 
 class SettingsError(Exception):

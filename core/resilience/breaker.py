@@ -88,7 +88,8 @@ def rest_of(breaker: Breaker, policy: BreakerPolicy, now: Seconds) -> Rest | Non
     under_way = _waited_for(breaker, policy, now)
     if len(under_way) < policy.probes:
         return None
-    return Rest("is being probed", Seconds(max(0.0, min(under_way) + policy.probe_patience - now)))
+    patience = max(0.0, min(under_way) + policy.probe_patience - now)
+    return Rest("is being probed", Seconds(patience), probed=True)
 
 
 def begin(breaker: Breaker, policy: BreakerPolicy, now: Seconds) -> tuple[Breaker, Permit]:

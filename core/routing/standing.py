@@ -13,12 +13,13 @@ class Rest:
     """A deployment is left alone for `again_in` seconds because of `cause`.
 
     `must`: calling it earlier is pointless (its key is refused, it named the time itself); else
-    it may be called as the last resort.
+    it may be called as the last resort. `probed`: a call that tries it is under way.
     """
 
     cause: str
     again_in: Seconds
     must: bool = False
+    probed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,8 @@ class Failed:
                 return kind.value
             case ContextTooLong():
                 return "context_too_long"
-            case TurnedAway():
-                return "busy"
+            case TurnedAway(cause=cause):
+                return cause
             case TooDear():
                 return "too_expensive"
             case BudgetSpent():
@@ -179,9 +179,18 @@ class Journey:
                 retry_after=_soonest(self.failures) or Seconds(1.0),
                 limit="deployments",
             )
-        told = ModelsUnavailable([(f.deployment.name, f.cause) for f in self.failures])
+        told = ModelsUnavailable(self._causes())
         told.retry_after = _soonest(self.failures) or told.retry_after
         return told
+
+    def _causes(self) -> list[tuple[str, str]]:
+        """Each failure; who was called is not told to have been busy, too."""
+        called = {failed.deployment.name for failed in self.failures if failed.attempt}
+        return [
+            (failed.deployment.name, failed.cause)
+            for failed in self.failures
+            if failed.attempt or failed.deployment.name not in called
+        ]
 
 
 def _all(troubles: list[Trouble], kind: type[Trouble]) -> bool:

@@ -21,11 +21,14 @@ from core.routing import Standing, Standings
 
 
 class TurnedAway(Exception):
-    """A deployment has no room for this call. `retry_after` says when it may have."""
+    """A deployment has no room for this call, or rests. `retry_after` says when to come back."""
 
-    def __init__(self, deployment: DeploymentName, retry_after: Seconds) -> None:
-        super().__init__(f"{deployment} has no room")
+    def __init__(
+        self, deployment: DeploymentName, retry_after: Seconds, cause: str = "busy"
+    ) -> None:
+        super().__init__(f"{deployment}: {cause}")
         self.retry_after = retry_after
+        self.cause = cause
 
 
 class Lane:
@@ -72,9 +75,9 @@ class Lane:
             now = self._clock.monotonic()
             rest = rest_of(self.breaker, self._policy.breaker, now)
             if rest is not None and not last_resort:
-                raise TurnedAway(self.name, rest.again_in)
+                raise TurnedAway(self.name, rest.again_in, "resting")
             wait = self._limiter.wait(tokens, now)
-            if now + wait > until:
+            if wait > 0 and now + wait > until:
                 raise TurnedAway(self.name, wait)
             self._limiter = self._limiter.take(tokens, now)
             if wait > 0:

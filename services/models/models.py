@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from pydantic import Field
@@ -13,21 +13,37 @@ from pydantic.dataclasses import dataclass as checked
 from core.call import Call
 from core.canonical import digest
 from core.catalog import Deployment, Route
+from core.checking import QUIET
 from core.clock import NewId
 from core.embedding import EmbeddingModel
-from core.errors import FeatureUnsupported, FieldViolation, InvalidInput, RequestIdReused
+from core.errors import (
+    FeatureUnsupported,
+    FieldViolation,
+    InvalidInput,
+    NotFound,
+    RequestIdReused,
+)
 from core.generation import Constraints, GenerationOptions
-from core.identifiers import RequestId, TurnId
+from core.identifiers import DeploymentName, RequestId, TurnId
 from core.knowledge import Vector
 from core.messages import Message, Role
 from core.ports.embedder import Embedder, TextKind
-from core.ports.model_gateway import GatewayEvent, GenerationOrder, ModelGateway, SpendingUnit
+from core.ports.model_gateway import (
+    UNCACHED,
+    CachePolicy,
+    GatewayEvent,
+    GenerationOrder,
+    ModelGateway,
+    SpendingUnit,
+)
 from core.ports.state import State
 from core.prompting.parts import PromptPart, Provenance, SourceKind, Trust
-from core.routing import RoutingRequest, TaskClass, route
+from core.routing import RoutingDecision, RoutingRequest, Standing, TaskClass, route
 from core.turns.rows import IdempotencyKey, IdempotencyRecord
 from services.embedders import Embedders
 from services.models.deployments import Deployments
+from services.models.lanes import Lanes
+from services.models.wanted import wanted
 
 _GENERATE = "generate"
 _SOURCES = {
@@ -37,9 +53,12 @@ _SOURCES = {
 }
 
 
-@checked(frozen=True, slots=True)
+@checked(frozen=True, slots=True, config=QUIET)
 class GenerateRequest:
-    """A bare generation: the messages as they are, no history, no documents, no checks."""
+    """A bare generation: the messages as they are, no history, no documents, no checks.
+
+    `session` is what the request belongs to, such as a conversation of the caller's.
+    """
 
     messages: Annotated[tuple[Message, ...], Field(min_length=1, max_length=100)]
     request_id: Annotated[RequestId, Field(max_length=128)] = RequestId("")
@@ -47,6 +66,10 @@ class GenerateRequest:
     constraints: Constraints = field(default_factory=Constraints)
     options: GenerationOptions = field(default_factory=GenerationOptions)
     feature: Annotated[str, Field(max_length=200)] = ""
+    task: TaskClass = TaskClass.CHAT
+    session: Annotated[str, Field(max_length=200)] = ""
+    cache: CachePolicy = UNCACHED
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,46 +90,65 @@ class Models:
         deployments: Callable[[], Deployments],
         embedders: Embedders,
         new_id: NewId,
+        lanes: Lanes,
     ) -> None:
         self._state = state
         self._gateway = gateway
         self._deployments = deployments
         self._embedders = embedders
         self._new_id = new_id
+        self._lanes = lanes
 
     async def generate(
-        self, call: Call, request: GenerateRequest
+        self, call: Call, request: GenerateRequest, *, accepts_restart: bool = False
     ) -> AsyncGenerator[GatewayEvent, None]:
-        """The completion as it is written.
+        """The completion as it is written. `accepts_restart`: nobody has seen the text so far.
 
         Raises InvalidInput, RequestIdReused for a repeat (the text is not kept), and what the
         gateway raises.
         """
         _check(request)
-        unit = SpendingUnit(
-            self._new_id("gen"), call.principal.tenant, call.principal.user, request.feature
-        )
+        unit = self._unit(call, request)
         await self._once(call, request, unit.id)
         call.facts.request_id = request.request_id
-        order = GenerationOrder(
-            unit=unit,
-            parts=tuple(_part(message) for message in request.messages),
-            question=request.messages[-1].text,
-            deadline=call.deadline,
-            task=TaskClass.CHAT,
-            model=request.model,
-            constraints=request.constraints,
-            options=request.options,
+        order = replace(
+            _order(unit, call, request),
+            accepts_restart=accepts_restart,
+            explain=request.explain,
+            cache=request.cache,
         )
         async with aclosing(self._gateway.generate(call, order)) as events:
             async for event in events:
                 yield event
 
+    def explain(self, call: Call, request: GenerateRequest) -> RoutingDecision:
+        """Who would be asked, in which order, and why not the others. Calls nobody.
+
+        Raises InvalidInput, and NotFound for a model that names nothing.
+        """
+        _check(request)
+        order = _order(self._unit(call, request), call, request)
+        deployments, lanes = self._deployments(), self._lanes
+        return route(
+            deployments.catalog,
+            wanted(order),
+            deployments.policy,
+            lanes.standings(),
+            lanes.draw(),
+        )
+
+    def health(self, name: str) -> Standing:
+        """How a deployment does at this moment. Raises NotFound."""
+        deployment = self._deployments().deployment(DeploymentName(name))
+        if deployment is None:
+            raise NotFound("model", name)
+        return self._lanes.of(deployment).standing()
+
     async def embed(
         self, texts: Sequence[str], kind: TextKind, model: str
     ) -> tuple[Embedder, Sequence[Vector]]:
-        """One vector a text, in order, and what made them."""
-        embedder = self._embedders.get(model)
+        """One vector a text, in order, and what made them. Raises NotFound."""
+        embedder = self._embedders.named(model)
         return embedder, await embedder.embed(texts, kind)
 
     async def count(self, messages: Sequence[Message], model: str) -> Counted:
@@ -139,6 +181,10 @@ class Models:
         routes = self._deployments().catalog.routes
         return [routes[name] for name in sorted(routes)]
 
+    def _unit(self, call: Call, request: GenerateRequest) -> SpendingUnit:
+        principal = call.principal
+        return SpendingUnit(self._new_id("gen"), principal.tenant, principal.user, request.feature)
+
     async def _once(self, call: Call, request: GenerateRequest, unit: str) -> None:
         """Take the request id, so that a repeat is noticed."""
         if not request.request_id:
@@ -153,6 +199,20 @@ class Models:
                     request_id=request.request_id,
                 )
             tx.idempotency.insert(IdempotencyRecord(key, TurnId(unit), digest(request)))
+
+
+def _order(unit: SpendingUnit, call: Call, request: GenerateRequest) -> GenerationOrder:
+    return GenerationOrder(
+        unit=unit,
+        parts=tuple(_part(message) for message in request.messages),
+        question=request.messages[-1].text,
+        deadline=call.deadline,
+        task=request.task,
+        model=request.model,
+        constraints=request.constraints,
+        options=request.options,
+        key=request.session,
+    )
 
 
 def _check(request: GenerateRequest) -> None:

@@ -97,6 +97,7 @@ class ModelConstraints(_message.Message):
     LATENCY_OBJECTIVE_FIELD_NUMBER: _builtins.int
     TIER_FIELD_NUMBER: _builtins.int
     RESIDENCY_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     tier: Global___ModelTier.ValueType
     """The least capable tier that will do. Default: any."""
     residency: _builtins.str
@@ -105,12 +106,20 @@ class ModelConstraints(_message.Message):
     """
     @_builtins.property
     def max_cost(self) -> _usage_pb2.Money:
-        """The most that the request may cost, all attempts together. Default: no limit but the quota."""
+        """The most that the request may cost, all attempts together, prompts included. Default: no
+        limit but the budgets.
+        """
 
     @_builtins.property
     def latency_objective(self) -> _duration_pb2.Duration:
-        """Wanted time to the first text; more than 0, at most 10 minutes. Deployments that are expected
-        to be slower come last. Default: none.
+        """Wanted time to the first text; more than 0, at most 10 minutes. Deployments that are known to
+        be slower are asked last. Default: none.
+        """
+
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Data labels, such as `no-training`, all of which the deployment must carry; at most 16, each
+        1 to 64 characters. Default: none.
         """
 
     def __init__(
@@ -120,10 +129,11 @@ class ModelConstraints(_message.Message):
         latency_objective: _duration_pb2.Duration | None = ...,
         tier: Global___ModelTier.ValueType = ...,
         residency: _builtins.str = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["latency_objective", b"latency_objective", "max_cost", b"max_cost"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["latency_objective", b"latency_objective", "max_cost", b"max_cost", "residency", b"residency", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "latency_objective", b"latency_objective", "max_cost", b"max_cost", "residency", b"residency", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -208,6 +218,10 @@ class GenerateRequest(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     FEATURE_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    CACHE_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key: 1 to 128 characters of printable ASCII. Default: none."""
     model: _builtins.str
@@ -216,6 +230,16 @@ class GenerateRequest(_message.Message):
     """
     feature: _builtins.str
     """What the cost is booked under, such as `summaries`; at most 200 characters. Default: none."""
+    task: _builtins.str
+    """What kind of work this is, which may have a route of its own: `chat`, `summarisation`,
+    `classification`, `extraction`, `reasoning` or `tool_use`. Default: `chat`.
+    """
+    session: _builtins.str
+    """What the request belongs to, such as a conversation; at most 200 characters. Requests of one
+    session stay with the deployment that has their prompt in its cache. Default: none.
+    """
+    explain: _builtins.bool
+    """Whether the answer tells how its deployment was chosen. Default: false."""
     @_builtins.property
     def constraints(self) -> Global___ModelConstraints:
         """What the model may be chosen by. Default: no constraint."""
@@ -228,6 +252,10 @@ class GenerateRequest(_message.Message):
     def options(self) -> Global___GenerationOptions:
         """How the model writes. Default: the deployment's own."""
 
+    @_builtins.property
+    def cache(self) -> Global___CachePolicy:
+        """Whether the answer may come from the cache, and goes there. Default: neither."""
+
     def __init__(
         self,
         *,
@@ -237,14 +265,54 @@ class GenerateRequest(_message.Message):
         messages: _abc.Iterable[_messages_pb2.Message] | None = ...,
         options: Global___GenerationOptions | None = ...,
         feature: _builtins.str = ...,
+        task: _builtins.str = ...,
+        session: _builtins.str = ...,
+        cache: Global___CachePolicy | None = ...,
+        explain: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["constraints", b"constraints", "options", b"options"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "constraints", b"constraints", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["constraints", b"constraints", "feature", b"feature", "messages", b"messages", "model", b"model", "options", b"options", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "constraints", b"constraints", "explain", b"explain", "feature", b"feature", "messages", b"messages", "model", b"model", "options", b"options", "request_id", b"request_id", "session", b"session", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerateRequest: _TypeAlias = GenerateRequest  # noqa: Y015
+
+@_typing.final
+class CachePolicy(_message.Message):
+    """The use of the cache of answers. It belongs to the tenant, and an entry serves only requests
+    that are equal in all that makes the answer.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READ_FIELD_NUMBER: _builtins.int
+    WRITE_FIELD_NUMBER: _builtins.int
+    MAX_AGE_FIELD_NUMBER: _builtins.int
+    read: _builtins.bool
+    """Whether an answer that is kept will do; also that of an equal request which runs just now.
+    Default: false.
+    """
+    write: _builtins.bool
+    """Whether the answer is kept for later requests. Default: false."""
+    @_builtins.property
+    def max_age(self) -> _duration_pb2.Duration:
+        """An older answer will not do; more than 0. Default: any that is still kept."""
+
+    def __init__(
+        self,
+        *,
+        read: _builtins.bool = ...,
+        write: _builtins.bool = ...,
+        max_age: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["max_age", b"max_age"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_age", b"max_age", "read", b"read", "write", b"write"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CachePolicy: _TypeAlias = CachePolicy  # noqa: Y015
 
 @_typing.final
 class GenerateResponse(_message.Message):
@@ -257,10 +325,17 @@ class GenerateResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
+    ROUTING_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
+    SAVED_FIELD_NUMBER: _builtins.int
     finish_reason: _turns_pb2.FinishReason.ValueType
     """STOP, LENGTH or CONTENT_FILTER."""
     model: _builtins.str
     """The deployment that wrote it."""
+    cached: _builtins.bool
+    """True where the answer came from the cache, or from an equal request that ran already; then
+    nothing was used.
+    """
     @_builtins.property
     def message(self) -> _messages_pb2.Message:
         """What the model wrote."""
@@ -273,6 +348,14 @@ class GenerateResponse(_message.Message):
     def cost(self) -> _usage_pb2.Money:
         """What they cost."""
 
+    @_builtins.property
+    def routing(self) -> Global___Routing:
+        """How the deployment was chosen, where the request asked for it."""
+
+    @_builtins.property
+    def saved(self) -> _usage_pb2.Money:
+        """What it would have cost again; only where `cached`, and where that is known."""
+
     def __init__(
         self,
         *,
@@ -281,10 +364,13 @@ class GenerateResponse(_message.Message):
         model: _builtins.str = ...,
         usage: _usage_pb2.Usage | None = ...,
         cost: _usage_pb2.Money | None = ...,
+        routing: Global___Routing | None = ...,
+        cached: _builtins.bool = ...,
+        saved: _usage_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "message", b"message", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "message", b"message", "routing", b"routing", "saved", b"saved", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "finish_reason", b"finish_reason", "message", b"message", "model", b"model", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached", b"cached", "cost", b"cost", "finish_reason", b"finish_reason", "message", b"message", "model", b"model", "routing", b"routing", "saved", b"saved", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -302,6 +388,9 @@ class StreamGenerateResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
+    ROUTING_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
+    SAVED_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """More text; may be empty in the last message."""
     reasoning: _builtins.str
@@ -310,6 +399,8 @@ class StreamGenerateResponse(_message.Message):
     """In the last message: STOP, LENGTH or CONTENT_FILTER."""
     model: _builtins.str
     """The deployment that writes; in the first and in the last message."""
+    cached: _builtins.bool
+    """In the last message: as in `GenerateResponse`."""
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
         """In the last message: what all attempts used."""
@@ -317,6 +408,14 @@ class StreamGenerateResponse(_message.Message):
     @_builtins.property
     def cost(self) -> _usage_pb2.Money:
         """In the last message: what they cost."""
+
+    @_builtins.property
+    def routing(self) -> Global___Routing:
+        """In the first message: how the deployment was chosen, where the request asked for it."""
+
+    @_builtins.property
+    def saved(self) -> _usage_pb2.Money:
+        """In the last message: as in `GenerateResponse`."""
 
     def __init__(
         self,
@@ -327,14 +426,127 @@ class StreamGenerateResponse(_message.Message):
         model: _builtins.str = ...,
         usage: _usage_pb2.Usage | None = ...,
         cost: _usage_pb2.Money | None = ...,
+        routing: Global___Routing | None = ...,
+        cached: _builtins.bool = ...,
+        saved: _usage_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "routing", b"routing", "saved", b"saved", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "finish_reason", b"finish_reason", "model", b"model", "reasoning", b"reasoning", "text", b"text", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached", b"cached", "cost", b"cost", "finish_reason", b"finish_reason", "model", b"model", "reasoning", b"reasoning", "routing", b"routing", "saved", b"saved", "text", b"text", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StreamGenerateResponse: _TypeAlias = StreamGenerateResponse  # noqa: Y015
+
+@_typing.final
+class Routing(_message.Message):
+    """How the deployment of a request is chosen."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    REJECTIONS_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    strategy: _builtins.str
+    """How the candidates are ordered, such as `priority` or `lowest_cost`."""
+    @_builtins.property
+    def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoutingCandidate]:
+        """Who is asked, in this order."""
+
+    @_builtins.property
+    def rejections(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoutingRejection]:
+        """Who is not, by name."""
+
+    def __init__(
+        self,
+        *,
+        candidates: _abc.Iterable[Global___RoutingCandidate] | None = ...,
+        rejections: _abc.Iterable[Global___RoutingRejection] | None = ...,
+        strategy: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "rejections", b"rejections", "strategy", b"strategy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Routing: _TypeAlias = Routing  # noqa: Y015
+
+@_typing.final
+class RoutingCandidate(_message.Message):
+    """A deployment that may serve a request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    EXPECTED_COST_FIELD_NUMBER: _builtins.int
+    FIRST_TOKEN_FIELD_NUMBER: _builtins.int
+    OUTSTANDING_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Its name."""
+    outstanding: _builtins.int
+    """Its calls that are under way or wait."""
+    @_builtins.property
+    def expected_cost(self) -> _usage_pb2.Money:
+        """What the request would cost there with the expected prompt and the longest answer; unset
+        where no price is known.
+        """
+
+    @_builtins.property
+    def first_token(self) -> _duration_pb2.Duration:
+        """Its usual time to the first token; unset where it is not known."""
+
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What else than the strategy placed it, in words."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        expected_cost: _usage_pb2.Money | None = ...,
+        first_token: _duration_pb2.Duration | None = ...,
+        outstanding: _builtins.int = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expected_cost", b"expected_cost", "first_token", b"first_token"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_cost", b"expected_cost", "first_token", b"first_token", "model", b"model", "notes", b"notes", "outstanding", b"outstanding"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RoutingCandidate: _TypeAlias = RoutingCandidate  # noqa: Y015
+
+@_typing.final
+class RoutingRejection(_message.Message):
+    """A deployment that may not."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    OBSTACLE_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Its name."""
+    obstacle: _builtins.str
+    """The first obstacle, such as `too_expensive`, `lacks_capability` or `resting`."""
+    detail: _builtins.str
+    """Its particulars, in words."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        obstacle: _builtins.str = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "model", b"model", "obstacle", b"obstacle"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RoutingRejection: _TypeAlias = RoutingRejection  # noqa: Y015
 
 @_typing.final
 class EmbedRequest(_message.Message):
@@ -635,6 +847,11 @@ class Model(_message.Message):
     PROMPT_PRICE_FIELD_NUMBER: _builtins.int
     OUTPUT_PRICE_FIELD_NUMBER: _builtins.int
     RESIDENCY_FIELD_NUMBER: _builtins.int
+    HEALTH_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    CACHED_PROMPT_PRICE_FIELD_NUMBER: _builtins.int
+    PRICES_AS_OF_FIELD_NUMBER: _builtins.int
+    TAKES_PREFIX_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name, as requests give it."""
     kind: Global___Model.Kind.ValueType
@@ -655,6 +872,12 @@ class Model(_message.Message):
     """For an embedder: numbers in each vector."""
     residency: _builtins.str
     """Where the data goes, such as `eu` or `local`."""
+    prices_as_of: _builtins.str
+    """The day on which the prices were read, such as `2026-11-24`; empty where the operator gave
+    them, or where none is known.
+    """
+    takes_prefix: _builtins.bool
+    """Whether it goes on from the beginning of an answer that another model wrote."""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it can do beyond text, some of `images`, `tools`, `json_schema`, `seed`, `stop`."""
@@ -670,6 +893,20 @@ class Model(_message.Message):
     @_builtins.property
     def output_price(self) -> _usage_pb2.Money:
         """Price of a million tokens that it writes."""
+
+    @_builtins.property
+    def health(self) -> Global___ModelHealth:
+        """For a language model: how it does at this moment."""
+
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Data labels of the operator's, such as `no-training`."""
+
+    @_builtins.property
+    def cached_prompt_price(self) -> _usage_pb2.Money:
+        """Price of a million tokens that the provider takes from its cache; unset where it has none of
+        its own.
+        """
 
     def __init__(
         self,
@@ -687,14 +924,120 @@ class Model(_message.Message):
         prompt_price: _usage_pb2.Money | None = ...,
         output_price: _usage_pb2.Money | None = ...,
         residency: _builtins.str = ...,
+        health: Global___ModelHealth | None = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
+        cached_prompt_price: _usage_pb2.Money | None = ...,
+        prices_as_of: _builtins.str = ...,
+        takes_prefix: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["output_price", b"output_price", "prompt_price", b"prompt_price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cached_prompt_price", b"cached_prompt_price", "health", b"health", "output_price", b"output_price", "prompt_price", b"prompt_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "context_tokens", b"context_tokens", "dimensions", b"dimensions", "kind", b"kind", "languages", b"languages", "max_output_tokens", b"max_output_tokens", "name", b"name", "output_price", b"output_price", "prompt_price", b"prompt_price", "provider", b"provider", "residency", b"residency", "tier", b"tier", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_prompt_price", b"cached_prompt_price", "capabilities", b"capabilities", "context_tokens", b"context_tokens", "dimensions", b"dimensions", "health", b"health", "kind", b"kind", "labels", b"labels", "languages", b"languages", "max_output_tokens", b"max_output_tokens", "name", b"name", "output_price", b"output_price", "prices_as_of", b"prices_as_of", "prompt_price", b"prompt_price", "provider", b"provider", "residency", b"residency", "takes_prefix", b"takes_prefix", "tier", b"tier", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class GetModelHealthRequest(_message.Message):
+    """Request of `GetModelHealth`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name of a deployment: 1 to 200 characters."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetModelHealthRequest: _TypeAlias = GetModelHealthRequest  # noqa: Y015
+
+@_typing.final
+class ModelHealth(_message.Message):
+    """How a deployment does, as this server has seen it since its start."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ModelHealth._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: ModelHealth._State.ValueType  # 0
+        """Never sent."""
+        STATE_UP: ModelHealth._State.ValueType  # 1
+        """They are."""
+        STATE_PROBED: ModelHealth._State.ValueType  # 2
+        """It has failed, and a few calls try it."""
+        STATE_RESTING: ModelHealth._State.ValueType  # 3
+        """It has failed, and is left alone for a while."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """Whether calls are sent to it."""
+
+    STATE_UNSPECIFIED: ModelHealth.State.ValueType  # 0
+    """Never sent."""
+    STATE_UP: ModelHealth.State.ValueType  # 1
+    """They are."""
+    STATE_PROBED: ModelHealth.State.ValueType  # 2
+    """It has failed, and a few calls try it."""
+    STATE_RESTING: ModelHealth.State.ValueType  # 3
+    """It has failed, and is left alone for a while."""
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_FIELD_NUMBER: _builtins.int
+    OUTSTANDING_FIELD_NUMBER: _builtins.int
+    FIRST_TOKEN_FIELD_NUMBER: _builtins.int
+    SLOW_FIRST_TOKEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The deployment."""
+    state: Global___ModelHealth.State.ValueType
+    """Whether calls are sent to it."""
+    cause: _builtins.str
+    """Why it is left alone, such as `overloaded`; empty where it is not."""
+    outstanding: _builtins.int
+    """Calls that are under way or wait."""
+    @_builtins.property
+    def retry_after(self) -> _duration_pb2.Duration:
+        """When it will be tried again, from now; unset where it is not left alone."""
+
+    @_builtins.property
+    def first_token(self) -> _duration_pb2.Duration:
+        """The usual time to the first token; unset before the first call."""
+
+    @_builtins.property
+    def slow_first_token(self) -> _duration_pb2.Duration:
+        """What 95 % of the latest calls did not exceed; unset before the first call."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        state: Global___ModelHealth.State.ValueType = ...,
+        cause: _builtins.str = ...,
+        retry_after: _duration_pb2.Duration | None = ...,
+        outstanding: _builtins.int = ...,
+        first_token: _duration_pb2.Duration | None = ...,
+        slow_first_token: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_token", b"first_token", "retry_after", b"retry_after", "slow_first_token", b"slow_first_token"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "first_token", b"first_token", "name", b"name", "outstanding", b"outstanding", "retry_after", b"retry_after", "slow_first_token", b"slow_first_token", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelHealth: _TypeAlias = ModelHealth  # noqa: Y015
 
 @_typing.final
 class Route(_message.Message):

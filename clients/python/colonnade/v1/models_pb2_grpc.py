@@ -60,6 +60,16 @@ class ModelServiceStub(object):
                 request_serializer=colonnade_dot_v1_dot_models__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=colonnade_dot_v1_dot_models__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.GetModelHealth = channel.unary_unary(
+                '/colonnade.v1.ModelService/GetModelHealth',
+                request_serializer=colonnade_dot_v1_dot_models__pb2.GetModelHealthRequest.SerializeToString,
+                response_deserializer=colonnade_dot_v1_dot_models__pb2.ModelHealth.FromString,
+                _registered_method=True)
+        self.ExplainRouting = channel.unary_unary(
+                '/colonnade.v1.ModelService/ExplainRouting',
+                request_serializer=colonnade_dot_v1_dot_models__pb2.GenerateRequest.SerializeToString,
+                response_deserializer=colonnade_dot_v1_dot_models__pb2.Routing.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer(object):
@@ -125,6 +135,27 @@ class ModelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetModelHealth(self, request, context):
+        """Tells how a deployment does at this moment, as this server sees it. Calls nobody. Safe to
+        retry.
+
+        Errors: INVALID_ARGUMENT, NOT_FOUND (unknown deployment).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainRouting(self, request, context):
+        """Tells which deployments `Generate` would ask for this request, in which order, and why not
+        the others. Calls nobody and costs nothing; `request_id` and `explain` mean nothing here.
+        Safe to retry; strategies that draw lots may answer differently each time.
+
+        Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -152,6 +183,16 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=colonnade_dot_v1_dot_models__pb2.ListModelsRequest.FromString,
                     response_serializer=colonnade_dot_v1_dot_models__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'GetModelHealth': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModelHealth,
+                    request_deserializer=colonnade_dot_v1_dot_models__pb2.GetModelHealthRequest.FromString,
+                    response_serializer=colonnade_dot_v1_dot_models__pb2.ModelHealth.SerializeToString,
+            ),
+            'ExplainRouting': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainRouting,
+                    request_deserializer=colonnade_dot_v1_dot_models__pb2.GenerateRequest.FromString,
+                    response_serializer=colonnade_dot_v1_dot_models__pb2.Routing.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -290,6 +331,60 @@ class ModelService(object):
             '/colonnade.v1.ModelService/ListModels',
             colonnade_dot_v1_dot_models__pb2.ListModelsRequest.SerializeToString,
             colonnade_dot_v1_dot_models__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModelHealth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/colonnade.v1.ModelService/GetModelHealth',
+            colonnade_dot_v1_dot_models__pb2.GetModelHealthRequest.SerializeToString,
+            colonnade_dot_v1_dot_models__pb2.ModelHealth.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainRouting(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/colonnade.v1.ModelService/ExplainRouting',
+            colonnade_dot_v1_dot_models__pb2.GenerateRequest.SerializeToString,
+            colonnade_dot_v1_dot_models__pb2.Routing.FromString,
             options,
             channel_credentials,
             insecure,

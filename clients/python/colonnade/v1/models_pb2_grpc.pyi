@@ -72,6 +72,19 @@ class ModelServiceStub:
 
     Errors: INVALID_ARGUMENT (page token).
     """
+    GetModelHealth: _grpc.UnaryUnaryMultiCallable[_models_pb2.GetModelHealthRequest, _models_pb2.ModelHealth]
+    """Tells how a deployment does at this moment, as this server sees it. Calls nobody. Safe to
+    retry.
+
+    Errors: INVALID_ARGUMENT, NOT_FOUND (unknown deployment).
+    """
+    ExplainRouting: _grpc.UnaryUnaryMultiCallable[_models_pb2.GenerateRequest, _models_pb2.Routing]
+    """Tells which deployments `Generate` would ask for this request, in which order, and why not
+    the others. Calls nobody and costs nothing; `request_id` and `explain` mean nothing here.
+    Safe to retry; strategies that draw lots may answer differently each time.
+
+    Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model).
+    """
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
@@ -116,6 +129,19 @@ class ModelServiceAsyncStub(ModelServiceStub):
     of their names. Safe to retry.
 
     Errors: INVALID_ARGUMENT (page token).
+    """
+    GetModelHealth: _aio.UnaryUnaryMultiCallable[_models_pb2.GetModelHealthRequest, _models_pb2.ModelHealth]  # type: ignore[assignment]
+    """Tells how a deployment does at this moment, as this server sees it. Calls nobody. Safe to
+    retry.
+
+    Errors: INVALID_ARGUMENT, NOT_FOUND (unknown deployment).
+    """
+    ExplainRouting: _aio.UnaryUnaryMultiCallable[_models_pb2.GenerateRequest, _models_pb2.Routing]  # type: ignore[assignment]
+    """Tells which deployments `Generate` would ask for this request, in which order, and why not
+    the others. Calls nobody and costs nothing; `request_id` and `explain` mean nothing here.
+    Safe to retry; strategies that draw lots may answer differently each time.
+
+    Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model).
     """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -188,6 +214,31 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         of their names. Safe to retry.
 
         Errors: INVALID_ARGUMENT (page token).
+        """
+
+    @_abc_1.abstractmethod
+    def GetModelHealth(
+        self,
+        request: _models_pb2.GetModelHealthRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.ModelHealth, _abc.Awaitable[_models_pb2.ModelHealth]]:
+        """Tells how a deployment does at this moment, as this server sees it. Calls nobody. Safe to
+        retry.
+
+        Errors: INVALID_ARGUMENT, NOT_FOUND (unknown deployment).
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainRouting(
+        self,
+        request: _models_pb2.GenerateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.Routing, _abc.Awaitable[_models_pb2.Routing]]:
+        """Tells which deployments `Generate` would ask for this request, in which order, and why not
+        the others. Calls nobody and costs nothing; `request_id` and `explain` mean nothing here.
+        Safe to retry; strategies that draw lots may answer differently each time.
+
+        Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model).
         """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
