@@ -14,7 +14,7 @@ import fcntl
 import os
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,6 +145,21 @@ async def data_directory(
             lock.close()
     finally:
         os.close(descriptor)
+
+
+@asynccontextmanager
+async def unused_store(file: Path) -> AsyncIterator[None]:
+    """Keep every process away from the store while the block runs.
+
+    Raises DataDirectoryLocked where one uses it.
+    """
+    places = (_lock_of(file, file.parent), file.with_name(f"{file.name}.lock"))
+    async with AsyncExitStack() as stack:
+        for place in places:
+            lock = StoreLock(place, shared=False)
+            stack.callback(lock.close)
+            await lock.take()
+        yield
 
 
 def owners(root: Path, replicas: int) -> Sequence[str]:

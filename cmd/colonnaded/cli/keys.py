@@ -97,6 +97,8 @@ def known_scopes() -> frozenset[str]:
 def _with_state(config: Path | None, work: Callable[[State], Awaitable[Result]]) -> Result:
     from colonnaded.data_directory import DataDirectory
     from colonnaded.openers.state import open_state
+    from colonnaded.secrets import MissingSecret
+    from colonnaded.settings import SettingsError
     from core.errors import ColonnadeError
 
     settings = settings_or_fail(config)
@@ -114,7 +116,7 @@ def _with_state(config: Path | None, work: Callable[[State], Awaitable[Result]])
         return asyncio.run(opened())
     except ColonnadeError as error:
         fail(error.message)
-    except OSError as error:
+    except (MissingSecret, SettingsError, OSError) as error:
         fail(str(error), Exit.SETTINGS)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from colonnaded.cli import config, eval, keys, proto, serve, talk, turns, upkeep
+from colonnaded.cli import config, copying, eval, keys, proto, serve, talk, turns, upkeep
 
 _EPILOG = (
     "Clients find the server by COLONNADE_ADDRESS (127.0.0.1:7600), a key by "
@@ -26,6 +26,7 @@ app.command()(talk.chat)
 app.command()(talk.search)
 app.command()(talk.ingest)
 app.command()(upkeep.doctor)
+app.command()(copying.copy_state)
 app.command()(upkeep.version)
 app.add_typer(keys.app, name="keys", help="API keys: made, listed, revoked, in the store itself.")
 app.add_typer(turns.app, name="turns", help="Turns: which run, where, and how to stop one.")
