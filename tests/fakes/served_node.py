@@ -249,8 +249,9 @@ def _deployments(models: Sequence[LanguageModel]) -> LiveDeployments:
 
 
 async def _let_in(state: State) -> None:
-    """Make everybody's key."""
+    """Make everybody's key, unless another node on the same state has."""
     for user_name, tenant in CALLERS:
         key = a_key(secret_of(user_name, tenant), user_name, tenant, ["*"])
         async with state.transaction(key.tenant) as tx:
-            tx.api_keys.insert(key)
+            if key.digest not in {known.digest for known in await tx.api_keys.list()}:
+                tx.api_keys.insert(key)
