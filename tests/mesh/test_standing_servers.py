@@ -19,6 +19,7 @@ import pytest
 from colonnaded.settings import load_settings
 from servers.standing import Register, Standing, identity_of
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
 
