@@ -188,17 +188,25 @@ class Unavailable(ColonnadeError):
 
 ATTEMPT = "attempt:"
 """In metadata, `attempt:DEPLOYMENT` holds the cause of one attempt's failure."""
+DETAIL = "detail:"
+"""In metadata, `detail:DEPLOYMENT` holds what the provider said, where the caller asked for it."""
 
 
 class ModelsUnavailable(Unavailable):
-    """Every candidate deployment failed; `attempts` says each one's cause."""
+    """Every candidate deployment failed; `attempts` says each one's cause.
+
+    `details` has the providers' own words by deployment, for who asked to have things explained.
+    """
 
     reason = Reason.MODELS_UNAVAILABLE
 
-    def __init__(self, attempts: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self, attempts: Sequence[tuple[str, str]], details: Mapping[str, str] | None = None
+    ) -> None:
         tried = "; ".join(f"{deployment}: {cause}" for deployment, cause in attempts)
         super().__init__(f"no model could answer ({tried})")
-        self.metadata = {ATTEMPT + deployment: cause for deployment, cause in attempts}
+        told = {DETAIL + deployment: words for deployment, words in (details or {}).items()}
+        self.metadata = {ATTEMPT + deployment: cause for deployment, cause in attempts} | told
         self.attempts = tuple(attempts)
 
 

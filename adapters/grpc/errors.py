@@ -15,6 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from adapters.grpc import values
 from core.errors import (
     ATTEMPT,
+    DETAIL,
     ColonnadeError,
     Internal,
     InvalidInput,
@@ -28,6 +29,7 @@ Detail = TypeVar("Detail", bound=Message)
 DOMAIN = "colonnade"
 DETAILS_KEY = "grpc-status-details-bin"
 
+_OF_ATTEMPTS = (ATTEMPT, DETAIL)
 _MESSAGE_BYTES, _VALUE_BYTES, _VIOLATIONS_BYTES, _MOST_ATTEMPTS = 480, 240, 2000, 10
 """A status travels in a trailer, of which clients take 8 KiB in all: base64 adds a third, and
 in a message each byte beyond ASCII takes three."""
@@ -130,7 +132,7 @@ def _rich(code: grpc.StatusCode, message: str, details: Sequence[Message]) -> st
 
 def _about(reason: Reason, message: str, metadata: Mapping[str, str]) -> list[Message]:
     """The reason, and what its kind of error tells besides."""
-    own = {key: value for key, value in metadata.items() if not key.startswith(ATTEMPT)}
+    own = {key: value for key, value in metadata.items() if not key.startswith(_OF_ATTEMPTS)}
     details: list[Message] = [_info(reason, own), *_attempts(metadata)]
     if reason is Reason.RESOURCE_NOT_FOUND:
         details.append(
@@ -150,10 +152,15 @@ def _about(reason: Reason, message: str, metadata: Mapping[str, str]) -> list[Me
 def _attempts(metadata: Mapping[str, str]) -> list[Message]:
     """One info for each failed attempt that the metadata names."""
     return [
-        _info(Reason.ATTEMPT_FAILED, {"model": key[len(ATTEMPT) :], "cause": cause})
+        _info(Reason.ATTEMPT_FAILED, _attempt(key[len(ATTEMPT) :], cause, metadata))
         for key, cause in islice(metadata.items(), _MOST_ATTEMPTS)
         if key.startswith(ATTEMPT)
     ]
+
+
+def _attempt(model: str, cause: str, metadata: Mapping[str, str]) -> Mapping[str, str]:
+    words = metadata.get(DETAIL + model)
+    return {"model": model, "cause": cause} | ({"detail": words} if words else {})
 
 
 def _info(reason: Reason, metadata: Mapping[str, str]) -> error_details_pb2.ErrorInfo:

@@ -24,13 +24,23 @@ NOTHING = TokenUsage(0, 0)
 """What an attempt used that was put on record and never called."""
 _PAUSES = (0.05, 0.2, 0.5, 1.0)
 """Seconds before each further try to reach a store that is away."""
+_LONG_PAUSES = (*_PAUSES, *(1.0,) * 28)
+"""The same where a turn waits for it, which holds its output back for as long."""
+
+Hold = Callable[[SpendingUnit], Awaitable[None]]
+"""Makes sure that the unit may still spend, right before it does; raises where it may not."""
+
+
+async def hold_nothing(_: SpendingUnit) -> None:
+    """A Hold for those who have nothing to lose meanwhile."""
 
 
 class Attempts:
     """Writes the attempts of a unit of spending. A number is never used twice."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, hold: Hold = hold_nothing) -> None:
         self._state = state
+        self._hold = hold
 
     async def begin(
         self, unit: SpendingUnit, deployment: Deployment, prompt_tokens: int, max_output: int
@@ -39,18 +49,32 @@ class Attempts:
 
         Raises Conflict where the turn is no longer this run's, or is to stop. When a commit's
         outcome is unknown, its number is given up: what it may have written is closed as unused;
-        so is an attempt whose caller is cancelled before this returns.
+        so is an attempt whose caller is cancelled before this returns, or that `hold` refuses.
         """
         beginning = asyncio.ensure_future(
             self._begin_until_known(unit, deployment, prompt_tokens, max_output)
         )
         try:
-            return await asyncio.shield(beginning)
+            attempt = await asyncio.shield(beginning)
         except asyncio.CancelledError:
             await asyncio.wait({beginning})
             if beginning.exception() is None:
-                await self.end(replace(beginning.result(), used=NOTHING), unit, deployment)
+                await self._give_back(beginning.result(), unit, deployment)
             raise
+        try:
+            await self._hold(unit)
+        except BaseException:
+            await self._give_back(attempt, unit, deployment)
+            raise
+        return attempt
+
+    async def _give_back(
+        self, attempt: Attempt, unit: SpendingUnit, deployment: Deployment
+    ) -> None:
+        """Close an attempt that was never called, also while its caller is being cancelled."""
+        ending = asyncio.ensure_future(self.end(replace(attempt, used=NOTHING), unit, deployment))
+        await asyncio.wait({ending})
+        ending.result()
 
     async def end(self, attempt: Attempt, unit: SpendingUnit, deployment: Deployment) -> None:
         """Write what the attempt came to. A turn books it when it is settled; others, now.
@@ -74,7 +98,7 @@ class Attempts:
                 raise
 
         try:
-            return await _patiently(one_try)
+            return await _patiently(one_try, _PAUSES if unit.epoch is None else _LONG_PAUSES)
         except Conflict:
             for row in await self._of(unit):
                 if _is_mine(row, unit) and row.number in given_up:
@@ -138,9 +162,11 @@ def _is_mine(row: Attempt, unit: SpendingUnit) -> bool:
     return row.epoch == (unit.epoch or 0)
 
 
-async def _patiently(one_try: Callable[[], Awaitable[Result]]) -> Result:
-    """Try again while the store is away, for a moment."""
-    for pause in _PAUSES:
+async def _patiently(
+    one_try: Callable[[], Awaitable[Result]], pauses: Sequence[float] = _PAUSES
+) -> Result:
+    """Try again while the store is away, for a while."""
+    for pause in pauses:
         try:
             return await one_try()
         except StoreUnavailable:

@@ -179,7 +179,7 @@ class Journey:
                 retry_after=_soonest(self.failures) or Seconds(1.0),
                 limit="deployments",
             )
-        told = ModelsUnavailable(self._causes())
+        told = ModelsUnavailable(self._causes(), self._words() if self.order.explain else None)
         told.retry_after = _soonest(self.failures) or told.retry_after
         return told
 
@@ -191,6 +191,14 @@ class Journey:
             for failed in self.failures
             if failed.attempt or failed.deployment.name not in called
         ]
+
+    def _words(self) -> dict[str, str]:
+        """What providers themselves said, the latest of each."""
+        return {
+            failed.deployment.name: failed.trouble.message
+            for failed in self.failures
+            if isinstance(failed.trouble, ModelError)
+        }
 
 
 def _all(troubles: list[Trouble], kind: type[Trouble]) -> bool:

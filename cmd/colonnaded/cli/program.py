@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from colonnaded.cli import config, copying, eval, keys, proto, serve, talk, turns, upkeep
+from colonnaded.cli import config, copying, eval, keys, models, proto, serve, talk, turns, upkeep
 
 _EPILOG = (
     "Clients find the server by COLONNADE_ADDRESS (127.0.0.1:7600), a key by "
@@ -29,6 +29,7 @@ app.command()(upkeep.doctor)
 app.command()(copying.copy_state)
 app.command()(upkeep.version)
 app.add_typer(keys.app, name="keys", help="API keys: made, listed, revoked, in the store itself.")
+app.add_typer(models.app, name="models", help="Models: how one is chosen, how they do, their cost.")
 app.add_typer(turns.app, name="turns", help="Turns: which run, where, and how to stop one.")
 app.add_typer(config.app, name="config", help="The settings: checked and shown.")
 app.add_typer(eval.app, name="eval", help="Evaluations through the running server.")

@@ -21,10 +21,14 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
-    """A deployment that was tried and failed. `cause` is a word such as `overloaded`."""
+    """A deployment that was tried and failed. `cause` is a word such as `overloaded`.
+
+    `detail` is what its provider said, where the request asked to have things explained.
+    """
 
     model: str
     cause: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

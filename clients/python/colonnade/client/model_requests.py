@@ -14,6 +14,7 @@ from colonnade.client.chat_requests import (
 from colonnade.client.names import collection_name, document_filter, user_message
 from colonnade.v1.messages_pb2 import Message
 from colonnade.v1.models_pb2 import (
+    CachePolicy,
     CountTokensRequest,
     EmbedRequest,
     GenerateRequest,
@@ -31,6 +32,14 @@ class GenerateFields(GenerationFields, total=False):
     """What the model may be chosen by."""
     feature: str
     """What the cost is booked under."""
+    task: str
+    """What kind of work it is, such as `summarisation`; `chat` by default."""
+    session: str
+    """What it belongs to: requests of one session stay with one deployment."""
+    cache: CachePolicy
+    """Whether the answer may come from the cache, and goes there; neither by default."""
+    explain: bool
+    """Whether the answer tells how its deployment was chosen."""
     request_id: str
     """Idempotency key; a fresh one by default."""
 
@@ -60,6 +69,10 @@ def generate_request(prompt: str | Sequence[Message], fields: GenerateFields) ->
         messages=_messages(prompt),
         options=generation_options(fields),
         feature=fields.get("feature", ""),
+        task=fields.get("task", ""),
+        session=fields.get("session", ""),
+        cache=fields.get("cache"),
+        explain=fields.get("explain", False),
     )
 
 

@@ -68,7 +68,9 @@ def _with_details(failure: Failure, status: Status) -> Failure:
             for violation in bad.field_violations
         ),
         attempts=tuple(
-            FailedAttempt(info.metadata["model"], info.metadata["cause"])
+            FailedAttempt(
+                info.metadata["model"], info.metadata["cause"], info.metadata.get("detail", "")
+            )
             for info in infos
             if info.reason == _ATTEMPT
         ),

@@ -107,7 +107,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ATTEMPT_FAILED: _ErrorReason.ValueType  # 16
     """Only beside MODELS_UNAVAILABLE: one attempt that failed.
     Metadata: `model`, the deployment; `cause`, such as `rate_limited`, `overloaded`, `timeout`,
-    `connection`, `bad_request`, `authentication`, `malformed_stream` or `weights_missing`.
+    `connection`, `bad_request`, `authentication`, `malformed_stream` or `weights_missing`;
+    `detail`, what the provider said, where the request asked to have things explained.
     """
     ERROR_REASON_SERVICE_UNAVAILABLE: _ErrorReason.ValueType  # 17
     """UNAVAILABLE. Cause: something that the request needs can't be reached now: the store, the
@@ -253,7 +254,8 @@ Metadata: none.
 ERROR_REASON_ATTEMPT_FAILED: ErrorReason.ValueType  # 16
 """Only beside MODELS_UNAVAILABLE: one attempt that failed.
 Metadata: `model`, the deployment; `cause`, such as `rate_limited`, `overloaded`, `timeout`,
-`connection`, `bad_request`, `authentication`, `malformed_stream` or `weights_missing`.
+`connection`, `bad_request`, `authentication`, `malformed_stream` or `weights_missing`;
+`detail`, what the provider said, where the request asked to have things explained.
 """
 ERROR_REASON_SERVICE_UNAVAILABLE: ErrorReason.ValueType  # 17
 """UNAVAILABLE. Cause: something that the request needs can't be reached now: the store, the

@@ -18,9 +18,12 @@ from colonnade.v1.models_pb2 import (
     CountTokensResponse,
     EmbedResponse,
     GenerateResponse,
+    GetModelHealthRequest,
     ListModelsRequest,
     Model,
+    ModelHealth,
     Route,
+    Routing,
     StreamGenerateResponse,
 )
 
@@ -53,6 +56,22 @@ class AsyncModels:
             self._stub.ListModels, ListModelsRequest(page_size=1), timeout
         )
         return page.routes
+
+    async def health(self, name: str, *, timeout: float = CALL_TIMEOUT) -> ModelHealth:
+        """How a deployment does at this moment, as the server has seen it."""
+        request = GetModelHealthRequest(name=name)
+        return await self._calls.unary(self._stub.GetModelHealth, request, timeout)
+
+    async def explain(
+        self,
+        prompt: str | Sequence[Message],
+        *,
+        timeout: float = CALL_TIMEOUT,
+        **fields: Unpack[GenerateFields],
+    ) -> Routing:
+        """Who would be asked for this completion, in which order, and why not the others."""
+        request = requests.generate_request(prompt, fields)
+        return await self._calls.unary(self._stub.ExplainRouting, request, timeout)
 
     async def generate(
         self,
