@@ -20,7 +20,7 @@ from colonnade.v1.chat_pb2 import (
 )
 from colonnade.v1.conversations_pb2 import DeleteConversationRequest
 from colonnade.v1.messages_pb2 import Image, Message, Part
-from colonnade.v1.turns_pb2 import TURN_STATE_FAILED, Turn
+from colonnade.v1.turns_pb2 import TURN_STATE_FAILED, TURN_STATE_RUNNING, Turn
 from core.generation import GenerationRequest, ModelError, ModelErrorKind
 from core.identifiers import Seconds, TenantId, TurnId
 from fakes.language_model import Fail, Hang, Meet, Script, ScriptedModel, script
@@ -165,6 +165,9 @@ async def test_a_turn_that_everybody_left_can_be_asked_for_again() -> None:
         reading = streamed(node, ask(request_id="r1"))
         turn = (await reading.read()).events[0].started.turn_id
         reading.cancel()
+        async with asyncio.timeout(5):  # a reader that came before that is noticed would keep it
+            while (await turn_of(node, "r1")).state == TURN_STATE_RUNNING:
+                await asyncio.sleep(0.001)
         refusal = await refused(resumed(node, turn))
         assert (refusal.code, refusal.reason) == (StatusCode.CANCELLED, "TURN_ABANDONED")
         assert refusal.metadata == {"turn_id": turn, "rerunnable": "true"}
