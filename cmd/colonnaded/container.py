@@ -121,21 +121,6 @@ class Container(containers.DeclarativeContainer):
         clock,
         providers.Factory(FusionPolicy),
     )
-    attempts = providers.Singleton(Attempts, state)
-    lanes = providers.Singleton(
-        Lanes,
-        clock,
-        providers.Factory(gateway_policies.resilience_policy, settings),
-        providers.Object(random.random),
-    )
-    budgets = providers.Singleton(
-        BudgetBook,
-        providers.Factory(gateway_policies.budget_rules, settings),
-        clock.provided.now,
-    )
-    gateway = providers.Singleton(
-        Gateway, deployments.provided.current, attempts, clock, lanes, budgets
-    )
     admission = providers.Singleton(Admission, providers.Factory(policies.turn_limits, settings))
     metrics_page = providers.Resource(open_metrics_page, settings, metrics, admission, log)
     replica = providers.Singleton(
@@ -156,6 +141,21 @@ class Container(containers.DeclarativeContainer):
         admission,
         deployments.provided.deployment,
         providers.Factory(policies.turn_timings, settings),
+    )
+    attempts = providers.Singleton(Attempts, state, turns.provided.hold_lease)
+    lanes = providers.Singleton(
+        Lanes,
+        clock,
+        providers.Factory(gateway_policies.resilience_policy, settings),
+        providers.Object(random.random),
+    )
+    budgets = providers.Singleton(
+        BudgetBook,
+        providers.Factory(gateway_policies.budget_rules, settings),
+        clock.provided.now,
+    )
+    gateway = providers.Singleton(
+        Gateway, deployments.provided.current, attempts, clock, lanes, budgets
     )
     answering = providers.Singleton(
         Answering,

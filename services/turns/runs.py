@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from core.identifiers import MessageId, TurnId
 from core.ports.bus import Notice, OwnerWanted
+from core.ports.model_gateway import SpendingUnit
 from core.turns.rows import EndReason, Turn
 from services.turns.admission import Admission
 from services.turns.replica import Replica
@@ -63,6 +64,12 @@ class Runs:
         task = asyncio.get_running_loop().create_task(supervised, name=f"run-{run.turn.id}")
         self.tasks.add(task)
         task.add_done_callback(lambda done: self._ended(run, done))
+
+    async def hold(self, unit: SpendingUnit) -> None:
+        """Renew the lease of the run that is about to spend, if it has run out. Raises Lost."""
+        run = self._runs.get(TurnId(unit.id))
+        if run is not None and run.log.fence.epoch == unit.epoch:
+            await run.hold_lease()
 
     def heard(self, notice: Notice) -> None:
         """Another replica has changed the row of a turn that runs here, or so it thinks."""

@@ -12,6 +12,7 @@ from core.chat import ChatRequest
 from core.errors import Reason, Unavailable
 from core.identifiers import RequestId, Seconds, TurnId
 from core.ports.event_codec import EventCodec
+from core.ports.model_gateway import SpendingUnit
 from core.ports.state import State, Transaction
 from core.turns.rows import Decision, EndReason, Turn, TurnFailure, TurnState
 from core.turns.stopping import cancelled
@@ -175,6 +176,10 @@ class Turns:
             return await self._orphans.end(tx, row)
         tx.turns.update(row)
         return await self._orphans.take_over_if_due(tx, row)
+
+    async def hold_lease(self, unit: SpendingUnit) -> None:
+        """See Runs.hold: to be asked right before a provider or a tool is called for a turn."""
+        await self._runs.hold(unit)
 
     async def decide(self, call: Call, turn: TurnId, approval: str, decision: Decision) -> bool:
         """See Approvals.decide. Who may decide is the caller's affair."""

@@ -277,7 +277,6 @@ async def open_node(state: State, models: Sequence[ScriptedModel] = (), **option
     chosen = NodeOptions(**options)
     clock = chosen.clock or loop_clock()
     deployments = _deployments(models or [a_model()], chosen.routing)
-    gateway = Gateway(lambda: deployments, Attempts(state), clock)
     retriever = FakeRetriever(chosen.passages)
     telemetry = FakeTelemetry()
     replica = Replica(
@@ -299,6 +298,7 @@ async def open_node(state: State, models: Sequence[ScriptedModel] = (), **option
         chosen.timings,
         chosen.go_on,
     )
+    gateway = Gateway(lambda: deployments, Attempts(state, turns.hold_lease), clock)
     policy = AnsweringPolicy()
     answering = Answering(state, gateway, retriever, PROMPTS, telemetry, clock, policy)
     settled = await turns.open(alone=chosen.alone)

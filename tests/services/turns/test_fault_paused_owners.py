@@ -52,6 +52,35 @@ async def test_fault_02_paused_after_begin_no_call_starts(state: State) -> None:
         assert read.error is not None
 
 
+async def test_fault_02_a_lease_that_only_its_owner_thinks_lost_is_renewed(state: State) -> None:
+    """Paused for almost a lease after its attempt's begin: it renews first, and then calls."""
+    model = a_model(TALE)
+    async with turn_cluster(state, [model]) as cluster:
+        one, two = await cluster.start_two()
+        store = cluster.store_of(one)
+        written: list[frozenset[str]] = []
+
+        def pause(touched: frozenset[str]) -> None:
+            written.append(touched)
+            if "attempts" in touched and not model.calls:
+                cluster.pause(one)
+
+        store.after_commit = pause
+        reader = Reader(one.stream(a_request(request_id="r1")))
+        await asyncio.sleep(LEASE - 0.2)
+        cluster.members[1].state.faults.away = True  # its peer is slow to look
+        cluster.members[0].skew.seconds += 0.3
+        written.clear()
+        cluster.go_on(one)
+        while not model.calls:  # noqa: ASYNC110 - time is virtual
+            await asyncio.sleep(0.001)
+        assert any("turns" in touched for touched in written)
+        cluster.members[1].state.faults.away = False
+        read = await reader.end()
+        assert (read.text, (await two.row(read.turn)).epoch) == ("one two three four five", 1)
+        assert len(model.calls) == 1
+
+
 async def test_fault_02_paused_in_a_call_its_usage_comes_late(state: State) -> None:
     meet = Meet(asyncio.Event(), asyncio.Event())
     model = a_model(script("a", meet, "b"))
