@@ -21,9 +21,9 @@ def _standing_still() -> AbstractContextManager[None]:
 class StillLink(Link):
     """A connection for whose answers time waits."""
 
-    async def run(self, calls: Sequence[Call], *, apart: int = 0) -> list[Rows]:
+    async def run(self, calls: Sequence[Call]) -> list[Rows]:
         with _standing_still():
-            return await super().run(calls, apart=apart)
+            return await super().run(calls)
 
     async def drained(self) -> None:
         with _standing_still():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -29,16 +30,12 @@ _PREPARATION = -1
 
 
 class Call:
-    """A statement, with the rows of values that it is run with. Encoded when it is made.
+    """A statement, with the rows of values that it is run with. Encoded when it is made."""
 
-    One that is run `once` has no values and is not kept prepared.
-    """
+    __slots__ = ("rows", "sql")
 
-    __slots__ = ("once", "rows", "sql")
-
-    def __init__(self, sql: str, *rows: Row, once: bool = False) -> None:
+    def __init__(self, sql: str, *rows: Row) -> None:
         self.sql = sql
-        self.once = once
         self.rows: list[Encoded] = [encoded(row) for row in rows]
 
 
@@ -58,7 +55,8 @@ class Link:
         self._plan: list[int] = []
         self._fresh: dict[int, str] = {}
         self._results: list[PGresult] = []
-        self._syncs = 0
+        self._is_busy = False
+        self._then: Callable[[], None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._is_writing = False
@@ -70,20 +68,26 @@ class Link:
     @property
     def is_busy(self) -> bool:
         """Whether answers are still to come."""
-        return self._syncs > 0
+        return self._is_busy
 
-    async def run(self, calls: Sequence[Call], *, apart: int = 0) -> list[Rows]:
-        """The rows that each call answered; BatchFailed where one failed.
-
-        The first `apart` calls are a batch of their own, sent with the rest.
-        """
-        self._send(calls, apart)
+    async def run(self, calls: Sequence[Call]) -> list[Rows]:
+        """The rows that each call answered; BatchFailed where one failed."""
+        self._send(calls)
         await self._answered()
         return self._decoded(len(calls))
 
+    def post(self, call: Call, then: Callable[[], None]) -> None:
+        """Send a call whose answer nobody waits for, and go on with `then` when it is there.
+
+        Also when the connection dies instead.
+        """
+        self._then = then
+        with suppress(BatchFailed):
+            self._send([call])
+
     async def drained(self) -> None:
         """Wait until all that was asked is answered, whoever asked it. BatchFailed if it dies."""
-        if self._syncs:
+        if self._is_busy:
             await self._answered()
 
     def close(self) -> None:
@@ -94,17 +98,16 @@ class Link:
         self._waiter = self._loop.create_future()
         await self._waiter
 
-    def _send(self, calls: Sequence[Call], apart: int) -> None:
+    def _send(self, calls: Sequence[Call]) -> None:
         if self.is_dead:
             raise BatchFailed(unavailable("the connection was lost"), answered=True)
         self._plan, self._fresh, self._results = [], {}, []
         self._alarm = self._loop.call_later(self._patience, self._die, "it did not answer in time")
         try:
-            for at, call in enumerate(calls, 1):
-                self._send_call(call, at - 1)
-                if at in (apart, len(calls)):
-                    self._pgconn.pipeline_sync()
-                    self._syncs += 1
+            for at, call in enumerate(calls):
+                self._send_call(call, at)
+            self._pgconn.pipeline_sync()
+            self._is_busy = True
             self._flush()
         except psycopg.Error:
             self._die("the connection was lost")
@@ -112,10 +115,6 @@ class Link:
 
     def _send_call(self, call: Call, at: int) -> None:
         pgconn, plan = self._pgconn, self._plan
-        if call.once:
-            pgconn.send_query_params(call.sql.encode(), None)
-            plan.append(at)
-            return
         name = self._names.get(call.sql)
         if name is None:
             name = self._names[call.sql] = b"s%d" % self._prepared
@@ -150,23 +149,28 @@ class Link:
 
     def _collect(self) -> None:
         pgconn = self._pgconn
-        while self._syncs and not pgconn.is_busy():
+        while self._is_busy and not pgconn.is_busy():
             result = pgconn.get_result()
             if result is None:
                 if pgconn.status != ConnStatus.OK:
                     self._die("the connection was lost")
             elif result.status == ExecStatus.PIPELINE_SYNC:
-                self._syncs -= 1
-                if not self._syncs:
-                    self._finish()
+                self._finish()
             else:
                 self._results.append(result)
 
     def _finish(self) -> None:
+        self._is_busy = False
         if self._alarm is not None:
             self._alarm.cancel()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        then, self._then = self._then, None
+        if then is not None:
+            then()
 
     def _decoded(self, count: int) -> list[Rows]:
         """Each call's rows, or the first failure."""
@@ -197,10 +201,11 @@ class Link:
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         self._pgconn.finish()
-        self._syncs = 0
+        self._is_busy = False
         self._finish_dead(cause)
         if self.on_death is not None:
             self.on_death(self)
+        self._go_on()
 
     def _finish_dead(self, cause: str) -> None:
         if self._alarm is not None:

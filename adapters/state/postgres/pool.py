@@ -90,6 +90,12 @@ class Pool:
         if self._idle and not self._closing:
             self._trimming = loop.call_later(self._options.idle_timeout, self._trim)
 
+    def release_after(self, link: Link, call: Call) -> None:
+        """Give back a connection once it has answered this, for which nobody waits."""
+        if link.is_dead:
+            return
+        link.post(call, lambda: self.release(link))
+
     async def undo(self, link: Link) -> None:
         """Give back a connection whose transaction was left in the middle, once it is undone.
 

@@ -40,11 +40,22 @@ class Premise:
 class PostgresSession:
     """One transaction or snapshot. Writes are recorded, and sent with the next read or the end.
 
-    `seen` are the conversations as this transaction read them, `idle` those of which it was told
-    that no turn runs: what a write rests on, though no lock holds it.
+    `has_written`: whether there is something to commit. `seen` are the conversations as this
+    transaction read them, `idle` those of which it was told that no turn runs: what a write
+    rests on, though no lock holds it.
     """
 
-    __slots__ = ("_closed", "_premises", "_unit", "_writable", "_writes", "idle", "seen", "tenant")
+    __slots__ = (
+        "_closed",
+        "_premises",
+        "_unit",
+        "_writable",
+        "_writes",
+        "has_written",
+        "idle",
+        "seen",
+        "tenant",
+    )
 
     def __init__(self, unit: Unit, scope: Scope, *, writable: bool) -> None:
         self.tenant: TenantId | None = scope if isinstance(scope, str) else None
@@ -55,6 +66,7 @@ class PostgresSession:
         self._writes: list[Call] = []
         self._premises: list[Premise] = []
         self._closed = False
+        self.has_written = False
 
     def admit(self, tenant: TenantId) -> None:
         """See rows.session.Session."""
@@ -78,6 +90,7 @@ class PostgresSession:
             raise RuntimeError("a snapshot is only for reading")
         if not rows:
             return
+        self.has_written = True
         call = Call(statement.postgres_locking.of(self.tenant), *rows)
         last = self._writes[-1] if self._writes else None
         if last is not None and last.sql == call.sql and len(last.rows) < _MOST_TOGETHER:
@@ -122,6 +135,7 @@ class PostgresSession:
         """See rows.session.Session."""
         if not self._writable:
             raise RuntimeError("a snapshot is only for reading")
+        self.has_written = True
         return await self.all(decode, statement, *values, rows=rows)
 
     async def one(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager
 
+from adapters.state.postgres.clock import ServerClock
 from adapters.state.postgres.connecting import connect, conninfo
 from adapters.state.postgres.opening import prepare
 from adapters.state.postgres.options import PostgresOptions
@@ -30,15 +31,16 @@ class PostgresState:
 
     def __init__(self, pool: Pool, options: PostgresOptions) -> None:
         self._pool = pool
+        self._clock = ServerClock(options.now)
         self._options = options
 
     def transaction(self, scope: Scope) -> AbstractAsyncContextManager[PostgresTransaction]:
-        """See State.transaction. It has a connection of its own from beginning to end."""
-        return Block(self._pool, scope, self._options, writable=True)
+        """See State.transaction. The store is first reached by a read, or at the end."""
+        return Block(self._pool, self._clock, scope, self._options, writable=True)
 
     def snapshot(self, scope: Scope) -> AbstractAsyncContextManager[PostgresTransaction]:
-        """See State.snapshot. REPEATABLE READ, and nothing can be written."""
-        return Block(self._pool, scope, self._options, writable=False)
+        """See State.snapshot. Its moment is that of its first read."""
+        return Block(self._pool, self._clock, scope, self._options, writable=False)
 
     async def close(self) -> None:
         """See State.close."""

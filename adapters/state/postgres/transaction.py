@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Protocol
 
 from adapters.state.postgres.conversations import PostgresConversationRows
 from adapters.state.postgres.knowledge import PostgresKnowledgeRows
@@ -13,19 +14,27 @@ from adapters.state.rows.spending import SqlSpendingRows
 from adapters.state.rows.turn_log import SqlEventRows, SqlIdempotencyRows, SqlReaderRows
 
 
+class Began(Protocol):
+    """What knows when a transaction began."""
+
+    @property
+    def now(self) -> datetime:
+        """The server's time then."""
+
+
 class PostgresTransaction:
     """See core.ports.state.Transaction."""
 
-    __slots__ = ("_now", "_session")
+    __slots__ = ("_began", "_session")
 
-    def __init__(self, session: PostgresSession, now: datetime) -> None:
+    def __init__(self, session: PostgresSession, began: Began) -> None:
         self._session = session
-        self._now = now
+        self._began = began
 
     @property
     def now(self) -> datetime:
         """The server's time as the transaction began."""
-        return self._now
+        return self._began.now
 
     @property
     def turns(self) -> PostgresTurnRows:

@@ -51,11 +51,3 @@ def text_array(values: Iterable[str]) -> str:
 def _quoted(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def quoted_literal(value: str) -> str:
-    """A text as a literal within a statement, for statements that take no values."""
-    if "\\" in value or "\0" in value:
-        raise ValueError("a name with such characters cannot be a tenant's")
-    doubled = value.replace("'", "''")
-    return f"'{doubled}'"

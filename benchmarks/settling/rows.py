@@ -1,0 +1,89 @@
+"""What is written for one turn: rows that the state and the bare drivers write alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from core.conversations import Conversation
+from core.generation import TokenUsage
+from core.identifiers import (
+    BootId,
+    ConversationId,
+    DeploymentName,
+    MessageId,
+    RequestId,
+    Seconds,
+    TenantId,
+    TurnId,
+    UserId,
+)
+from core.messages import Message, Role, StoredMessage
+from core.turns.rows import (
+    CHAT,
+    EndReason,
+    IdempotencyKey,
+    IdempotencyRecord,
+    LedgerLine,
+    LoggedEvent,
+    Turn,
+    TurnState,
+)
+
+TENANT, USER, TALK = TenantId("acme"), UserId("ann"), ConversationId("talk")
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+LEASE, HARD = Seconds(5.0), Seconds(10.0)
+CONVERSATION = Conversation(TALK, USER, "", NOW, NOW)
+APPENDS = 3
+_TEXT = "The keys of a tenant are rotated from the settings page, one at a time. "
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One turn: how it is claimed, what is logged, and how it is settled."""
+
+    turn: Turn
+    record: IdempotencyRecord
+    question: StoredMessage
+    events: tuple[LoggedEvent, ...]
+    answer: StoredMessage
+    line: LedgerLine
+
+    def after(self, appends: int) -> Turn:
+        """The turn's row once so many events are logged."""
+        return replace(
+            self.turn,
+            next_seq=1 + appends,
+            released=True,
+            lease_until=NOW + timedelta(seconds=LEASE),
+        )
+
+    @property
+    def settled(self) -> Turn:
+        """The turn's row at its end."""
+        row = self.after(APPENDS)
+        return replace(row, state=TurnState.FINISHED, reason=EndReason.STOP, ended_at=NOW)
+
+
+def a_plan(name: str) -> Plan:
+    """The turn with this name; no two share a key. Each follows a message of its own."""
+    id = TurnId(f"turn-{name}")
+    key = IdempotencyKey(TENANT, USER, CHAT, RequestId(f"request-{name}"))
+    question, answer = MessageId(f"question-{name}"), MessageId(f"answer-{name}")
+    turn = Turn(
+        id, TENANT, USER, TurnState.RUNNING, 1, 1, BootId("boot"), "nonce", NOW, NOW + timedelta(hours=1), NOW,
+        key.request_id, TALK, MessageId(f"parent-{name}"), question,
+    )  # fmt: skip
+    words = Message.of(Role.USER, "How do I rotate the keys of a tenant?")
+    said = Message.of(Role.ASSISTANT, _TEXT * APPENDS)
+    return Plan(
+        turn,
+        IdempotencyRecord(key, id, "digest"),
+        StoredMessage(question, TALK, None, words, NOW, turn=id),
+        tuple(LoggedEvent(n, 1, 1, "delta", _TEXT.encode()) for n in range(1, APPENDS + 1)),
+        StoredMessage(answer, TALK, question, said, NOW, turn=id, model="tiny"),
+        LedgerLine(
+            id, 1, TENANT, USER, "chat", DeploymentName("local"), "tiny", TokenUsage(900, 60),
+            None, "USD", False, NOW,
+        ),
+    )  # fmt: skip
