@@ -32,6 +32,9 @@ class Bounds:
         setup = world.plan.setup
         spikes = 3 * setup.spike if setup.spike_rate else 0.0
         self._slack = 0.8 + 20 * setup.latency + spikes
+        lease = world.around.timings.lease
+        self._out_of_touch = lease if setup.spike_rate else 0.0
+        """One slow answer may break the contact that a take-over needs."""
 
     def check(self) -> None:
         """Report whatever should have happened by now."""
@@ -56,7 +59,7 @@ class Bounds:
         if healthy:
             due = min(_at(turn.lease_until), _at(turn.deadline_at) + timings.hard)
             able = min(self._able_since(life) for life in healthy) + timings.lease
-            late = now - max(due, able) - _SWEEPS_S - self._slack
+            late = now - max(due, able) - _SWEEPS_S - self._slack - self._out_of_touch
             if late > 0:
                 what = f"{turn.id} of {turn.owner} is an orphan since {due:.2f}"
                 self._world.report("what nobody ends is taken over in time", what)

@@ -108,6 +108,7 @@ class SimulatedStore:
 
     def request(self, job: Job) -> None:
         """A request is on its way."""
+        self.server.expect(job)
         self.server.later(self.delay(), self._arrive, job)
 
     def _arrive(self, job: Job) -> None:

@@ -111,13 +111,17 @@ class Server:
         """Whether the transaction need not wait for this row."""
         return self._holders.get(key, unit) is unit
 
+    def expect(self, job: Job) -> None:
+        """A request is on its way here."""
+        if not job.unit.over:
+            job.unit.reply = job.reply
+            self._open[job.unit] = None
+
     def proceed(self, job: Job) -> None:
         """Go on with a request until it waits for a lock, or is answered."""
         unit = job.unit
         if unit.over:
             return job.fail(unavailable("the connection was lost"))
-        unit.reply = job.reply
-        self._open[unit] = None
         while True:
             if not self._has_all(job):
                 return None

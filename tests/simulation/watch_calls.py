@@ -54,7 +54,7 @@ class CallWatch:
         mine: list[Turn] = [
             row for row in self._server.tables["turns"].values() if row.request_id == f"q{question}"
         ]
-        return max(mine, key=lambda row: row.created_at, default=None)
+        return mine[-1] if mine else None
 
     def all_are_booked(self) -> None:
         """At the end: every call has its one line, and it says what the provider counted."""
