@@ -164,6 +164,28 @@ def _goes_on(folder: Path, url: str) -> None:
         assert told == turn.answer.parts[0].text
 
 
+async def test_a_client_that_knows_both_goes_on_by_itself(tmp_path: Path) -> None:
+    async with ChatServerDouble(Stream.of(*WORDS, pause=0.02)) as upstream:
+        await asyncio.to_thread(_by_itself, tmp_path, upstream.url)
+        assert len(upstream.requests) == 1
+
+
+def _by_itself(folder: Path, url: str) -> None:
+    """One after the other dies, the owner among them; there is always one that lives."""
+    with two(folder, upstream_settings(url)) as servers:
+        addresses = ",".join(server.address for server in servers)
+        with Client(address=f"ipv4:{addresses}") as client, client.stream("Count.") as stream:
+            for event in stream:
+                if event.delta.text and event.sequence > 8:
+                    break
+            for server in servers:
+                server.kill()
+                server.start()
+            answer = stream.read_to_end()
+        assert answer.finish_reason == "INTERRUPTED"
+        assert answer.text.startswith("word0 word1 ")
+
+
 def _settled(server: ServerProcess) -> int:
     """How many turns its last start has settled."""
     lines = [json.loads(line) for line in server.log.read_text().splitlines() if line[0] == "{"]
