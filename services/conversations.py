@@ -107,9 +107,11 @@ class Conversations:
                 if allow_missing:
                     return
                 raise
-            if await tx.turns.any_busy(id):
+            busy = await tx.turns.any_busy(id)
+            if busy is not None:
                 raise BranchBusy(
-                    "a turn of this conversation still runs; cancel it, then delete again"
+                    "a turn of this conversation still runs; cancel it, then delete again",
+                    turn_id=busy,
                 )
             tx.conversations.delete(id)
 

@@ -98,8 +98,8 @@ class TurnRows(Protocol):
     async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:
         """The turn that is RUNNING or WAITING on this branch."""
 
-    async def any_busy(self, conversation: ConversationId) -> bool:
-        """Whether any branch of it has a turn that is RUNNING or WAITING."""
+    async def any_busy(self, conversation: ConversationId) -> TurnId | None:
+        """The turn that is RUNNING or WAITING on any of its branches, the first by id."""
 
     async def running(self, limit: int) -> Sequence[Turn]:
         """Turns in state RUNNING, oldest first."""

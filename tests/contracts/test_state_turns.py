@@ -140,12 +140,13 @@ class TestBranch:
             await insert(state, a_turn_on(parent, "turn-2"))
         async with state.snapshot(ACME) as tx:
             assert await tx.turns.busy(TALK, parent) == first
-            assert await tx.turns.any_busy(TALK)
+            assert await tx.turns.any_busy(TALK) == first.id
 
     async def test_another_branch_is_free(self, state: State) -> None:
-        await insert(state, a_turn_on(None), a_turn_on(QUESTION, "turn-2"))
+        await insert(state, a_turn_on(None, "turn-2"), a_turn_on(QUESTION, "turn-1"))
         async with state.snapshot(ACME) as tx:
             assert await tx.turns.busy(TALK, MessageId("else")) is None
+            assert await tx.turns.any_busy(TALK) == "turn-1"
 
     @pytest.mark.parametrize("ended", [TurnState.FINISHED, TurnState.FAILED])
     async def test_is_free_once_its_turn_ended(self, state: State, ended: TurnState) -> None:

@@ -83,13 +83,17 @@ class FakeTurnRows:
             None,
         )
 
-    async def any_busy(self, conversation: ConversationId) -> bool:
+    async def any_busy(self, conversation: ConversationId) -> TurnId | None:
         rows = (await self._view.read()).turns.values()
-        return any(
-            row.conversation == conversation
-            and row.state in _BUSY
-            and admits(self._view.scope, row.tenant)
-            for row in rows
+        return min(
+            (
+                row.id
+                for row in rows
+                if row.conversation == conversation
+                and row.state in _BUSY
+                and admits(self._view.scope, row.tenant)
+            ),
+            default=None,
         )
 
     async def running(self, limit: int) -> Sequence[Turn]:

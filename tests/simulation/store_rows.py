@@ -118,11 +118,15 @@ class TurnTable(_Table):
 
         return await self._tx.read(read)
 
-    async def any_busy(self, conversation: ConversationId) -> bool:
+    async def any_busy(self, conversation: ConversationId) -> TurnId | None:
         return await self._tx.read(
-            lambda view: any(
-                row.conversation == conversation and row.state in BUSY
-                for row in view.of("turns").values()
+            lambda view: min(
+                (
+                    row.id
+                    for row in view.of("turns").values()
+                    if row.conversation == conversation and row.state in BUSY
+                ),
+                default=None,
             )
         )
 

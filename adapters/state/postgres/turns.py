@@ -8,7 +8,7 @@ from adapters.state.encoding.turns import TURN, turn_of
 from adapters.state.postgres.session import PostgresSession
 from adapters.state.rows.statements import Statement, select
 from adapters.state.rows.turns import SqlTurnRows
-from core.identifiers import ConversationId, MessageId
+from core.identifiers import ConversationId, MessageId, TurnId
 from core.turns.rows import Turn
 
 # In one statement, and so of one moment: the head that the conversation has while this branch
@@ -60,12 +60,12 @@ class PostgresTurnRows(SqlTurnRows):
             raise self._postgres.contradict()
         return None if found[1] is None else turn_of(found[1:])
 
-    async def any_busy(self, conversation: ConversationId) -> bool:
+    async def any_busy(self, conversation: ConversationId) -> TurnId | None:
         """See TurnRows.any_busy."""
-        is_busy = await super().any_busy(conversation)
-        if not is_busy:
+        busy = await super().any_busy(conversation)
+        if busy is None:
             self._postgres.idle.add(conversation)
-        return is_busy
+        return busy
 
 
 def _as_it_is(row: tuple[Any, ...]) -> tuple[Any, ...]:  # Any: the columns of a turn, after one

@@ -26,8 +26,8 @@ _BUSY = select(
     "AND state IN ('RUNNING', 'WAITING')",
 )
 _ANY_BUSY = Statement(
-    "SELECT 1 FROM turn WHERE conversation = ?2 AND {mine} "
-    "AND state IN ('RUNNING', 'WAITING') LIMIT 1"
+    "SELECT id FROM turn WHERE conversation = ?2 AND {mine} "
+    "AND state IN ('RUNNING', 'WAITING') ORDER BY id LIMIT 1"
 )
 _RUNNING = select(
     TURN, "FROM turn WHERE state = 'RUNNING' AND {mine} ORDER BY created_at, id LIMIT ?2"
@@ -95,9 +95,9 @@ class SqlTurnRows:
         """See TurnRows.busy."""
         return await self._session.one(turn_of, _BUSY, conversation, parent or "")
 
-    async def any_busy(self, conversation: ConversationId) -> bool:
+    async def any_busy(self, conversation: ConversationId) -> TurnId | None:
         """See TurnRows.any_busy."""
-        return await self._session.one(bool, _ANY_BUSY, conversation) is not None
+        return await self._session.one(_id_of, _ANY_BUSY, conversation)
 
     async def running(self, limit: int) -> Sequence[Turn]:
         """See TurnRows.running."""
@@ -150,3 +150,7 @@ class SqlTurnRows:
         """See TurnRows.update."""
         self._session.admit(turn.tenant)
         self._session.write(_UPDATE, turn_row(turn))
+
+
+def _id_of(row: tuple[str]) -> TurnId:
+    return TurnId(row[0])

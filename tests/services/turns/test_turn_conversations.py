@@ -122,8 +122,9 @@ async def test_a_conversation_with_a_running_turn_is_not_deleted(state: State) -
         talk = await node.converse()
         with reading(node.stream(a_request("Hi", conversation=talk, request_id="r1"))) as reader:
             turn = (await reader.until(1)).turn
-            with pytest.raises(BranchBusy):
+            with pytest.raises(BranchBusy) as refused:
                 await conversations.delete(node.call(), talk, allow_missing=False)
+            assert refused.value.metadata == {"turn_id": turn}
             await reader.end()
         await conversations.delete(node.call(), talk, allow_missing=False)
         assert isinstance((await node.resume(turn)).error, NotFound)
