@@ -49,9 +49,11 @@ from services.ingestion.ingestion import Ingestion
 from services.ingestion.preparing import Preparing
 from services.knowledge import Knowledge
 from services.models.attempts import Attempts
+from services.models.caching import CachingGateway
 from services.models.gateway import Gateway
 from services.models.lanes import Lanes
 from services.models.models import Models
+from services.models.response_cache import ResponseCache
 from services.models.spending import BudgetBook
 from services.retrieval import Retrieval
 from services.turn_operations import TurnOperations
@@ -142,7 +144,7 @@ class Container(containers.DeclarativeContainer):
         deployments.provided.deployment,
         providers.Factory(policies.turn_timings, settings),
     )
-    attempts = providers.Singleton(Attempts, state, turns.provided.hold_lease)
+    attempts = providers.Singleton(Attempts, state, turns.provided.hold_lease, turns.provided.ride)
     lanes = providers.Singleton(
         Lanes,
         clock,
@@ -154,8 +156,16 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(gateway_policies.budget_rules, settings),
         clock.provided.now,
     )
+    answers = providers.Singleton(
+        ResponseCache,
+        settings.provided.response_cache.max_bytes,
+        settings.provided.response_cache.ttl_seconds,
+    )
     gateway = providers.Singleton(
-        Gateway, deployments.provided.current, attempts, clock, lanes, budgets
+        CachingGateway,
+        providers.Singleton(Gateway, deployments.provided.current, attempts, clock, lanes, budgets),
+        answers,
+        clock,
     )
     answering = providers.Singleton(
         Answering,

@@ -134,6 +134,13 @@ class HedgingSettings(Table):
     share: Share = 0.1
 
 
+class ResponseCacheSettings(Table):
+    """Answers that are kept for requests that want them from the cache."""
+
+    max_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
+    ttl_seconds: Positive = 3600.0
+
+
 class BudgetSettings(Table):
     """What may be spent in a window, by whom."""
 

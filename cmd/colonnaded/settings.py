@@ -21,6 +21,7 @@ from colonnaded.gateway_settings import (
     BudgetSettings,
     HedgingSettings,
     PriceSettings,
+    ResponseCacheSettings,
     RetrySettings,
     RouteSettings,
     RoutingSettings,
@@ -210,6 +211,7 @@ class Settings(BaseSettings):
     retries: RetrySettings = RetrySettings()
     breaker: BreakerSettings = BreakerSettings()
     hedging: HedgingSettings = HedgingSettings()
+    response_cache: ResponseCacheSettings = ResponseCacheSettings()
     budgets: dict[Name, BudgetSettings] = Field(default_factory=dict)
     prompts: PromptSettings = PromptSettings()
     log: LogSettings = LogSettings()
