@@ -18,7 +18,8 @@ from core.turns.rows import Attempt, EndReason, Turn, TurnState
 from fakes.language_model import a_deployment
 from fakes.state import CommitFault, FakeState
 from fakes.turn_node import ACME, ANN, NOON
-from services.models.attempts import NOTHING, Attempts
+from services.models.attempt_steps import NOTHING
+from services.models.attempts import Attempts
 
 TURN = Turn(
     id=TurnId("turn-1"),
