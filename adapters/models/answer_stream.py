@@ -62,7 +62,7 @@ class StreamedAnswer:
         while not events and not self._done:
             if self._failure is not None:
                 raise self._failure
-            received = await self._patience.wait(self._body.readany())
+            received = await self._patience.read(self._body)
             events = joined(self._take(received))
         if events and not self._introduced:
             self._introduced = True

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from adapters.models.call_numbers import CallNumbers
 from adapters.models.openai_chunk import (
@@ -87,11 +89,20 @@ class ChunkReader:
             self.ended = True
             return []
         try:
-            read = CHUNK.validate_json(data)
-            if type == "error" or read.error is not None or read.object == "error":
-                raise read_error(None, _ANY.validate_json(data))
+            said: JsonValue = from_json(data)
+        except ValueError:
+            raise malformed("an event is no JSON") from None
+        if (text := _only_text(said)) and type != "error" and self.origin.response_id:
+            return [*self._seals.close(), *self._said(text)]
+        return self._read(said, is_error=type == "error")
+
+    def _read(self, said: JsonValue, *, is_error: bool) -> list[ModelEvent]:
+        try:
+            read = CHUNK.validate_python(said)
         except ValidationError as error:
             raise invalid(error) from None
+        if is_error or read.error is not None or read.object == "error":
+            raise read_error(None, said)
         if not self.origin.response_id:
             self._introduce(read)
         if read.usage is not None or read.timings is not None:
@@ -172,6 +183,16 @@ class ChunkReader:
         if isinstance(arguments, dict):
             arguments = _ANY.dump_json(arguments).decode()
         return self._calls.take(index, call_id or "", name or "", arguments or "")
+
+
+def _only_text(said: Any) -> str | None:
+    """The text of a chunk that holds nothing else: nearly all do, and a stream has thousands."""
+    match said:
+        case {"choices": [{"delta": {"content": str() as text} as delta} as choice]}:
+            more = choice.get("finish_reason") or choice.get("logprobs") or choice.get("index")
+            apart = said.get("usage") or said.get("error") or said.get("timings")
+            return None if more or apart or len(delta) > 1 else text
+    return None
 
 
 def _refused(text: str | None) -> Sequence[ModelEvent]:

@@ -118,6 +118,7 @@ class RemoteModel:
             yield answer
         finally:
             self._running.discard(response)
+            patience.leave()
             await answer.leave()
             response.close()
 

@@ -43,6 +43,8 @@ class SseParser:
 
     def feed(self, received: bytes) -> list[SseEvent]:
         """The events that these bytes complete. Raises ModelError (MALFORMED_STREAM)."""
+        if self._is_between_events() and (plain := _plain(received)) is not None:
+            return plain
         events: list[SseEvent] = []
         for line in self._complete_lines(received):
             event = self._read_line(line)
@@ -53,6 +55,9 @@ class SseParser:
                 ModelErrorKind.MALFORMED_STREAM, "the provider sent an event without an end"
             )
         return events
+
+    def _is_between_events(self) -> bool:
+        return self._started and not (self._line or self._data or self._type or self._after_return)
 
     def _complete_lines(self, received: bytes) -> list[bytes]:
         """Lines end with CR, LF or both; a CR ends its line at once, an LF may follow later."""
@@ -89,3 +94,13 @@ class SseParser:
         self._size = 0
         self._type = ""
         return event
+
+
+def _plain(received: bytes) -> list[SseEvent] | None:
+    """Whole events of one line of data each, which is what nearly all that comes is."""
+    if not received.endswith(b"\n\n") or b"\r" in received:
+        return None
+    events = received[:-2].split(b"\n\n")
+    if any(not event.startswith(b"data: ") or b"\n" in event for event in events):
+        return None
+    return [SseEvent(event[6:]) for event in events]

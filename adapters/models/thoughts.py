@@ -15,6 +15,8 @@ TAGS = (
 )
 """How thoughts begin and end in the models' own templates."""
 
+_FIRST = frozenset(opening[0] for opening, _ in TAGS)
+
 
 class ThoughtSplitter:
     """Splits text that comes in pieces of any size.
@@ -57,9 +59,7 @@ class ThoughtSplitter:
             return self._thought()
         if self._may_open:
             return self._opening()
-        self._blank_before = False
-        whole, self._held = self._held, ""
-        return TextDelta(whole)
+        return self._plain()
 
     def _thought(self) -> ReasoningDelta | None:
         self._blank_before = False
@@ -77,6 +77,8 @@ class ThoughtSplitter:
 
     def _opening(self) -> TextDelta | None:
         begun = self._held.lstrip()
+        if begun and begun[0] not in _FIRST:
+            return self._plain()
         for opening, closing in TAGS:
             if begun.startswith(opening):
                 self._held, self._closing = begun[len(opening) :], closing
@@ -84,6 +86,9 @@ class ThoughtSplitter:
                 return TextDelta("")
         if any(opening.startswith(begun) for opening, _ in TAGS):
             return None  # white space, or the beginning of a tag
+        return self._plain()
+
+    def _plain(self) -> TextDelta:
         self._may_open = self._blank_before = False
         whole, self._held = self._held, ""
         return TextDelta(whole)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from core.generation import ModelError, ModelErrorKind
 from core.identifiers import Seconds
@@ -27,11 +27,24 @@ class TimeLimits:
     between_tokens: Seconds = Seconds(30.0)
 
 
+class Body(Protocol):
+    """A response's body as aiohttp's StreamReader has it."""
+
+    async def readany(self) -> bytes:
+        """What has come, once anything has; nothing at the end."""
+
+    def set_exception(self, exc: BaseException) -> None:
+        """Whoever waits for more, or comes for it, gets this."""
+
+
 class Patience:
     """One attempt's deadlines, on the event loop's clock."""
 
     def __init__(self, timeout: Seconds) -> None:
-        self._clock = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self._clock = self._loop.time
+        self._awaited: Body | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._end = self._clock() + timeout
         self._timeout = timeout
         self._step_end = self._end
@@ -42,6 +55,8 @@ class Patience:
         """From now on, `step` must come within so many seconds, and within the whole."""
         self._step_end = self._clock() + seconds
         self._step, self._step_seconds = step, seconds
+        if self._timer is not None and self._step_end < self._timer.when():
+            self.leave()
 
     async def wait(self, awaited: Awaitable[T]) -> T:
         """What is awaited. Raises ModelError (TIMEOUT) at the nearer deadline."""
@@ -50,6 +65,37 @@ class Patience:
                 return await awaited
         except TimeoutError:
             raise self._late() from None
+
+    async def read(self, body: Body) -> bytes:
+        """What comes next of the body. Raises ModelError (TIMEOUT) at the nearer deadline.
+
+        A stream is read in many small pieces, and a timer for each would cost as much as the
+        piece itself: one timer looks after all of them, and is set anew only when it rings.
+        """
+        if self._timer is None:
+            self._timer = self._loop.call_at(min(self._end, self._step_end), self._look)
+        self._awaited = body
+        try:
+            return await body.readany()
+        finally:
+            self._awaited = None
+
+    def leave(self) -> None:
+        """Nothing is waited for any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        """The timer rang: somebody waits in vain, or there is time left, or nobody waits."""
+        self._timer = None
+        if self._awaited is None:
+            return  # the next wait sets it
+        deadline = min(self._end, self._step_end)
+        if self._clock() < deadline:
+            self._timer = self._loop.call_at(deadline, self._look)
+        else:
+            self._awaited.set_exception(self._late())
 
     def _late(self) -> ModelError:
         whole = self._end <= self._step_end
