@@ -86,7 +86,7 @@ class Race:
     async def _slices(self, at_once: int) -> None:
         for racer in self.racers[at_once]:
             wanted = _SLICE_TURNS[at_once]
-            plans = [a_plan(f"{next(self._names):012}") for _ in range(wanted)]
+            plans = [a_plan(next(self._names)) for _ in range(wanted)]
             racer.seconds += await racer.work(plans)
             racer.turns += wanted
 

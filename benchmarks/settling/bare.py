@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from adapters.state.encoding.conversations import MESSAGE, conversation_row, message_row
+from adapters.state.encoding.conversations import MESSAGE, message_row
 from adapters.state.encoding.spending import LEDGER, ledger_row
 from adapters.state.encoding.turns import (
     EVENT,
@@ -24,7 +24,7 @@ from adapters.state.encoding.turns import (
     turn_row,
 )
 from adapters.state.rows.statements import insert, update
-from benchmarks.settling.rows import APPENDS, CONVERSATION, TENANT, Plan
+from benchmarks.settling.rows import APPENDS, TENANT, Plan
 from core.turns.rows import Turn
 
 Rows = list[tuple[Any, ...]]
@@ -43,10 +43,6 @@ _INSERT = {
     "event": insert("event", EVENT).sqlite.every,
     "ledger": insert("ledger", LEDGER).sqlite.every,
 }
-CONVERSATION_SQL = insert(
-    "conversation", ("tenant", *"id owner title created_at updated_at head labels etag".split())
-).sqlite.every
-CONVERSATION_ROW = (TENANT, *conversation_row(CONVERSATION))
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,17 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from benchmarks.settling.rows import APPENDS, CONVERSATION, HARD, LEASE, NOW, TENANT, Plan
+from benchmarks.settling.rows import APPENDS, CONVERSATIONS, HARD, LEASE, NOW, TENANT, Plan
 from core.ports.state import EVERY_TENANT, State
 from core.turns.fencing import Extension
 from core.turns.rows import EndReason, TurnState
 
 
 async def prepare(state: State) -> None:
-    """The conversation that all turns belong to."""
+    """The conversations that the turns belong to."""
     async with state.transaction(TENANT) as tx:
-        tx.conversations.insert(CONVERSATION)
+        for conversation in CONVERSATIONS:
+            tx.conversations.insert(conversation)
 
 
 async def settle(state: State, plans: Sequence[Plan]) -> None:

@@ -30,10 +30,13 @@ from core.turns.rows import (
     TurnState,
 )
 
-TENANT, USER, TALK = TenantId("acme"), UserId("ann"), ConversationId("talk")
+TENANT, USER = TenantId("acme"), UserId("ann")
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LEASE, HARD = Seconds(5.0), Seconds(10.0)
-CONVERSATION = Conversation(TALK, USER, "", NOW, NOW)
+TALKS = [ConversationId(f"talk-{number}") for number in range(512)]
+"""Turns that run at once belong to different conversations."""
+
+CONVERSATIONS = [Conversation(talk, USER, "", NOW, NOW) for talk in TALKS]
 APPENDS = 3
 _TEXT = "The keys of a tenant are rotated from the settings page, one at a time. "
 
@@ -65,23 +68,25 @@ class Plan:
         return replace(row, state=TurnState.FINISHED, reason=EndReason.STOP, ended_at=NOW)
 
 
-def a_plan(name: str) -> Plan:
-    """The turn with this name; no two share a key. Each follows a message of its own."""
+def a_plan(number: int) -> Plan:
+    """The turn with this number; no two share a key. Each follows a message of its own."""
+    name, talk = f"{number:012}", TALKS[number % len(TALKS)]
     id = TurnId(f"turn-{name}")
     key = IdempotencyKey(TENANT, USER, CHAT, RequestId(f"request-{name}"))
     question, answer = MessageId(f"question-{name}"), MessageId(f"answer-{name}")
     turn = Turn(
-        id, TENANT, USER, TurnState.RUNNING, 1, 1, BootId("boot"), "nonce", NOW, NOW + timedelta(hours=1), NOW,
-        key.request_id, TALK, MessageId(f"parent-{name}"), question,
+        id, TENANT, USER, TurnState.RUNNING, 1, 1, BootId("boot"), "nonce", NOW,
+        NOW + timedelta(hours=1), NOW,
+        key.request_id, talk, MessageId(f"parent-{name}"), question,
     )  # fmt: skip
     words = Message.of(Role.USER, "How do I rotate the keys of a tenant?")
     said = Message.of(Role.ASSISTANT, _TEXT * APPENDS)
     return Plan(
         turn,
         IdempotencyRecord(key, id, "digest"),
-        StoredMessage(question, TALK, None, words, NOW, turn=id),
+        StoredMessage(question, talk, None, words, NOW, turn=id),
         tuple(LoggedEvent(n, 1, 1, "delta", _TEXT.encode()) for n in range(1, APPENDS + 1)),
-        StoredMessage(answer, TALK, question, said, NOW, turn=id, model="tiny"),
+        StoredMessage(answer, talk, question, said, NOW, turn=id, model="tiny"),
         LedgerLine(
             id, 1, TENANT, USER, "chat", DeploymentName("local"), "tiny", TokenUsage(900, 60),
             None, "USD", False, NOW,
