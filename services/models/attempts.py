@@ -9,23 +9,32 @@ from typing import TypeVar
 
 from core.catalog import Deployment
 from core.errors import Conflict
-from core.generation import TokenUsage
 from core.identifiers import TurnId
 from core.ports.model_gateway import SpendingUnit
 from core.ports.state import State, StoreUnavailable, Transaction
-from core.prices import most_cost
 from core.turns.fencing import Fence
-from core.turns.rows import Attempt
+from core.turns.rows import Attempt, Turn
+from services.models.attempt_steps import (
+    NOTHING,
+    Begin,
+    End,
+    Ride,
+    Wanted,
+    is_mine,
+    ride_nowhere,
+)
+from services.turns.run_log import Lost
 from services.turns.settlement import ledger_line
 
 Result = TypeVar("Result")
 
-NOTHING = TokenUsage(0, 0)
-"""What an attempt used that was put on record and never called."""
 _PAUSES = (0.05, 0.2, 0.5, 1.0)
 """Seconds before each further try to reach a store that is away."""
 _LONG_PAUSES = (*_PAUSES, *(1.0,) * 28)
 """The same where a turn waits for it, which holds its output back for as long."""
+
+_LOST = "this run no longer has its turn; no provider is called for it"
+_TO_STOP = "this turn is to stop; no provider is called for it"
 
 Hold = Callable[[SpendingUnit], Awaitable[None]]
 """Makes sure that the unit may still spend, right before it does; raises where it may not."""
@@ -38,9 +47,11 @@ async def hold_nothing(_: SpendingUnit) -> None:
 class Attempts:
     """Writes the attempts of a unit of spending. A number is never used twice."""
 
-    def __init__(self, state: State, hold: Hold = hold_nothing) -> None:
+    def __init__(self, state: State, hold: Hold = hold_nothing, ride: Ride = ride_nowhere) -> None:
         self._state = state
         self._hold = hold
+        self._ride = ride
+        self._late: set[asyncio.Future[None]] = set()
 
     async def begin(
         self, unit: SpendingUnit, deployment: Deployment, prompt_tokens: int, max_output: int
@@ -51,22 +62,49 @@ class Attempts:
         outcome is unknown, its number is given up: what it may have written is closed as unused;
         so is an attempt whose caller is cancelled before this returns, or that `hold` refuses.
         """
-        beginning = asyncio.ensure_future(
-            self._begin_until_known(unit, deployment, prompt_tokens, max_output)
-        )
-        try:
-            attempt = await asyncio.shield(beginning)
-        except asyncio.CancelledError:
-            await asyncio.wait({beginning})
-            if beginning.exception() is None:
-                await self._give_back(beginning.result(), unit, deployment)
-            raise
+        wanted = Wanted(unit, deployment, prompt_tokens, max_output)
+        attempt = await self._begun(wanted)
         try:
             await self._hold(unit)
         except BaseException:
             await self._give_back(attempt, unit, deployment)
             raise
         return attempt
+
+    async def end(self, attempt: Attempt, unit: SpendingUnit, deployment: Deployment) -> None:
+        """Write what the attempt came to. A turn books it when it is settled; others, now.
+
+        With a turn that runs here it goes along in one of its next commits, and before its
+        settlement. Raises StoreUnavailable where the store is away for more than a moment.
+        """
+        step = End(attempt)
+        riding = self._ride(unit, step, False)
+        if riding is None:
+            await _patiently(lambda: self._end(attempt, unit, deployment))
+        else:
+            riding.add_done_callback(
+                lambda done: self._ended(done, step, attempt, unit, deployment)
+            )
+
+    def _ended(
+        self,
+        riding: asyncio.Future[Turn],
+        step: End,
+        attempt: Attempt,
+        unit: SpendingUnit,
+        deployment: Deployment,
+    ) -> None:
+        """What could not go along is written on its own: it was spent all the same."""
+        failed = riding.cancelled() or riding.exception() is not None
+        if failed or not step.applied:
+            late = asyncio.ensure_future(_patiently(lambda: self._end(attempt, unit, deployment)))
+            self._late.add(late)
+            late.add_done_callback(self._is_written)
+
+    def _is_written(self, late: asyncio.Future[None]) -> None:
+        self._late.discard(late)
+        if not late.cancelled():
+            late.exception()  # a store that stays away: whoever settles books what the log says
 
     async def _give_back(
         self, attempt: Attempt, unit: SpendingUnit, deployment: Deployment
@@ -76,34 +114,62 @@ class Attempts:
         await asyncio.wait({ending})
         ending.result()
 
-    async def end(self, attempt: Attempt, unit: SpendingUnit, deployment: Deployment) -> None:
-        """Write what the attempt came to. A turn books it when it is settled; others, now.
+    async def _begun(self, wanted: Wanted) -> Attempt:
+        """Put it on record. Where the caller is cancelled meanwhile, it is closed again."""
+        step = Begin(wanted)
+        riding = self._ride(wanted.unit, step, True)
+        if riding is not None:
+            return await self._rode(riding, step, wanted)
+        beginning = asyncio.ensure_future(self._begin_until_known(wanted))
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            await asyncio.wait({beginning})
+            if beginning.exception() is None:
+                await self._give_back(beginning.result(), wanted.unit, wanted.deployment)
+            raise
 
-        Raises StoreUnavailable where the store is away for more than a moment.
-        """
-        await _patiently(lambda: self._end(attempt, unit, deployment))
+    async def _rode(self, riding: asyncio.Future[Turn], step: Begin, wanted: Wanted) -> Attempt:
+        """The same, of an attempt that goes along with its run's commit."""
+        try:
+            await asyncio.shield(riding)
+        except asyncio.CancelledError:
+            await asyncio.wait({riding})
+            if riding.exception() is None and step.attempt is not None:
+                await self._give_back(step.attempt, wanted.unit, wanted.deployment)
+            raise
+        except Lost:
+            await self._close_given_up(wanted)
+            raise Conflict(_LOST) from None
+        if step.attempt is None:
+            await self._close_given_up(wanted)
+            raise Conflict(_TO_STOP)
+        return step.attempt
 
-    async def _begin_until_known(
-        self, unit: SpendingUnit, deployment: Deployment, prompt_tokens: int, max_output: int
-    ) -> Attempt:
-        given_up: list[int] = []
-
+    async def _begin_until_known(self, wanted: Wanted) -> Attempt:
         async def one_try() -> Attempt:
-            before = len(given_up)
+            before = len(wanted.given_up)
             try:
-                return await self._begin(unit, deployment, prompt_tokens, max_output, given_up)
+                return await self._begin(wanted)
             except StoreUnavailable as away:
                 if away.outcome_known:
-                    del given_up[before:]
+                    del wanted.given_up[before:]
                 raise
 
         try:
-            return await _patiently(one_try, _PAUSES if unit.epoch is None else _LONG_PAUSES)
+            pauses = _PAUSES if wanted.unit.epoch is None else _LONG_PAUSES
+            return await _patiently(one_try, pauses)
         except Conflict:
-            for row in await self._of(unit):
-                if _is_mine(row, unit) and row.number in given_up:
-                    await self.end(replace(row, used=NOTHING), unit, deployment)
+            await self._close_given_up(wanted)
             raise
+
+    async def _close_given_up(self, wanted: Wanted) -> None:
+        """No attempt comes of it: close what its tries may have written."""
+        if not wanted.given_up:
+            return
+        for row in await self._of(wanted.unit):
+            if is_mine(row, wanted.unit) and row.number in wanted.given_up:
+                await self.end(replace(row, used=NOTHING), wanted.unit, wanted.deployment)
 
     async def _of(self, unit: SpendingUnit) -> Sequence[Attempt]:
         async with self._state.snapshot(unit.tenant) as view:
@@ -124,42 +190,10 @@ class Attempts:
                 ended = replace(ended, booked=True)
             tx.spending.update(ended)
 
-    async def _begin(
-        self,
-        unit: SpendingUnit,
-        deployment: Deployment,
-        prompt_tokens: int,
-        max_output: int,
-        given_up: list[int],
-    ) -> Attempt:
-        async with self._state.transaction(unit.tenant) as tx:
-            await _check_fence(tx, unit)
-            known = await tx.spending.attempts(unit.id)
-            for row in known:
-                if _is_mine(row, unit) and row.number in given_up:
-                    tx.spending.update(replace(row, used=NOTHING))
-            number = max((*given_up, *(row.number for row in known)), default=0) + 1
-            given_up.append(number)
-            attempt = Attempt(
-                unit=unit.id,
-                number=number,
-                tenant=unit.tenant,
-                run=unit.run,
-                epoch=unit.epoch or 0,
-                deployment=deployment.name,
-                prompt_tokens=prompt_tokens,
-                reserved=most_cost(prompt_tokens, max_output, deployment.prices),
-                began_at=tx.now,
-                user=unit.user,
-                feature=unit.feature,
-            )
-            tx.spending.begin(attempt)
-        return attempt
-
-
-def _is_mine(row: Attempt, unit: SpendingUnit) -> bool:
-    """A number whose commit failed may by now be another run's."""
-    return row.epoch == (unit.epoch or 0)
+    async def _begin(self, wanted: Wanted) -> Attempt:
+        async with self._state.transaction(wanted.unit.tenant) as tx:
+            await _check_fence(tx, wanted.unit)
+            return await wanted.record(tx)
 
 
 async def _patiently(
@@ -179,6 +213,6 @@ async def _check_fence(tx: Transaction, unit: SpendingUnit) -> None:
         return
     turn = (await tx.turns.lock([TurnId(unit.id)])).get(TurnId(unit.id))
     if turn is None or not Fence(unit.epoch).admits(turn):
-        raise Conflict("this run no longer has its turn; no provider is called for it")
+        raise Conflict(_LOST)
     if turn.cancel is not None:
-        raise Conflict("this turn is to stop; no provider is called for it")
+        raise Conflict(_TO_STOP)

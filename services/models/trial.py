@@ -24,7 +24,7 @@ from core.resilience.failures import Verdict
 from core.routing import Candidate
 from core.turns.outcome import bookable_usage
 from core.turns.rows import Attempt
-from services.models.attempts import NOTHING
+from services.models.attempt_steps import NOTHING
 from services.models.lanes import Passage
 from services.models.spending import Reservation
 

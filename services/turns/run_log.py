@@ -59,6 +59,7 @@ class Lost(ColonnadeError):
 class _Wanted:
     step: Step
     done: asyncio.Future[Turn]
+    is_last: bool
 
 
 class RunLog:
@@ -145,14 +146,17 @@ class RunLog:
         """Take no more events: a producer that is slow to stop has nothing more to say."""
         self._sealed = True
 
-    def ask(self, step: Step) -> asyncio.Future[Turn]:
+    def ask(
+        self, step: Step, *, urgent: bool = True, is_last: bool = False
+    ) -> asyncio.Future[Turn]:
         """Have the buffer and then `step` committed; the row as it became.
 
+        What is asked for later may go in the same commit, but not where this `is_last` in it.
         Fails with Lost, and with what the step itself raised.
         """
         done: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
-        self._steps.append(_Wanted(step, done))
-        self._mark(self, True)
+        self._steps.append(_Wanted(step, done, is_last))
+        self._mark(self, urgent)
         return done
 
     async def perform(self, step: Step) -> Turn:
@@ -162,7 +166,9 @@ class RunLog:
     def take(self) -> tuple[Sequence[TurnEvent], Sequence[Step]]:
         """What the next commit carries; the writer's alone to call."""
         events, self._events, self.held_bytes = self._events, [], 0
-        self._in_flight, self._steps = self._steps, []
+        ends = (at for at, wanted in enumerate(self._steps, start=1) if wanted.is_last)
+        end = next(ends, len(self._steps))
+        self._in_flight, self._steps = self._steps[:end], self._steps[end:]
         return events, [wanted.step for wanted in self._in_flight]
 
     def committed(
@@ -185,6 +191,7 @@ class RunLog:
         for wanted in flown:
             if not wanted.done.done():
                 wanted.done.set_result(row)
+        self._go_on()
 
     def extended(
         self,
@@ -236,7 +243,12 @@ class RunLog:
         failing, self._in_flight = self._in_flight, []
         for waiting in failing:
             _fail(waiting, error)
+        self._go_on()
         self._room.set()
+
+    def _go_on(self) -> None:
+        if self._steps:
+            self._mark(self, True)
 
     def store_is_away(self, now: Seconds, away: StoreUnavailable) -> None:
         """Note that a commit did not go through; past the hold, the runner must stop spending."""

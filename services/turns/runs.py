@@ -12,6 +12,7 @@ from core.turns.rows import EndReason, Turn
 from services.turns.admission import Admission
 from services.turns.replica import Replica
 from services.turns.run import Ending, Paused, Run, Start
+from services.turns.run_log import Step
 from services.turns.settlement import DeploymentOf, Settlement
 from services.turns.timings import TurnTimings
 from services.turns.writer import TurnWriter
@@ -70,6 +71,16 @@ class Runs:
         run = self._runs.get(TurnId(unit.id))
         if run is not None and run.log.fence.epoch == unit.epoch:
             await run.hold_lease()
+
+    def ride(self, unit: SpendingUnit, step: Step, is_next: bool) -> asyncio.Future[Turn] | None:
+        """Have a step of this unit's run committed with what it writes next; None: it has none.
+
+        Where it `is_next`, at once, and before anything that is asked for later.
+        """
+        run = self._runs.get(TurnId(unit.id))
+        if run is None or run.log.fence.epoch != unit.epoch or run.tail.closed:
+            return None
+        return run.log.ask(step, urgent=is_next, is_last=is_next)
 
     def heard(self, notice: Notice) -> None:
         """Another replica has changed the row of a turn that runs here, or so it thinks."""
