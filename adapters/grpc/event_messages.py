@@ -14,6 +14,7 @@ from core.turns.events import (
     Cited,
     Finished,
     Reasoning,
+    Retracted,
     Retrieved,
     Started,
     Switched,
@@ -123,6 +124,11 @@ def _approval_required(event: ApprovalRequired) -> turns_pb2.TurnEvent:
     )
 
 
+def _retracted(event: Retracted) -> turns_pb2.TurnEvent:
+    """The answer of a turn begins after its first event, so from there all of it is taken back."""
+    return turns_pb2.TurnEvent(retracted=turns_pb2.Retracted(from_sequence=1, reason=event.cause))
+
+
 def _finished(event: Finished) -> turns_pb2.TurnEvent:
     return turns_pb2.TurnEvent(
         finished=turns_pb2.Finished(
@@ -146,5 +152,6 @@ _WRITERS: dict[type[TurnEvent], Callable[..., turns_pb2.TurnEvent]] = {
     AttemptUsed: _used,
     Switched: _switched,
     ApprovalRequired: _approval_required,
+    Retracted: _retracted,
     Finished: _finished,
 }

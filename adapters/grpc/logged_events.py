@@ -27,6 +27,7 @@ from core.turns.events import (
     Finished,
     Latencies,
     Reasoning,
+    Retracted,
     Retrieved,
     Started,
     Switched,
@@ -187,6 +188,7 @@ _READERS: dict[str, Callable[[turns_pb2.TurnEvent], TurnEvent]] = {
     "provider_switched": _read_switched,
     "usage": _read_used,
     "approval_required": _read_approval_required,
+    "retracted": lambda message: Retracted(message.retracted.reason),
     "validation": lambda message: Validated(values.verdict(message.validation)),
     "finished": _read_finished,
 }

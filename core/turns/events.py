@@ -91,6 +91,13 @@ class ApprovalRequired:
 
 
 @dataclass(frozen=True, slots=True)
+class Retracted:
+    """All text, thoughts and citations so far are taken back; the answer begins anew after it."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class Validated:
     """The verdict on the answer."""
 
@@ -131,6 +138,7 @@ TurnEvent = (
     | Switched
     | AttemptUsed
     | ApprovalRequired
+    | Retracted
     | Validated
     | Finished
 )
@@ -184,6 +192,7 @@ _KINDS: dict[type[TurnEvent], str] = {
     Switched: "provider_switched",
     AttemptUsed: "usage",
     ApprovalRequired: "approval_required",
+    Retracted: "retracted",
     Validated: "validation",
     Finished: "finished",
 }

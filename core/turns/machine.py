@@ -20,7 +20,13 @@ from core.grounding.refusals import refusal_text
 from core.grounding.stream import Failure, GroundedStream, Guarded
 from core.grounding.verdict import AnsweredBy, Verdict, VerdictStatus
 from core.knowledge import Passage
-from core.ports.model_gateway import Completed, GatewayEvent, Selected, Switched
+from core.ports.model_gateway import (
+    Completed,
+    GatewayEvent,
+    Restarted,
+    Selected,
+    Switched,
+)
 from core.turns import events
 from core.turns.events import Cited, Reasoning, Retrieved, Started, Text, TurnEvent, Validated
 from core.turns.rows import EndReason
@@ -116,8 +122,8 @@ def advance(state: RunState, happening: Happening) -> Step:
             )
         case Selected():
             return _selected(state, happening), ()
-        case Switched(failed, to, attempt, cause):
-            return state, (Emit(events.Switched(failed, to, attempt, cause)),)
+        case Switched() | Restarted():
+            return _passed_on(state, happening)
         case TextDelta() | RefusalDelta() | ReasoningDelta():
             return _said(state, happening)
         case QuotingFailed():
@@ -133,6 +139,15 @@ def _selected(state: RunState, selected: Selected) -> RunState:
         return replace(state, silent=False)
     fresh = guard.begin(state.passages, selected.deployment.tier, state.grounding)
     return replace(state, guard=fresh, silent=False)
+
+
+def _passed_on(state: RunState, change: Switched | Restarted) -> Step:
+    """Another is asked. Where it begins anew, what was sent is taken back, if anything was."""
+    if isinstance(change, Switched):
+        told = events.Switched(change.failed, change.next, change.attempt, change.cause)
+        return state, (Emit(told),)
+    unseen = state.guard is not None and not state.guard.length
+    return replace(state, guard=None), () if unseen else (Emit(events.Retracted(change.cause)),)
 
 
 def _said(state: RunState, said: TextDelta | RefusalDelta | ReasoningDelta) -> Step:

@@ -13,6 +13,7 @@ from core.turns.events import (
     Cited,
     Finished,
     Reasoning,
+    Retracted,
     Retrieved,
     Started,
     Switched,
@@ -71,7 +72,7 @@ class Transcript:
     def add(self, event: TurnEvent) -> None:
         """Take one more event."""
         match event:
-            case Started():
+            case Started() | Retracted():
                 self._begin(event)
             case Text(text):
                 self._text.append(text)
@@ -90,7 +91,9 @@ class Transcript:
             case Finished():
                 self.finished = event
 
-    def _begin(self, started: Started) -> None:
-        self.started, self.passages, self.verdict = started, (), None
+    def _begin(self, anew: Started | Retracted) -> None:
+        """A run begins, or its answer does: what was said before is void."""
+        if isinstance(anew, Started):
+            self.started, self.passages, self.verdict = anew, (), None
         for voided in (self.citations, self._text, self._reasoning):
             voided.clear()

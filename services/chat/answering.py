@@ -222,6 +222,8 @@ class Answering:
             constraints=request.constraints,
             options=request.options,
             language=work.language,
+            key=turn.conversation or "",
+            accepts_restart=turn.retractions,
         )
 
     async def _history(self, turn: Turn, request: ChatRequest) -> Sequence[Said]:

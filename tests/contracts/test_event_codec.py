@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.grpc.codec import ProtobufCodec
-from colonnade.v1 import turns_pb2
+from colonnade.v1 import messages_pb2, turns_pb2
 from core.errors import Reason
 from core.generation import TokenUsage
 from core.grounding.citations import Citation
@@ -35,6 +35,7 @@ from core.turns.events import (
     Finished,
     Latencies,
     Reasoning,
+    Retracted,
     Retrieved,
     Started,
     Switched,
@@ -238,8 +239,15 @@ def test_an_unknown_cost_is_not_a_free_one() -> None:
         assert back.cost == cost
 
 
+def test_what_is_taken_back_is_all_from_the_first_event_on() -> None:
+    encoded = codec.encode(5, Retracted("connection"))
+    assert codec.decode(encoded) == [(5, Retracted("connection"))]
+    (message,) = turns_pb2.TurnEvents.FromString(encoded).events
+    assert message.retracted.from_sequence == 1
+
+
 def test_a_kind_that_is_not_known_is_left_out() -> None:
-    retracted = turns_pb2.TurnEvent(sequence=2, retracted=turns_pb2.Retracted(from_sequence=1))
-    unknown = turns_pb2.TurnEvents(events=[retracted]).SerializeToString()
+    proposed = turns_pb2.TurnEvent(sequence=2, tool_proposed=messages_pb2.ToolCall())
+    unknown = turns_pb2.TurnEvents(events=[proposed]).SerializeToString()
     log = codec.encode(1, Text("a")) + unknown + codec.encode(3, Text("b"))
     assert codec.decode(log) == [(1, Text("a")), (3, Text("b"))]

@@ -19,9 +19,9 @@ from core.grounding.sources import Sources
 from core.grounding.verdict import AnsweredBy, VerdictStatus
 from core.identifiers import ChunkId, CollectionName, DeploymentName, DocumentId, TurnId
 from core.knowledge import Chunk, Passage
-from core.ports.model_gateway import Completed, GatewayEvent, Selected, Switched
+from core.ports.model_gateway import Completed, GatewayEvent, Restarted, Selected, Switched
 from core.text.sentences import sentences
-from core.turns.events import Cited, Reasoning, Started, Text, TurnEvent, Validated
+from core.turns.events import Cited, Reasoning, Retracted, Started, Text, TurnEvent, Validated
 from core.turns.machine import (
     Ask,
     Effect,
@@ -336,3 +336,18 @@ def test_thoughts_are_no_part_of_the_answer(pieces: list[object]) -> None:
     assert not any(
         isinstance(event, Cited) and "hm" in event.citation.quote for event in story.events
     )
+
+
+def test_a_restart_takes_back_what_was_sent_and_only_that() -> None:
+    strong = _deployment(Tier.STRONG)
+    state, _ = begin(STARTED, grounded=False, grounding=Grounding.OFF, language="en")
+    state, _ = advance(state, Selected(strong, 1, 5))
+    state, _ = advance(state, TextDelta("Hal"))
+    restarted = Restarted(strong.name, "connection")
+    state, effects = advance(state, restarted)
+    assert effects == (Emit(Retracted("connection")),)
+    grounded, _ = begin(STARTED, grounded=True, grounding=Grounding.SENTENCE, language="en")
+    grounded, _ = advance(grounded, Found(()))
+    grounded, _ = advance(grounded, Selected(strong, 1, 5))
+    grounded, _ = advance(grounded, TextDelta("Not a whole sent"))
+    assert advance(grounded, restarted)[1] == ()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.catalog import Capability, Tier
+from core.errors import ColonnadeError, Reason
 from core.generation import (
     GenerationOptions,
     ModelError,
@@ -24,7 +25,7 @@ from core.ports.model_gateway import Restarted, Selected
 from core.resilience.policy import PLAIN
 from fakes.gateway_node import gateway_node
 from fakes.language_model import Decline, Fail, Finish, Hang, ScriptedModel, Wait, script
-from fakes.turn_node import a_model
+from fakes.turn_node import a_model, turn_node
 
 PASSAGE = Passage(
     Chunk(ChunkId("c1"), DocumentId("d1"), 0, "Rain falls.", 0, 11),
@@ -216,3 +217,29 @@ async def test_what_a_provider_says_is_believed_also_zero(usage: TokenUsage) -> 
     node = gateway_node(a_model(script("abc", Finish(StopCause.STOP, usage))))
     heard = await node.hear()
     assert (heard.completed.usage, heard.completed.estimated) == (usage, False)
+
+
+class TestTurns:
+    """The same as a reader of a turn sees it."""
+
+    async def test_a_reader_that_accepts_it_gets_the_text_taken_back_and_anew(self) -> None:
+        async with turn_node(None, [cut("Hal"), whole("A whole answer.")]) as node:
+            read = await node.ask("Hi", accept_retractions=True)
+            assert (read.text, read.error) == ("A whole answer.", None)
+            assert "Retracted" in read.kinds
+            talk = await node.converse()
+            again = await node.ask("Hi", conversation=talk, accept_retractions=True)
+            assert again.error is None
+            assert (await node.said(talk))[-1].message.text == "A whole answer."
+
+    async def test_for_the_others_it_ends_with_the_first_text(self) -> None:
+        async with turn_node(None, [cut("Hal"), whole("never")]) as node:
+            read = await node.ask("Hi")
+            assert isinstance(read.error, ColonnadeError)
+            assert (read.text, read.error.reason) == ("Hal", Reason.MODELS_UNAVAILABLE)
+
+    async def test_one_that_goes_on_needs_nothing_taken_back(self) -> None:
+        async with turn_node(None, [cut("The quick"), whole(" fox", takes_prefix=True)]) as node:
+            read = await node.ask("Hi")
+            assert (read.text, read.error) == ("The quick fox", None)
+            assert "Retracted" not in read.kinds
