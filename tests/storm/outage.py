@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 
 import grpc
 
+from colonnade.client.statuses import failure_of
 from colonnade.client.stubs import AsyncStubs
+from colonnade.v1.conversations_pb2 import CreateConversationRequest
 from storm.cluster import Cluster, cluster
 from storm.disks import full_disk, locked_store, small_disk
 from storm.options import StormOptions
@@ -83,9 +85,12 @@ async def _stream_through(
             reader.reading.on_event = lambda: window.arrivals.append(_now())
             group.create_task(reader.read())
         await asyncio.sleep(_LEAD_S)
-        paused = nodes.servers[0] if options.stop_every else None
+        paused = nodes.servers[0] if options.stop_every and not options.full_for else None
         async with _away(options, nodes, servers):
             window.began = _now()
+            for number in (1, 2):
+                group.create_task(_come_late(options, replicas[0], witness, number))
+            group.create_task(_write_meanwhile(replicas[0][-1], witness))
             if paused is not None:
                 paused.pause()
                 nodes.pauses += 1
@@ -93,6 +98,27 @@ async def _stream_through(
             window.ended = _now()
         if paused is not None:
             paused.go_on()
+
+
+async def _come_late(
+    options: StormOptions, replicas: Sequence[AsyncStubs], witness: Witness, number: int
+) -> None:
+    """Ask while nothing can be claimed: told to come back, and answered in the end."""
+    await asyncio.sleep(1.0 + number)
+    wish = Wish(Question(f"late{number}", 5, 10, "ends"), linger=60.0, timeout=60.0)
+    draw, patience = random.Random(number), options.patience + options.away_for + options.full_for
+    await PlainReader(replicas, witness, draw, wish, patience=patience, quiet=15.0).read()
+
+
+async def _write_meanwhile(replica: AsyncStubs, witness: Witness) -> None:
+    """Ask for something that can't wait: it is refused, with advice on when to come back."""
+    await asyncio.sleep(0.5)
+    try:
+        await replica.conversations.CreateConversation(CreateConversationRequest(), timeout=30)
+    except grpc.RpcError as error:
+        failure = failure_of(error)
+        advice = "come back" if failure.retry_after else "no advice"
+        witness.errors[f"{failure.code.name} {failure.reason}, {advice}"] += 1
 
 
 def _wish(number: int, lasts: float) -> Wish:

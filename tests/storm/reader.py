@@ -153,6 +153,8 @@ class PlainReader:
         reading = self.reading
         reading.error = f"{failure.code.name} {failure.reason}".strip()
         self._witness.errors[reading.error] += 1
+        if failure.reason in _COME_BACK and failure.retry_after is None:
+            reading.faults.append(f"{reading.error} does not say when to come back")
         if failure.reason in _COME_BACK or (not failure.reason and _of_connection(failure)):
             return max(failure.retry_after or 0.0, 0.1 + 0.3 * self._draw.random())
         if failure.reason in _FAILED or failure.reason == "DEADLINE_EXCEEDED":
