@@ -24,13 +24,22 @@ class LanguageModel(Protocol):
     def stream(
         self, request: GenerationRequest, *, timeout: Seconds
     ) -> AsyncGenerator[ModelEvent, None]:
-        """The answer as it is made; the last event is ModelFinished.
+        """The answer as it is made; the last event is ModelFinished, and comes once.
 
-        `timeout` bounds the whole attempt. Closing the generator, or cancelling the task that
-        reads it, stops the model within a second, also while it still reads the prompt; the
-        generator's close returns once it has. Raises ModelError, before or after text; a
+        An AnswerOrigin, where there is one, comes first. Pieces are never empty. Calls of tools
+        begin in the order of their numbers. Counts are the provider's own: zero is zero, and
+        what it does not say is None. Thoughts are ReasoningDelta in whatever way the provider
+        tells them, and never text.
+
+        `timeout` bounds the whole attempt; a model behind HTTP bounds its connection, its first
+        piece and the silence between pieces, too. Closing the generator, or cancelling the task
+        that reads it, stops the model within a second, also while it still reads the prompt; the
+        generator's close returns once it has. A connection to a provider closes within 250 ms.
+
+        Raises ModelError, before or after text, with the provider's advice when to come back. A
         stream that is cut is MALFORMED_STREAM or CONNECTION, never a finish. Options that the
-        deployment lacks are refused as UNSUPPORTED by name, never dropped.
+        deployment lacks are refused as UNSUPPORTED by name, never dropped; hints (`cache_key`,
+        `stable_messages`) are no options.
         """
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from core.generation import (
+    AnswerOrigin,
     GenerationOptions,
     GenerationRequest,
     ModelError,
@@ -18,6 +19,7 @@ from core.generation import (
     StopCause,
     TextDelta,
     TokenUsage,
+    ToolCallDelta,
 )
 from core.identifiers import Seconds
 from core.messages import Message, Role
@@ -28,7 +30,9 @@ from fakes.language_model import (
     Hang,
     Meet,
     Outcome,
+    Propose,
     ScriptedModel,
+    Tell,
     Think,
     Wait,
     script,
@@ -125,3 +129,14 @@ async def test_a_script_can_depend_on_the_request() -> None:
         script("early"), choose=lambda request: script(request.messages[-1].text.upper(), Wait(0))
     )
     assert (await read(model))[0] == TextDelta("ONE TWO THREE")
+
+
+async def test_calls_and_what_is_no_token_are_told() -> None:
+    origin = AnswerOrigin("resp_1", "served-model")
+    steps = (Tell(origin), Propose("", 0, "call_1", "add"), Propose("{}", 0))
+    model = ScriptedModel(script(*steps))
+    events = [event async for event in model.stream(QUESTION, timeout=Seconds(5))]
+    assert events[:3] == [origin, ToolCallDelta(0, "call_1", "add"), ToolCallDelta(0, "", "", "{}")]
+    assert isinstance(events[-1], ModelFinished)
+    assert events[-1].cause is StopCause.TOOL_CALLS
+    assert events[-1].usage.completion == 2

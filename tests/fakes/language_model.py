@@ -30,16 +30,21 @@ from typing import TypeVar
 from adapters.models.refusals import refuse_unsupported
 from core.catalog import Capability, Deployment, Tier
 from core.generation import (
+    AnswerOrigin,
     GenerationRequest,
+    LogProbabilities,
     ModelError,
     ModelErrorKind,
     ModelEvent,
     ModelFinished,
     ReasoningDelta,
+    ReasoningSealed,
     RefusalDelta,
+    SourceCited,
     StopCause,
     TextDelta,
     TokenUsage,
+    ToolCallDelta,
 )
 from core.identifiers import DeploymentName, Seconds
 from core.messages import Message
@@ -47,6 +52,7 @@ from core.messages import Message
 T = TypeVar("T")
 
 TOKENS_A_MESSAGE = 4
+PIECES = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,23 @@ class Think:
 @dataclass(frozen=True, slots=True)
 class Decline:
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Propose:
+    """A piece of a proposal to call a tool; id and name come with the first of its number."""
+
+    arguments: str
+    index: int = 0
+    call_id: str = ""
+    tool: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Any other event: who answers, a seal, log-probabilities, a source. It is no token."""
+
+    event: AnswerOrigin | ReasoningSealed | LogProbabilities | SourceCited
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +127,7 @@ class Finish:
     usage: TokenUsage | None = None
 
 
-Step = Say | Think | Decline | Wait | Meet | Fail | Hang | Finish
+Step = Say | Think | Decline | Propose | Tell | Wait | Meet | Fail | Hang | Finish
 Script = tuple[Step, ...]
 
 
@@ -143,6 +166,11 @@ class Call:
     @property
     def text(self) -> str:
         return "".join(event.text for event in self.events if isinstance(event, TextDelta))
+
+    @property
+    def tokens(self) -> int:
+        """One a piece."""
+        return sum(isinstance(event, PIECES) for event in self.events)
 
 
 def a_deployment(name: str = "scripted") -> Deployment:
@@ -257,14 +285,10 @@ class ScriptedModel:
         await asyncio.sleep(0)  # no model answers without letting others run
         limit = call.request.options.max_output_tokens or self._deployment.max_output_tokens
         match step:
-            case Say() | Think() | Decline() if len(call.events) >= limit:
+            case Say() | Think() | Decline() | Propose() if call.tokens >= limit:
                 return _finished(Finish(StopCause.LENGTH), call)
-            case Say(text):
-                return TextDelta(text)
-            case Think(text):
-                return ReasoningDelta(text)
-            case Decline(text):
-                return RefusalDelta(text)
+            case Say() | Think() | Decline() | Propose() | Tell():
+                return _event(step)
             case Wait(seconds):
                 await self._sleep(seconds)
             case Meet(reached, go_on):
@@ -277,6 +301,20 @@ class ScriptedModel:
             case Finish():
                 return _finished(step, call)
         return None
+
+
+def _event(step: Say | Think | Decline | Propose | Tell) -> ModelEvent:
+    match step:
+        case Say(text):
+            return TextDelta(text)
+        case Think(text):
+            return ReasoningDelta(text)
+        case Decline(text):
+            return RefusalDelta(text)
+        case Propose(arguments, index, call_id, tool):
+            return ToolCallDelta(index, call_id, tool, arguments)
+        case Tell(event):
+            return event
 
 
 def prompt_tokens(messages: Sequence[Message]) -> int:
@@ -293,8 +331,11 @@ async def _hang(stubborn: float) -> None:
 
 def _finished(finish: Finish, call: Call) -> ModelFinished:
     reasoning = sum(isinstance(event, ReasoningDelta) for event in call.events)
-    real = TokenUsage(prompt_tokens(call.request.messages), len(call.events), 0, reasoning)
-    return ModelFinished(finish.cause, finish.usage or real)
+    real = TokenUsage(prompt_tokens(call.request.messages), call.tokens, 0, reasoning)
+    called = any(isinstance(event, ToolCallDelta) for event in call.events)
+    stopped = called and finish.cause is StopCause.STOP
+    cause = StopCause.TOOL_CALLS if stopped else finish.cause
+    return ModelFinished(cause, finish.usage or real)
 
 
 @contextmanager
