@@ -153,7 +153,8 @@ def _deployment(name: str, chosen: DeploymentSettings) -> Iterator[Finding]:
         except ModelError as missing:
             yield Finding(subject, Standing.WARNING, missing.message, REMEDY)
             return
-    yield from _secret(subject, chosen.api_key) or [Finding(subject, Standing.GOOD, "ready")]
+    broken = [finding for secret in chosen.secrets for finding in _secret(subject, secret)]
+    yield from broken or [Finding(subject, Standing.GOOD, "ready")]
 
 
 def _secret(subject: str, reference: SecretReference | None) -> list[Finding]:
