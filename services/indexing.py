@@ -28,6 +28,7 @@ class IndexFollower:
         self._vectors = vectors
         self._keywords = keywords
         self._locks: defaultdict[CollectionKey, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._used: dict[CollectionKey, Collection] = {}
 
     async def position(self, collection: Collection) -> Position:
         """What both indexes hold."""
@@ -45,6 +46,7 @@ class IndexFollower:
         if min(positions) >= to and max(positions) <= collection.position:
             return min(positions)
         async with self._locks[key]:
+            self._used[key] = collection
             if await self._beyond_log(collection):
                 await self._forget(key)
             return await self._catch_up(collection, to)
@@ -68,6 +70,21 @@ class IndexFollower:
         async with self._locks[collection.index_key]:
             await self._forget(collection.index_key)
         self._locks.pop(collection.index_key, None)
+        self._used.pop(collection.index_key, None)
+
+    async def forget_deleted(self) -> int:
+        """Drop the indexes written here whose collections are gone; how many collections.
+
+        Whoever deletes a collection drops its own indexes; another process learns of it so.
+        """
+        count = 0
+        for index, collection in list(self._used.items()):
+            async with self._state.snapshot(index.tenant) as view:
+                current = await view.knowledge.collection(collection.key.name)
+            if current is None or current.index_key != index:
+                await self.drop(collection)
+                count += 1
+        return count
 
     async def _catch_up(self, collection: Collection, to: Position) -> Position:
         """Follow the log; an index that can't be written is thrown away and built anew, once.

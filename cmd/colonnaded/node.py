@@ -7,15 +7,18 @@ import ctypes
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from colonnaded.container import Container
 from colonnaded.settings import Settings
+from core.errors import Unavailable
 from core.identifiers import Seconds
+from services.indexing import IndexFollower
 
 _M_ARENA_MAX = -8
 """The option of glibc's mallopt(3) that bounds the number of arenas."""
+_BETWEEN_FORGETTING = Seconds(60.0)
 _LAST_WORDS = Seconds(2.0)
 """What calls get to send their status once their turns have ended."""
 
@@ -48,6 +51,7 @@ async def serving(
         server = await container.server.async_()
         settled = await turns.open(alone=data.alone)
         data.let_others_in()
+        forgetting = asyncio.create_task(_forget_deleted(await container.indexes.async_()))
         try:
             port = await server.open()
             host = settings.server.address.rpartition(":")[0]
@@ -57,12 +61,21 @@ async def serving(
             await turns.drain(Seconds(settings.server.drain_seconds))
             await server.close(_LAST_WORDS)
         finally:
+            forgetting.cancel()
             await server.close(Seconds(0.0))
             await turns.close()
     finally:
         closing = container.shutdown_resources()
         if closing is not None:
             await closing
+
+
+async def _forget_deleted(indexes: IndexFollower) -> None:
+    """Drop the indexes of collections that other processes have deleted, now and then."""
+    while True:
+        await asyncio.sleep(_BETWEEN_FORGETTING)
+        with suppress(Unavailable, OSError):  # the next round may find the store there
+            await indexes.forget_deleted()
 
 
 async def run(

@@ -61,6 +61,20 @@ def test_each_finds_what_the_other_has_taken_in(tmp_path: Path) -> None:
         assert found(other, "lanterns meadows") == {"c.md"}
 
 
+def test_what_others_delete_is_gone_here_after_a_restart(tmp_path: Path) -> None:
+    with two(tmp_path) as (first, second):
+        with first.client() as one, second.client() as other:
+            one.knowledge.ingest([Upload("a.md", b"About lanterns.")], "shared")
+            assert found(other, "lanterns") == {"a.md"}
+        kept = tmp_path / "data" / "replica-2"
+        assert len([path.name for path in kept.glob("*/*/*")]) == 2
+        second.stop()
+        with first.client() as one:
+            one.knowledge.delete_collection("shared")
+        second.start()
+        assert [path.name for path in kept.glob("*/*/*")] == []
+
+
 def test_no_more_may_come_than_the_setting_lets_in(tmp_path: Path) -> None:
     with two(tmp_path) as (first, second):
         third = beside(first, "third")

@@ -118,3 +118,17 @@ async def test_an_index_that_cannot_be_written_is_built_anew() -> None:
     collection = await put(state, "apple", "pear")
     assert await follower.follow(collection, collection.position) == 2
     assert await found(keywords, collection, "pear") == ["pear"]
+
+
+async def test_what_another_process_has_deleted_is_dropped_here() -> None:
+    state, vectors, keywords = FakeState(), FakeVectorIndex(), FakeKeywordIndex()
+    here = IndexFollower(state, vectors, keywords)
+    collection = await put(state, "apple")
+    await here.follow(collection, collection.position)
+    assert await here.forget_deleted() == 0
+    async with state.transaction(KEY.tenant) as tx:
+        tx.knowledge.delete_collection(KEY.name)
+    assert await here.forget_deleted() == 1
+    assert await found(keywords, collection, "apple") == []
+    assert await vectors.position(collection.index_key) == 0
+    assert await here.forget_deleted() == 0
