@@ -55,6 +55,9 @@ _LEVELS = {
     ReasoningEffort.HIGH: "high",
 }
 
+_SEEDS = 2**31
+"""Google's seeds are 31 bits wide."""
+
 Shape = dict[str, object]
 
 
@@ -145,7 +148,7 @@ def _config(request: GenerationRequest, deployment: Deployment, thinking: Thinki
         "maxOutputTokens": output_limit(request, deployment),
         "temperature": options.temperature,
         "topP": options.top_p,
-        "seed": options.seed,
+        "seed": None if options.seed is None else options.seed % _SEEDS,
         "stopSequences": list(options.stop) or None,
     }
     if options.response_schema:

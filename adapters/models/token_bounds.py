@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.generation import ModelError, ModelErrorKind
-from core.messages import ImagePart, Message, TextPart, ToolCallPart, ToolResultPart
+from core.messages import (
+    ImagePart,
+    Message,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -84,6 +91,8 @@ def _texts(message: Message) -> list[str]:
                 texts += [call_id, tool, arguments]
             case ToolResultPart(call_id, content):
                 texts += [call_id, content]
+            case ReasoningPart(text, seal):
+                texts += [text, seal]
             case TextPart() | ImagePart():
                 pass
     return texts

@@ -12,6 +12,7 @@ from core.catalog import Deployment, Tier
 from core.generation import GenerationOptions
 from core.identifiers import Seconds
 from core.messages import Message, Role
+from core.option_tokens import option_tokens
 from core.ports.language_model import LanguageModel
 from core.prices import most_cost
 from core.prompting.assembly import fitting
@@ -49,7 +50,9 @@ class Boarding:
         options = _options(journey, deployment, text)
         output = options.max_output_tokens or deployment.max_output_tokens
         parts = (*order.parts, _begun(text)) if text else order.parts
-        prompt = await _fit(parts, deployment.context_window - output, model)
+        prompt = await _fit(
+            parts, deployment.context_window - output, model, option_tokens(options)
+        )
         _check_price(journey, candidate, prompt.tokens, output)
         passage = await self._lanes.of(deployment).enter(
             order.unit.tenant,
@@ -80,12 +83,14 @@ class Boarding:
         return Seconds(max(0.0, min(left, deployment.limits.longest_wait)))
 
 
-async def _fit(parts: Sequence[PromptPart], budget: int, model: LanguageModel) -> Prompt:
-    """The prompt that fits, counted by the model that will read it."""
+async def _fit(
+    parts: Sequence[PromptPart], budget: int, model: LanguageModel, options: int
+) -> Prompt:
+    """The prompt that fits, counted by the model that will read it, what options add included."""
     steps = fitting(parts, budget)
     messages: Sequence[Message] = next(steps)
     while True:
-        tokens = await model.count_tokens(messages)
+        tokens = options + await model.count_tokens(messages)
         try:
             messages = steps.send(tokens)
         except StopIteration as end:
