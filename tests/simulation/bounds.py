@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _SWEEPS_S = 3 * 1.2
 """Two to be there in time, and one more to be in touch again after a trouble."""
 _READER_ROW_S = 2.0
+_STATEMENT_S = 2.0
 
 
 class Bounds:
@@ -54,7 +55,8 @@ class Bounds:
             self._stream(stream, now)
 
     def _turn(self, turn: Turn, now: float, healthy: list[Life]) -> None:
-        timings = self._world.around.timings
+        world = self._world
+        timings = world.around.timings
         owner = self._life(turn.owner)
         if healthy:
             due = min(_at(turn.lease_until), _at(turn.deadline_at) + timings.hard)
@@ -63,7 +65,14 @@ class Bounds:
             if late > 0:
                 what = f"{turn.id} of {turn.owner} is an orphan since {due:.2f}"
                 self._world.report("what nobody ends is taken over in time", what)
-        if owner is not None and self._is_well(owner) and self._has_begun(turn):
+        if owner is not None and self._is_well(owner) and not self._has_begun(turn):
+            since = max(world.rows.changed_at[turn.id], self._able_since(owner))
+            if (
+                not turn.detach
+                and min(now, _at(turn.deadline_at)) > since + _STATEMENT_S + 0.5 + self._slack
+            ):
+                world.report("what is claimed is run", f"{turn.id} at {owner.boot}")
+        elif owner is not None and self._is_well(owner) and not self._is_wedged(turn):
             due = max(_at(turn.deadline_at), self._able_since(owner))
             if now > due + 1.0 + self._slack:
                 self._world.report("every turn keeps its deadline", f"{turn.id} at {owner.boot}")
@@ -79,6 +88,10 @@ class Bounds:
             if now - max(due, able) > _SWEEPS_S + self._slack:
                 world.report("a waiting turn wakes", f"{turn.id}: {turn.decision}, {due:.2f}")
 
+    def _is_wedged(self, turn: Turn) -> bool:
+        number = int(turn.request_id.removeprefix("q"))
+        return self._world.plan.questions[number].wedged
+
     def _has_begun(self, turn: Turn) -> bool:
         """Whether the run has a runner, as far as its log tells."""
         log = self._world.store.server.tables["events"].get(turn.id, ())
@@ -89,7 +102,10 @@ class Bounds:
         world = self._world
         owner = self._life(call.boot)
         turn: Turn | None = world.store.server.tables["turns"].get(call.turn)
-        if owner is None or turn is None or not self._is_well(owner):
+        if owner is None or turn is None:
+            return
+        if not self._is_well(owner):
+            self._call_without_store(call, owner, now)
             return
         timings = world.around.timings
         most = timings.renew + timings.provider_stop + self._slack
@@ -98,6 +114,17 @@ class Bounds:
                 what = f"{turn.id} attempt {call.attempt} at {call.boot}, since {since:.2f}"
                 world.report("spending stops in time", what)
                 return
+
+    def _call_without_store(self, call: ProviderCall, owner: Life, now: float) -> None:
+        """While the store is away, a provider is paid for only as long as output is held back."""
+        world = self._world
+        away = [world.store.away_since.get(whose) for whose in ("", owner.boot)]
+        since = max([call.began, *(time for time in away if time is not None)])
+        if owner.actor.paused or owner.stopping or all(time is None for time in away):
+            return
+        most = world.around.timings.hold + 2 * _STATEMENT_S + 1.0 + self._slack
+        if now > since + most:
+            world.report("spending stops in time", f"{call.turn} with the store away")
 
     def _reasons_to_stop(self, call: ProviderCall, turn: Turn) -> Iterator[tuple[float, float]]:
         """Since when it should have stopped, and what is allowed beyond the usual."""
@@ -113,7 +140,9 @@ class Bounds:
             if left is not None:
                 timings = world.around.timings
                 first = max(left, call.began)
-                yield first, max(turn.linger, timings.linger) + _READER_ROW_S
+                died = world.troubles.any_trouble_since(first - 0.5)
+                extra = _READER_ROW_S if died else 0.0
+                yield first, max(turn.linger, timings.linger) + extra
 
     def _unread_since(self, question: int, turn: Turn) -> float | None:
         """Since when nobody reads the turn, and nobody is about to; None while somebody does."""

@@ -49,6 +49,7 @@ class Stream:
     link: Link
     began: float
     pace: float = 0.0
+    heard_at: float | None = None
 
 
 @dataclass(eq=False)
@@ -209,19 +210,22 @@ class Client:
         end = self.loop.time() + deadline
         try:
             async with asyncio.timeout_at(end if until is None else min(end, until)):
-                return await self._read(link, reading, pace)
+                return await self._read(stream)
         except TimeoutError:
             link.leave()
             return LEFT
         finally:
             self.heard.left(stream)
 
-    async def _read(self, link: Link, reading: Reading, pace: float) -> object:
+    async def _read(self, stream: Stream) -> object:
+        link, reading, pace = stream.link, stream.reading, stream.pace
         while True:
             item = await link.inbox.get()
             if isinstance(item, End):
                 return item.result
             assert isinstance(item, Batch)
+            if stream.heard_at is None:
+                stream.heard_at = self.loop.time()
             self.heard.read(reading, item)
             if pace:
                 await asyncio.sleep(pace)

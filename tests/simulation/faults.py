@@ -132,7 +132,7 @@ class Faults:
         if life.actor.paused or not life.alive:
             return
         world.trace(f"{life.boot} stands still at step {life.actor.steps} for {seconds} s")
-        world.troubles.note(life.boot, seconds)
+        world.troubles.note_silence(life.boot, seconds)
         if world.store.server.is_at_work_for(life.boot):
             world.troubles.note(EVERYONE, min(seconds, IDLE_S + STATEMENT_S))
         world.loop.pause(life.actor)
@@ -160,9 +160,11 @@ class Faults:
             if life is None:
                 return
             whose = life.boot
+        world.troubles.note_silence(whose, fault.seconds)
         world.troubles.note(whose, fault.seconds + (STATEMENT_S if fault.hangs else 0.0))
         world.store.hangs = fault.hangs
         world.store.away.add(whose)
+        world.store.away_since.setdefault(whose, world.loop.time())
         self._away_for[whose] = self._away_for.get(whose, 0) + 1
         world.store.server.disconnect(whose or None)
         self._later(fault.seconds, self._back, whose)
@@ -171,6 +173,7 @@ class Faults:
         self._away_for[whose] -= 1
         if not self._away_for[whose]:
             self._world.store.away.discard(whose)
+            self._world.store.away_since.pop(whose, None)
             self._world.trace(f"the store is back {whose}")
 
     def _not_full(self) -> None:

@@ -79,6 +79,7 @@ def _question(draw: random.Random) -> Question:
         detach=draw.random() < 0.15,
         timeout=draw.choice((None, None, None, 0.5, 2.0)),
         tool=draw.random() < 0.1,
+        wedged=draw.random() < 0.04,
         approval=round(draw.random() * 3, 2) if draw.random() < 0.12 else None,
     )
 

@@ -45,7 +45,7 @@ class Question:
     `branch` is the conversation whose root it follows; `scripts` are what the provider does at
     the first call for it, the second, and so on, the last one for all further ones. `tool`: a
     tool is run first. `approval`: instead of asking a provider, the turn waits so many seconds
-    for somebody's decision.
+    for somebody's decision. `wedged`: its runner does not notice that its time is over.
     """
 
     scripts: tuple[Script, ...]
@@ -55,6 +55,7 @@ class Question:
     timeout: float | None = None
     tool: bool = False
     approval: float | None = None
+    wedged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from core.call import Call
@@ -25,6 +25,8 @@ from services.models.deployments import Deployments
 from services.models.gateway import Gateway
 from services.turns.admission import Admission, TurnLimits
 from services.turns.replica import Replica
+from services.turns.run import Start
+from services.turns.runs import Producer
 from services.turns.timings import TurnTimings
 from services.turns.turns import Turns
 from simulation.codec import TableCodec
@@ -140,9 +142,10 @@ def _assemble(around: Surroundings, number: int, boot: BootId, actor: Actor) -> 
         around.timings,
         go_on,
     )
+    _wedge(turns, around.questions)
     answering = SimulatedAnswering(
         state,
-        Gateway(lambda: deployments, Attempts(state), clock),
+        Gateway(lambda: deployments, Attempts(state, turns.hold_lease, turns.ride), clock),
         _NoRetriever(),
         _PROMPTS,
         _Telemetry(around.report),
@@ -153,6 +156,19 @@ def _assemble(around: Surroundings, number: int, boot: BootId, actor: Actor) -> 
     answering.deployment_of = deployments.deployment
     answering.now = around.store.now
     return Life(number, boot, actor, state, turns, Chat(turns, answering), admission, clock)
+
+
+def _wedge(turns: Turns, questions: Sequence[Question]) -> None:
+    """Let runners of some questions live by a clock that stands still."""
+    begin = turns._runs.start
+
+    def start(start: Start, produce: Producer) -> None:
+        if questions[int(start.turn.request_id.removeprefix("q"))].wedged:
+            start = replace(start, deadline=Seconds(1e6))
+        begin(start, produce)
+
+    if any(question.wedged for question in questions):
+        turns._runs.start = start  # type: ignore[method-assign]
 
 
 def _new_ids(boot: str) -> Callable[[str], str]:

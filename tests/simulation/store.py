@@ -75,6 +75,7 @@ class SimulatedStore:
         self.server = Server(loop, serial=serial)
         self.away: set[str] = set()
         """Boots that cannot reach the store now; "" is everyone."""
+        self.away_since: dict[str, float] = {}
         self.hangs = False
         """While away: whether a request hangs until its time is up, or is refused at once."""
         self.full = False

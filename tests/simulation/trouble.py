@@ -13,11 +13,27 @@ class Troubles:
     def __init__(self, loop: SeededLoop) -> None:
         self._loop = loop
         self._spans: list[tuple[str, float, float]] = []
+        self._silences: list[tuple[str, float, float]] = []
 
     def note(self, whose: str, seconds: float = 0.0) -> None:
         """From now on, for so long."""
         now = self._loop.time()
         self._spans.append((whose, now, now + seconds))
+
+    def note_silence(self, whose: str, seconds: float) -> None:
+        """The same, of a trouble through which nothing reaches the store."""
+        self.note(whose, seconds)
+        now = self._loop.time()
+        self._silences.append((whose, now, now + seconds))
+
+    def was_out_of_touch(self, whose: str, since: float, longest: float) -> bool:
+        """Whether it could not reach the store for longer than that at a stretch, since then."""
+        now = self._loop.time()
+        return any(
+            min(until, now) - begin > longest and min(until, now) > since
+            for who, begin, until in self._silences
+            if who in (EVERYONE, whose)
+        )
 
     def last(self, *whose: str) -> float:
         """When the last trouble of any of these, or of everyone, ended or will end."""
@@ -39,6 +55,10 @@ class Troubles:
             (who == EVERYONE or who in whose) and until >= begin and since <= end
             for who, since, until in self._spans
         )
+
+    def any_trouble_since(self, begin: float) -> bool:
+        """Whether anybody had any since then."""
+        return any(until >= begin for _, _, until in self._spans)
 
     def last_of_all(self) -> float:
         """When the last trouble of anybody ended or will end."""

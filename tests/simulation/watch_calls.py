@@ -74,9 +74,21 @@ class CallWatch:
                     "what is known late replaces the estimate",
                     f"{key}: {line.usage}, not {call.usage}",
                 )
+        self._given_up_cost_nothing()
         for key, line in lines.items():
             if key not in self.called and (line.usage.completion or 0) > 0:
                 self.report("nothing is booked that was not called", f"{key}: {line.usage}")
+
+    def _given_up_cost_nothing(self) -> None:
+        """An attempt that was given up for the next one was never called, and costs nothing."""
+        attempts: dict[tuple[str, int], Attempt] = self._server.tables["attempts"]  # type: ignore[assignment]
+        for (unit, number), attempt in attempts.items():
+            following = attempts.get((unit, number + 1))
+            if (unit, number) in self.called or following is None:
+                continue
+            line = self._server.tables["ledger"].get((unit, number))
+            if following.epoch == attempt.epoch and line is not None and line.usage.prompt:
+                self.report("what was never called costs nothing", f"{unit} {number}: {line.usage}")
 
     def _must_be_known(self, call: ProviderCall) -> bool:
         """Whether the caller heard what it used, and nothing kept it from writing that down."""

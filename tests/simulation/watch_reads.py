@@ -10,7 +10,7 @@ from services.turns.reading import Batch, TurnFailed
 from simulation.clients import Reading
 from simulation.codec import TableCodec
 from simulation.network import Link, Lost
-from simulation.plan import Action, Ask
+from simulation.plan import Action, Ask, Cancel, Setup
 from simulation.replica import Life
 from simulation.store_server import Server
 from simulation.watch_rows import Report, RowWatch
@@ -28,13 +28,18 @@ _MAY_BE_TOLD = frozenset(
 class ReadWatch:
     """Told of each batch as it is sent and as it is read, and of how each stream ends."""
 
-    def __init__(self, report: Report, codec: TableCodec, rows: RowWatch, server: Server) -> None:
+    def __init__(
+        self, report: Report, codec: TableCodec, rows: RowWatch, server: Server, setup: Setup
+    ) -> None:
         self.report = report
         self.readings: list[Reading] = []
+        self.before: dict[Action, Turn | None] = {}
+        """Each client's turn as it was when the client came."""
         self.reused_ids = 0
         self._codec = codec
         self._rows = rows
         self._server = server
+        self._limited = setup.turns_limit < 8
 
     def sent(self, link: Link, batch: Batch) -> None:
         """A replica sends a batch: the log must hold it by now."""
@@ -65,7 +70,7 @@ class ReadWatch:
                 if reading.turn not in (None, event.turn):
                     self.report("one turn an id", f"{reading.turn} became {event.turn}")
                 reading.turn = event.turn
-                if reading.digest and self._rows.digests[event.turn] != reading.digest:
+                if reading.digest and str(self._rows.digests[event.turn]) != reading.digest:
                     self.report("an id stands for one content", event.turn)
             reading.complete = isinstance(event, Finished)
             reading.seen.append(batch.encoded)
@@ -80,7 +85,7 @@ class ReadWatch:
         elif isinstance(result, TurnFailed):
             self._failed(reading, result, turn)
         elif isinstance(result, ColonnadeError):
-            self._refused(reading, result, step)
+            self._refused(reading, result, step, life)
 
     def viewed(self, view: TurnView, step: Action, life: Life) -> None:
         """A call has been answered with a turn as it stands."""
@@ -90,6 +95,11 @@ class ReadWatch:
             return
         if isinstance(step, Ask) and not view.turn.state.ended:
             self.report("Chat answers after settlement", f"{row.id}: {view.turn.state}")
+        before = self.before.get(step)
+        ran = before is not None and before.state is TurnState.RUNNING and before.run == row.run
+        asked_to_stop = row.state.ended or row.cancel is not None
+        if isinstance(step, Cancel) and ran and not asked_to_stop:
+            self.report("a cancel stands", f"{row.id}: {row.state}")
         if view.turn.state is TurnState.FINISHED and row.state is not TurnState.FINISHED:
             self.report("what has ended stays as it is", f"{row.id}: {row.state}")
         log = self._log(row.id)
@@ -122,12 +132,14 @@ class ReadWatch:
         elif turn.state is TurnState.FINISHED and turn.run == 1:
             self.report("every reader is told the same end", f"{turn.id}: {told.reason}")
 
-    def _refused(self, reading: Reading, error: ColonnadeError, step: Action) -> None:
+    def _refused(self, reading: Reading, error: ColonnadeError, step: Action, life: Life) -> None:
         if error.reason is Reason.TURN_LOG_EXPIRED:
             turn = self._turn_of(reading)
             if turn is None or turn.log_from == 1:
                 self.report("no gap and no repeat", f"{reading.turn}: {error.message}")
             return
+        if error.reason is Reason.TOO_MANY_REQUESTS:
+            self._turned_away(step, life)
         if error.reason in _MAY_BE_TOLD:
             return
         if error.reason is Reason.REQUEST_ID_REUSED:
@@ -136,6 +148,15 @@ class ReadWatch:
         if error.reason is Reason.BRANCH_BUSY:
             return
         self.report("a refusal has its reason", f"{step}: {error.reason} {error.message}")
+
+    def _turned_away(self, step: Action, life: Life) -> None:
+        """A limit is asked for a turn that is to begin, never for one that is attached to."""
+        if not self._limited:
+            self.report("a refusal has its reason", f"{step}: no limit is reached")
+        for turn in self._server.tables["turns"].values():
+            mine = turn.request_id == f"q{step.question}" and turn.owner == life.boot
+            if mine and turn.state is TurnState.RUNNING and turn.next_seq > 1:
+                self.report("whoever attaches is not turned away", f"{turn.id}: {step}")
 
     def _turn_of(self, reading: Reading) -> Turn | None:
         turn: Turn | None = self._server.tables["turns"].get(reading.turn)

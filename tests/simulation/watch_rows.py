@@ -48,6 +48,7 @@ class RowWatch:
         *,
         setup: Setup,
         may_take: Callable[[Turn, str], str],
+        read_at: Callable[[Turn], str],
     ) -> None:
         self.report = report
         self.owners: dict[tuple[str, int], str] = {}
@@ -66,6 +67,7 @@ class RowWatch:
         self._alone = setup.alone
         self._limit = setup.turns_limit
         self._may_take = may_take
+        self._read_at = read_at
 
     def committed(self, moment: Moment) -> None:
         """Look at one commit."""
@@ -97,6 +99,9 @@ class RowWatch:
                 self.digests[new.id] = record.digest
         if new.id not in self.digests:
             self.report("one turn an id", f"{new.id} was claimed without its id")
+        asked = moment.own.get("messages", ABSENT)
+        if new.conversation is not None and new.user_message not in asked:
+            self.report("a question is stored with its turn", new.id)
         self._admitted(moment, new)
 
     def _admitted(self, moment: Moment, new: Turn) -> None:
@@ -170,7 +175,7 @@ class RowWatch:
             self.report("only what is due is taken over", f"{old.id} by {moment.unit.boot}")
         why_not = self._may_take(old, moment.unit.boot)
         began = any(event.run == old.run for event in _log_of(moment, old.id))
-        if why_not and began and not _past_hard(old, moment.now, self._timings):
+        if why_not and (began or "touch" in why_not):
             self.report("no healthy turn is taken over", f"{old.id}: {why_not}")
 
     def _ended_waiting(self, moment: Moment, old: Turn, new: Turn) -> None:
@@ -226,13 +231,16 @@ class RowWatch:
             self.report("only its owner abandons a turn", f"{old.id} by {moment.unit.boot}")
         if old.detach:
             self.report("nobody abandons a detached turn", old.id)
+        where = self._read_at(old)
+        if where:
+            self.report("no turn that is read is abandoned", f"{old.id}: read at {where}")
         for row in moment.after("readers").values():
             if row.turn == old.id and row.boot != old.owner and row.expires_at > moment.now:
                 self.report("no turn that is read is abandoned", f"{old.id}: read at {row.boot}")
 
     def _settled(self, moment: Moment, old: Turn, new: Turn) -> None:
         log = _log_of(moment, new.id)
-        shown = _released(log) or old.done
+        shown = _released(log) or new.done
         reason = old.cancel if old.cancel is not None else new.reason
         if new.reason is not reason:
             self.report("a cancel that came first wins", f"{new.id}: {reason} became {new.reason}")
@@ -332,13 +340,9 @@ class RowWatch:
                 self.report("every attempt is booked once", f"{key} has no line")
 
     def _begun(self, moment: Moment, new: Attempt) -> None:
-        turn: Turn | None = moment.after("turns").get(new.unit)
-        if (
-            turn is None
-            or turn.state is not TurnState.RUNNING
-            or turn.epoch != new.epoch
-            or turn.owner != moment.unit.boot
-        ):
+        turn: Turn | None = moment.before["turns"].get(new.unit)
+        mine = turn is not None and (turn.epoch, turn.owner) == (new.epoch, moment.unit.boot)
+        if turn is None or turn.state is not TurnState.RUNNING or not mine:
             self.report("a stale runner changes nothing", f"{new.unit}: attempt {new.number}")
         elif turn.cancel is not None:
             self.report("nothing begins after a cancel", f"{new.unit}: attempt {new.number}")

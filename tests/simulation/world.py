@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TypeVar
 
 from core.conversations import Conversation
@@ -230,6 +231,7 @@ class World:
     def _client(self, number: int, step: Action) -> None:
         self._to_come -= 1
         actor = self.loop.actor(f"client{number}")
+        self.reads.before[step] = self.calls.turn_of(step.question)
         self.trace(f"{actor.name}: {step}")
         client = Client(
             self.loop,
@@ -279,9 +281,10 @@ class World:
             around.codec,
             setup=self.plan.setup,
             may_take=self._may_take,
+            read_at=self._read_at,
         )
         server.on_commit = self._committed
-        self.reads = ReadWatch(self.report, around.codec, self.rows, server)
+        self.reads = ReadWatch(self.report, around.codec, self.rows, server, self.plan.setup)
         self.calls = CallWatch(
             self.report, around.provider, self.rows, server, self.store.now, self.troubles
         )
@@ -328,11 +331,34 @@ class World:
 
     def _may_take(self, turn: Turn, taker: str) -> str:
         """Why a turn should not have been taken over; "" where it may."""
+        if self.plan.setup.alone:
+            return ""
+        timings, now = self.around.timings, self.loop.time()
+        since, gap = now - timings.lease + 0.2, timings.contact_gap + 0.2
+        if self.troubles.was_out_of_touch(taker, since, gap):
+            return f"{taker} was out of touch with the store"
         owner = next((life for life in self.lives.values() if life.boot == turn.owner), None)
-        if owner is None or self.plan.setup.alone:
+        if owner is None:
+            return ""
+        hard = turn.deadline_at + timedelta(seconds=timings.hard)
+        if hard < self.store.now():
             return ""
         quiet = self.troubles.quiet_for(turn.owner)
         return f"{turn.owner} has been well for {quiet:.2f} s" if quiet > 4.5 else ""
+
+    def _read_at(self, turn: Turn) -> str:
+        """Where somebody has read this turn for a while; "" where nobody has."""
+        if self.plan.setup.spike_rate:
+            return ""  # one slow answer may let a reader's row expire
+        for stream in self.streams:
+            boot, reading = stream.life.boot, stream.reading
+            patience = 0.3 if boot == turn.owner else 1.0
+            if reading.turn != turn.id or stream.link.broken or stream.heard_at is None:
+                continue
+            quiet = self.troubles.quiet_for(boot, turn.owner)
+            if quiet > 2.5 and self.loop.time() - stream.heard_at > patience:
+                return boot
+        return ""
 
     def left_over(self) -> dict[str, object]:
         """What replicas that have nothing to do still hold."""
