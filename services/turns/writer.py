@@ -73,13 +73,13 @@ class TurnWriter:
         self._observer = replica.observer
         self._timings = timings
         self._held_back = False
-        self._dirty: dict[RunLog, None] = {}
+        self._dirty: dict[RunLog, bool] = {}
         self._live: dict[RunLog, None] = {}
         self._renewal: asyncio.TimerHandle | None = None
         self._marked = asyncio.Event()
         self._urgent = asyncio.Event()
         self._last_commit = float("-inf")
-        self._next_tick = float("-inf")
+        self._tick: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._closed = False
@@ -138,10 +138,12 @@ class TurnWriter:
         if self._closed:
             asyncio.get_running_loop().call_soon(self._refuse, log)
             return
-        self._dirty[log] = None
-        self._marked.set()
+        self._dirty[log] = urgent or self._dirty.get(log, False)
         if urgent:
             self._urgent.set()
+        elif self._tick is None:
+            self._tick = self._clock.monotonic() + self._timings.tick
+        self._marked.set()
 
     async def _run(self) -> None:
         while not self._closing or self._dirty:
@@ -154,23 +156,33 @@ class TurnWriter:
         self._closed = True
 
     async def _gather(self) -> None:
-        """Wait for the tick, or for something urgent, and never less than the gap."""
+        """Wait for the tick, or for something urgent, and never less than the gap.
+
+        The tick ends the window that began with the oldest of what waits for it.
+        """
         if self._closing:
             return
-        until_tick = self._next_tick - self._clock.monotonic()
-        if until_tick > 0 and not self._urgent.is_set():
-            await _set_within(self._urgent, until_tick)
+        if self._tick is not None and not self._urgent.is_set():
+            until_tick = self._tick - self._clock.monotonic()
+            if until_tick > 0:
+                await _set_within(self._urgent, until_tick)
         until_gap = self._last_commit + self._timings.gap - self._clock.monotonic()
         if until_gap > 0:
             await asyncio.sleep(until_gap)
 
     def _take(self) -> Sequence[RunLog]:
-        taken, self._dirty = list(self._dirty), {}
+        """What is urgent; everything, where the tick has come."""
+        now = self._clock.monotonic()
+        if self._closing or (self._tick is not None and self._tick <= now):
+            taken, self._dirty, self._tick = list(self._dirty), {}, None
+        else:
+            taken = [log for log, urgent in self._dirty.items() if urgent]
+            for log in taken:
+                del self._dirty[log]
         self._urgent.clear()
-        self._marked.clear()
-        if self._closing:
-            self._marked.set()
-        self._next_tick = self._clock.monotonic() + self._timings.tick
+        if not self._dirty and not self._closing:
+            self._marked.clear()
+            self._tick = None
         return sorted(taken, key=lambda log: log.turn_id)
 
     def _entry(self, log: RunLog) -> _Entry | None:
