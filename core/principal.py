@@ -10,6 +10,10 @@ from core.identifiers import ApiKeyId, TenantId, UserId
 EVERY_SCOPE = "*"
 EVERY_TENANT_SCOPE = "admin.every-tenant"
 """What lets an operator look beyond its own tenant. `*` does not stand for it."""
+DELEGATE_SCOPE = "mesh.delegate"
+"""What lets a process of the installation call another for any principal. Nor for this."""
+BY_NAME_ONLY = frozenset({EVERY_TENANT_SCOPE, DELEGATE_SCOPE})
+"""Scopes beyond a tenant's own: only who was given one by its name has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +26,8 @@ class Principal:
     scopes: frozenset[str] = field(default_factory=frozenset)
 
     def may(self, scope: str) -> bool:
-        """Whether this caller holds `scope`; a key for everything holds the scope `*`."""
-        return scope in self.scopes or EVERY_SCOPE in self.scopes
+        """Whether this caller holds `scope`. `*` is every scope within the key's own tenant."""
+        return scope in self.scopes or (EVERY_SCOPE in self.scopes and scope not in BY_NAME_ONLY)
 
     @property
     def sees_every_tenant(self) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import grpc
 from google.protobuf.message import Message
 
+from adapters.grpc.delegation import delegated
 from adapters.grpc.errors import status_of
 from core.call import Call, CallFacts
 from core.clock import Clock, NewId
@@ -24,7 +25,7 @@ from core.errors import (
 )
 from core.identifiers import CallId, Seconds
 from core.ports.telemetry import CallLine, Telemetry
-from core.principal import Principal
+from core.principal import DELEGATE_SCOPE, Principal
 from services.authentication import Authenticator
 
 Outgoing = Message | bytes
@@ -175,6 +176,9 @@ class _Passage:
         if not scope:
             raise PermissionRefused("this method is open to nobody", scope="")
         principal.require(scope)
+        if scope == DELEGATE_SCOPE:
+            self._call = delegated(self._context, self._call)
+            self._id = self._call.id
         return self._call
 
     def sent(self) -> None:

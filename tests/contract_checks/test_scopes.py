@@ -32,6 +32,8 @@ SCOPES = {
     "KnowledgeService.ListCollections": "knowledge.read",
     "KnowledgeService.ListDocuments": "knowledge.read",
     "KnowledgeService.Reindex": "knowledge.write",
+    "ModelGatewayService.CountPrompt": "mesh.delegate",
+    "ModelGatewayService.RunGeneration": "mesh.delegate",
     "ModelService.CountTokens": "models.read",
     "ModelService.Embed": "models.embed",
     "ModelService.ExplainRouting": "models.read",

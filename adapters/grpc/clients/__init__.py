@@ -1,0 +1,1 @@
+"""Driving ports whose use case another process hosts, over gRPC."""
