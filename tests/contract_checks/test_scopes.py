@@ -62,4 +62,5 @@ def test_the_options_number_is_open_to_the_world() -> None:
 
 def test_every_file_of_the_contract_has_stubs(contract_files: list[str]) -> None:
     protos = Path(__file__).parents[2] / "proto" / "colonnade" / "v1"
-    assert contract_files == [f"colonnade.v1.{p.stem}_pb2" for p in sorted(protos.glob("*.proto"))]
+    files = sorted(f"colonnade.v1.{p.stem}_pb2" for p in protos.glob("*.proto"))
+    assert contract_files == files
