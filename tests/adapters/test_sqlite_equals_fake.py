@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
@@ -13,46 +12,14 @@ from hypothesis import strategies as st
 
 from adapters.state.sqlite.options import SqliteOptions
 from adapters.state.sqlite.state import open_sqlite
+from contracts.state_answers import run
 from contracts.state_programs import SUBJECTS, Block, programs
 from contracts.state_samples import ACME, ANN, NOON, a_conversation
-from core.errors import InvalidInput, NotFound
-from core.ports.state import State, StoreConflict, Transaction
+from core.errors import NotFound
+from core.ports.state import State, StoreConflict
 from fakes.state import FakeState
 
 EXAMPLES = 50  # each makes a store of its own, which takes most of the time
-
-
-def plain(answer: object) -> object:
-    """The answer without the kinds of its containers, on which the port says nothing."""
-    if isinstance(answer, dict):
-        return dict(answer)
-    return list(answer) if isinstance(answer, list | tuple) else answer
-
-
-async def answers_of(tx: Transaction, block: Block) -> list[object]:
-    answers: list[object] = []
-    for step in block.steps:
-        try:
-            awaited = step(tx)
-            if isinstance(awaited, Awaitable):
-                answers.append(plain(await awaited))
-        except (ValueError, RuntimeError, StoreConflict, InvalidInput) as error:
-            answers.append(type(error))
-    return answers
-
-
-async def run(state: State, program: list[Block]) -> list[object]:
-    answers: list[object] = []
-    for block in program:
-        try:
-            open_block = state.snapshot if block.is_snapshot else state.transaction
-            async with open_block(block.scope) as tx:
-                answers.append(await answers_of(tx, block))
-                if block.raises:
-                    raise NotFound("thing", "it")
-        except (NotFound, StoreConflict) as error:
-            answers.append(type(error))
-    return answers
 
 
 async def run_on_both(program: list[Block]) -> tuple[list[object], list[object]]:

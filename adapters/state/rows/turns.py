@@ -133,10 +133,8 @@ class SqlTurnRows:
         at = _FROM_THE_NEWEST if after is None else cursor_micros(after.sort_key)
         last = "" if after is None else after.id
         found: list[Turn] = []
-        for state in states:
-            found += await self._session.all(
-                turn_of, _LIST, limit, state.value, at, last, rows=limit
-            )
+        for state in [state.value for state in states] or [""]:  # a read, even of no state
+            found += await self._session.all(turn_of, _LIST, limit, state, at, last, rows=limit)
         found.sort(key=lambda turn: turn.id)
         found.sort(key=lambda turn: turn.created_at, reverse=True)
         return found[:limit]
