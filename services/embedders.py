@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from core.catalog import Deployment, Tier
 from core.errors import FeatureUnsupported, NotFound
-from core.identifiers import EmbedderName
+from core.identifiers import DeploymentName, EmbedderName
 from core.ports.embedder import Embedder
+from core.prices import Prices
 
 
 class Embedders:
     """Finds an embedder by its exact name, or by an alias of the settings."""
 
-    def __init__(self, by_alias: Mapping[str, Embedder], default: str) -> None:
+    def __init__(
+        self,
+        by_alias: Mapping[str, Embedder],
+        default: str,
+        prices: Mapping[str, Prices] | None = None,
+    ) -> None:
         self.by_alias = dict(by_alias)
+        self._prices = dict(prices or {})
         self.default = self.by_alias[default]
         self._by_name = {embedder.name: embedder for embedder in by_alias.values()}
 
@@ -38,6 +46,19 @@ class Embedders:
         if found is None:
             raise NotFound("model", name)
         return found
+
+    def entry(self, embedder: Embedder) -> Deployment:
+        """What the embedder is booked as: under its exact name, at its alias's price."""
+        alias = next((a for a, each in self.by_alias.items() if each is embedder), "")
+        return Deployment(
+            name=DeploymentName(alias or embedder.name),
+            model=embedder.name,
+            provider="embedder",
+            tier=Tier.SMALL,
+            context_window=0,
+            max_output_tokens=0,
+            prices=self._prices.get(alias, Prices()),
+        )
 
     def _find(self, name: str) -> Embedder | None:
         return self._by_name.get(EmbedderName(name)) or self.by_alias.get(name)

@@ -29,7 +29,17 @@ class _Reply:
     data: list[_Item]
 
 
-_REPLY = TypeAdapter(_Reply)
+@checked(frozen=True, slots=True)
+class _Usage:
+    prompt_tokens: int | None = None
+
+
+@checked(frozen=True, slots=True)
+class _Counted:
+    usage: _Usage | None = None
+
+
+_REPLY, _COUNTED = TypeAdapter(_Reply), TypeAdapter(_Counted)
 
 
 def request_body(model: str, texts: Sequence[str], dimensions: int | None) -> bytes:
@@ -62,6 +72,15 @@ def unit_vectors(body: bytes, count: int, dimensions: int) -> NDArray[np.float32
     if not np.isfinite(lengths).all() or not lengths.all():
         raise _malformed("a vector is zero or not finite")
     return np.asarray(matrix / lengths, np.float32)
+
+
+def counted_tokens(body: bytes) -> int | None:
+    """What the reply says was read; None where it does not say so."""
+    try:
+        usage = _COUNTED.validate_json(body).usage
+    except ValueError:
+        return None
+    return usage.prompt_tokens if usage else None
 
 
 def _values(item: _Item) -> NDArray[np.float64]:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from adapters.embedders.batching import BatchLimits, batches, fit_text
-from adapters.embedders.embeddings_wire import request_body, unit_vectors
+from adapters.embedders.embeddings_wire import counted_tokens, request_body, unit_vectors
 from core.errors import Unavailable
 from core.generation import ModelError, ModelErrorKind
 from core.identifiers import EmbedderName, Seconds
-from core.ports.embedder import TextKind
+from core.ports.embedder import Embedded, TextKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,11 +91,18 @@ class OpenAICompatibleEmbedder:
 
     async def embed(self, texts: Sequence[str], kind: TextKind) -> list[Vector]:
         """See Embedder."""
+        return (await self.embed_counted(texts, kind)).vectors
+
+    async def embed_counted(self, texts: Sequence[str], kind: TextKind) -> Embedded:
+        """See CountingEmbedder. Unknown as soon as one reply does not count."""
         found: dict[int, Vector] = {}
+        tokens: int | None = 0
         for batch in batches(texts, self._server.batch):
-            vectors = await self._embed_batch([texts[place] for place in batch], kind)
-            found.update(zip(batch, vectors, strict=True))
-        return [found[place] for place in range(len(texts))]
+            embedded = await self._embed_batch([texts[place] for place in batch], kind)
+            found.update(zip(batch, embedded.vectors, strict=True))
+            known = tokens is not None and embedded.tokens is not None
+            tokens = (tokens or 0) + (embedded.tokens or 0) if known else None
+        return Embedded([found[place] for place in range(len(texts))], tokens)
 
     async def close(self) -> None:
         """Close the connections; requests that run fail. Idempotent."""
@@ -103,7 +110,7 @@ class OpenAICompatibleEmbedder:
         if self._session is not None:
             await self._session.close()
 
-    async def _embed_batch(self, texts: Sequence[str], kind: TextKind) -> list[Vector]:
+    async def _embed_batch(self, texts: Sequence[str], kind: TextKind) -> Embedded:
         body = await asyncio.to_thread(self._encode, texts, kind)
         reply = await self._post(body, len(texts))
         return await asyncio.to_thread(self._decode, reply, len(texts))
@@ -115,10 +122,10 @@ class OpenAICompatibleEmbedder:
         fitting = [(prefix + fit_text(text, server.longest_text)) or " " for text in texts]
         return request_body(server.model, fitting, server.dimensions if server.shorten else None)
 
-    def _decode(self, reply: bytes, count: int) -> list[Vector]:
+    def _decode(self, reply: bytes, count: int) -> Embedded:
         matrix = unit_vectors(reply, count, self._server.dimensions)
         matrix.flags.writeable = False
-        return [memoryview(row) for row in matrix]
+        return Embedded([memoryview(row) for row in matrix], counted_tokens(reply))
 
     async def _post(self, body: bytes, count: int) -> bytes:
         """The reply's body. Raises what the class says."""

@@ -8,10 +8,10 @@ from contextlib import aclosing
 from adapters.grpc import generation, messages, names, values
 from adapters.grpc.catalog_messages import embedding_model, health, language_model, routing
 from adapters.grpc.violations import below, check, known, together, too_long
-from colonnade.v1 import messages_pb2, models_pb2, turns_pb2
+from colonnade.v1 import messages_pb2, models_pb2, turns_pb2, usage_pb2
 from core.call import Call
 from core.errors import FieldViolation, InvalidInput
-from core.generation import ReasoningDelta, RefusalDelta, StopCause, TextDelta
+from core.generation import ReasoningDelta, RefusalDelta, StopCause, TextDelta, TokenUsage
 from core.identifiers import RequestId
 from core.message_rules import MAX_TEXT
 from core.messages import Message, Role
@@ -104,12 +104,20 @@ class ModelServicer:
         """One vector a text."""
         check(_embed_violations(request))
         kind = known(_PURPOSES, request.purpose, "purpose")
-        embedder, vectors = await self._models.embed(list(request.texts), kind, request.model)
+        made = await self._models.embed(
+            call, list(request.texts), kind, request.model, request.feature
+        )
+        embedder, spent = made.embedder, made.spent
         call.facts.model_version = embedder.name
+        if spent is not None:
+            call.facts.token_count = spent.usage.prompt
+            call.facts.cost, call.facts.currency = spent.cost, made.currency
         return models_pb2.EmbedResponse(
             model=embedder.name,
             dimensions=embedder.dimensions,
-            embeddings=[models_pb2.Embedding(values=vector.tolist()) for vector in vectors],
+            embeddings=[models_pb2.Embedding(values=vector.tolist()) for vector in made.vectors],
+            usage=_read(spent.usage) if spent else None,
+            cost=values.money(spent.cost, made.currency) if spent else None,
         )
 
     async def CountTokens(
@@ -193,6 +201,11 @@ def _counted_messages(request: models_pb2.CountTokensRequest) -> Sequence[Messag
         return messages.all_to_domain(request.messages, "messages")
     check(too_long(request.text, MAX_TEXT, "text"))
     return [Message.of(Role.USER, request.text)]
+
+
+def _read(usage: TokenUsage) -> usage_pb2.Usage | None:
+    """What was read; unset where the provider did not count."""
+    return None if usage.prompt is None else usage_pb2.Usage(prompt_tokens=usage.prompt)
 
 
 def _piece(event: GatewayEvent, call: Call) -> models_pb2.StreamGenerateResponse | None:

@@ -50,6 +50,7 @@ from services.ingestion.preparing import Preparing
 from services.knowledge import Knowledge
 from services.models.attempts import Attempts
 from services.models.caching import CachingGateway
+from services.models.embedding import Embedding, EmbeddingCache
 from services.models.gateway import Gateway
 from services.models.lanes import Lanes
 from services.models.models import Models
@@ -200,7 +201,23 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(policies.ingest_limits, settings),
     )
     models = providers.Singleton(
-        Models, state, gateway, deployments.provided.current, embedders, ids, lanes
+        Models,
+        state,
+        gateway,
+        deployments.provided.current,
+        embedders,
+        ids,
+        lanes,
+        providers.Singleton(
+            Embedding,
+            embedders,
+            attempts,
+            providers.Singleton(
+                EmbeddingCache, settings.provided.response_cache.max_embedding_bytes
+            ),
+            ids,
+            budgets,
+        ),
     )
     contexts = providers.Singleton(ContextBuilder, retrieval, deployments.provided.current)
 

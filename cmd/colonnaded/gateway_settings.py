@@ -139,6 +139,7 @@ class ResponseCacheSettings(Table):
 
     max_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
     ttl_seconds: Positive = 3600.0
+    max_embedding_bytes: Annotated[int, Field(ge=0)] = 32 * 1024 * 1024
 
 
 class BudgetSettings(Table):

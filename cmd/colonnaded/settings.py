@@ -126,6 +126,8 @@ class EmbedderSettings(Table):
     base_url: str = ""
     api_key: SecretReference | None = None
     dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    price: Annotated[Decimal, Field(ge=0)] | None = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     languages: tuple[str, ...] = ()
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from core.identifiers import EmbedderName
 from core.knowledge import Vector
@@ -45,3 +45,18 @@ class Embedder(Protocol):
 
     async def close(self) -> None:
         """Free the model. Idempotent."""
+
+
+class Embedded(NamedTuple):
+    """Vectors, one a text, and the tokens that were counted for them; None is unknown."""
+
+    vectors: list[Vector]
+    tokens: int | None
+
+
+@runtime_checkable
+class CountingEmbedder(Embedder, Protocol):
+    """An embedder that tells what it is paid for."""
+
+    async def embed_counted(self, texts: Sequence[str], kind: TextKind) -> Embedded:
+        """The same as `embed`, with the provider's own count of tokens."""

@@ -25,9 +25,8 @@ from core.errors import (
 )
 from core.generation import Constraints, GenerationOptions
 from core.identifiers import DeploymentName, RequestId, TurnId
-from core.knowledge import Vector
 from core.messages import Message, Role
-from core.ports.embedder import Embedder, TextKind
+from core.ports.embedder import TextKind
 from core.ports.model_gateway import (
     UNCACHED,
     CachePolicy,
@@ -42,6 +41,7 @@ from core.routing import RoutingDecision, RoutingRequest, Standing, TaskClass, r
 from core.turns.rows import IdempotencyKey, IdempotencyRecord
 from services.embedders import Embedders
 from services.models.deployments import Deployments
+from services.models.embedding import EmbeddedTexts, Embedding
 from services.models.lanes import Lanes
 from services.models.wanted import wanted
 
@@ -91,6 +91,7 @@ class Models:
         embedders: Embedders,
         new_id: NewId,
         lanes: Lanes,
+        embedding: Embedding,
     ) -> None:
         self._state = state
         self._gateway = gateway
@@ -98,6 +99,7 @@ class Models:
         self._embedders = embedders
         self._new_id = new_id
         self._lanes = lanes
+        self._embedding = embedding
 
     async def generate(
         self, call: Call, request: GenerateRequest, *, accepts_restart: bool = False
@@ -145,11 +147,10 @@ class Models:
         return self._lanes.of(deployment).standing()
 
     async def embed(
-        self, texts: Sequence[str], kind: TextKind, model: str
-    ) -> tuple[Embedder, Sequence[Vector]]:
-        """One vector a text, in order, and what made them. Raises NotFound."""
-        embedder = self._embedders.named(model)
-        return embedder, await embedder.embed(texts, kind)
+        self, call: Call, texts: Sequence[str], kind: TextKind, model: str, feature: str = ""
+    ) -> EmbeddedTexts:
+        """One vector a text, in order, what made them and what it cost. Raises NotFound."""
+        return await self._embedding.embed(call, texts, kind, model, feature)
 
     async def count(self, messages: Sequence[Message], model: str) -> Counted:
         """How many tokens the messages take for the deployment that a request would get."""

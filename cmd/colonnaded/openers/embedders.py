@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 
 from colonnaded.settings import EmbedderSettings, Settings
 from core.ports.embedder import Embedder
+from core.prices import Prices
 from services.embedders import Embedders
 
 
@@ -14,7 +16,11 @@ async def open_embedders(settings: Settings) -> AsyncIterator[Embedders]:
     """Every embedder of the settings, under its name there."""
     opened = {name: _open(chosen) for name, chosen in settings.embedders.items()}
     try:
-        yield Embedders(opened, settings.retrieval.embedder)
+        prices = {
+            name: Prices(chosen.price, Decimal(0), currency=chosen.currency)
+            for name, chosen in settings.embedders.items()
+        }
+        yield Embedders(opened, settings.retrieval.embedder, prices)
     finally:
         for embedder in opened.values():
             await embedder.close()

@@ -1,0 +1,167 @@
+"""Vectors for callers: from the tenant's cache where they are known, else counted and booked."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from core.call import Call
+from core.catalog import Deployment
+from core.clock import NewId
+from core.generation import TokenUsage
+from core.identifiers import EmbedderName, TenantId
+from core.knowledge import Vector
+from core.ports.embedder import CountingEmbedder, Embedded, Embedder, TextKind
+from core.ports.model_gateway import SpendingUnit, Spent
+from core.prices import cost_of
+from services.embedders import Embedders
+from services.models.attempts import Attempts
+from services.models.spending import NO_BUDGETS, Budgets
+
+_SPECIAL_TOKENS = 2
+"""What tokenizers put around a text. No token is shorter than a byte: that bounds the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedTexts:
+    """Vectors in the order of the texts, and what was paid for those that were not known.
+
+    `spent` is None where the embedder does not count: then it has no price either.
+    """
+
+    embedder: Embedder
+    vectors: Sequence[Vector]
+    spent: Spent | None
+    currency: str
+    cached: int
+
+
+class EmbeddingCache:
+    """Vectors in memory, up to so many bytes; those that were not used for longest go first."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._vectors: OrderedDict[tuple[TenantId, EmbedderName, TextKind, bytes], Vector]
+        self._vectors = OrderedDict()
+
+    def get(
+        self, tenant: TenantId, embedder: EmbedderName, kind: TextKind, text: str
+    ) -> Vector | None:
+        """The text's vector, if it is known to this tenant."""
+        key = (tenant, embedder, kind, _digest(text))
+        found = self._vectors.get(key)
+        if found is not None:
+            self._vectors.move_to_end(key)
+        return found
+
+    def put(
+        self, tenant: TenantId, embedder: EmbedderName, kind: TextKind, text: str, vector: Vector
+    ) -> None:
+        """Keep a copy: a vector of a batch holds the whole batch."""
+        key = (tenant, embedder, kind, _digest(text))
+        if key in self._vectors or vector.nbytes > self._most_bytes:
+            return
+        self._vectors[key] = _copy(vector)
+        self._bytes += vector.nbytes
+        while self._bytes > self._most_bytes:
+            _, dropped = self._vectors.popitem(last=False)
+            self._bytes -= dropped.nbytes
+
+
+def _copy(vector: Vector) -> Vector:
+    return memoryview(array("f", vector.tobytes()))
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+class Embedding:
+    """Embeds for a caller."""
+
+    def __init__(
+        self,
+        embedders: Embedders,
+        attempts: Attempts,
+        cache: EmbeddingCache,
+        new_id: NewId,
+        budgets: Budgets = NO_BUDGETS,
+    ) -> None:
+        self._embedders = embedders
+        self._attempts = attempts
+        self._cache = cache
+        self._new_id = new_id
+        self._budgets = budgets
+
+    async def embed(
+        self, call: Call, texts: Sequence[str], kind: TextKind, model: str, feature: str
+    ) -> EmbeddedTexts:
+        """One vector a text, in order. Raises NotFound, BudgetSpent, and what the embedder does."""
+        embedder = self._embedders.named(model)
+        entry = self._embedders.entry(embedder)
+        tenant = call.principal.tenant
+        found = {text: self._cache.get(tenant, embedder.name, kind, text) for text in texts}
+        known = {text: vector for text, vector in found.items() if vector is not None}
+        missing = [text for text in found if text not in known]
+        made = await self._made(call, embedder, entry, missing, kind, feature)
+        for text, vector in zip(missing, made.vectors, strict=True):
+            self._cache.put(tenant, embedder.name, kind, text, vector)
+            known[text] = vector
+        vectors = [known[text] for text in texts]
+        spent = _spent(made.tokens, entry) if isinstance(embedder, CountingEmbedder) else None
+        cached = len(texts) - len(missing)
+        return EmbeddedTexts(embedder, vectors, spent, entry.prices.currency, cached)
+
+    async def _made(
+        self,
+        call: Call,
+        embedder: Embedder,
+        entry: Deployment,
+        texts: Sequence[str],
+        kind: TextKind,
+        feature: str,
+    ) -> Embedded:
+        if not texts:
+            return Embedded([], 0)
+        if not isinstance(embedder, CountingEmbedder):
+            return Embedded(await embedder.embed(texts, kind), None)
+        return await self._paid(call, embedder, entry, texts, kind, feature)
+
+    async def _paid(
+        self,
+        call: Call,
+        embedder: CountingEmbedder,
+        entry: Deployment,
+        texts: Sequence[str],
+        kind: TextKind,
+        feature: str,
+    ) -> Embedded:
+        """On record before the call, booked after it, as every call that may cost is."""
+        principal = call.principal
+        unit = SpendingUnit(self._new_id("emb"), principal.tenant, principal.user, feature)
+        bound = sum(len(text.encode()) + _SPECIAL_TOKENS for text in texts)
+        reservation = self._budgets.reserve(principal, unit, entry, bound, 0)
+        cost: Decimal | None = Decimal(0)
+        try:
+            attempt = await self._attempts.begin(unit, entry, bound, 0)
+            used, cost = TokenUsage(), None
+            try:
+                made = await embedder.embed_counted(texts, kind)
+                used = TokenUsage(made.tokens, 0)
+                cost = cost_of(used, entry.prices)
+            finally:
+                await self._attempts.end(replace(attempt, used=used), unit, entry)
+        finally:
+            if reservation is not None:
+                self._budgets.settle(reservation, cost)
+        return made
+
+
+def _spent(tokens: int | None, entry: Deployment) -> Spent:
+    usage = TokenUsage(tokens, 0)
+    return Spent(usage, cost_of(usage, entry.prices))
