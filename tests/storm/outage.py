@@ -90,7 +90,7 @@ async def _stream_through(
             window.began = _now()
             for number in (1, 2):
                 group.create_task(_come_late(options, replicas[0], witness, number))
-            group.create_task(_write_meanwhile(replicas[0][-1], witness))
+            group.create_task(_write_meanwhile(nodes.addresses[-1], witness))
             if paused is not None:
                 paused.pause()
                 nodes.pauses += 1
@@ -110,15 +110,17 @@ async def _come_late(
     await PlainReader(replicas, witness, draw, wish, patience=patience, quiet=15.0).read()
 
 
-async def _write_meanwhile(replica: AsyncStubs, witness: Witness) -> None:
+async def _write_meanwhile(address: str, witness: Witness) -> None:
     """Ask for something that can't wait: it is refused, with advice on when to come back."""
     await asyncio.sleep(0.5)
-    try:
-        await replica.conversations.CreateConversation(CreateConversationRequest(), timeout=30)
-    except grpc.RpcError as error:
-        failure = failure_of(error)
-        advice = "come back" if failure.retry_after else "no advice"
-        witness.errors[f"{failure.code.name} {failure.reason}, {advice}"] += 1
+    async with grpc.aio.insecure_channel(address) as channel:  # which repeats nothing by itself
+        create = AsyncStubs.of(channel).conversations.CreateConversation
+        try:
+            await create(CreateConversationRequest(), timeout=30)
+        except grpc.RpcError as error:
+            failure = failure_of(error)
+            advice = "come back" if failure.retry_after else "no advice"
+            witness.errors[f"{failure.code.name} {failure.reason}, {advice}"] += 1
 
 
 def _wish(number: int, lasts: float) -> Wish:

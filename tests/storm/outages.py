@@ -21,9 +21,9 @@ class Outages:
         await asyncio.gather(self._restart_store(), self._restart_bus())
 
     async def _restart_store(self) -> None:
-        for _ in range(self._options.restart_store):
+        for number in range(self._options.restart_store):
             await asyncio.sleep(self._options.seconds / (self._options.restart_store + 1))
-            await self._stores.restart_postgres()
+            await self._stores.restart_postgres(crash=number % 2 == 1)
             self.store_restarts += 1
 
     async def _restart_bus(self) -> None:

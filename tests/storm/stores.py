@@ -50,10 +50,11 @@ class Stores:
     postgres_url: Path | None = None
     nats: NatsServer | None = None
 
-    async def restart_postgres(self) -> None:
-        """Stop the server and start it again; open transactions are undone."""
+    async def restart_postgres(self, *, crash: bool) -> None:
+        """Stop the server, by an administrator or by a crash, and start it again."""
         assert self.postgres is not None
-        await asyncio.to_thread(self.postgres.restart)
+        await asyncio.to_thread(self.postgres.kill if crash else self.postgres.stop)
+        await asyncio.to_thread(self.postgres.start)
 
     async def restart_nats(self) -> None:
         """It crashes, and comes back on the same port."""
