@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
-from adapters.models.prompt_parts import SYSTEM_ROLES, arguments_of, image_data, output_limit
+from adapters.models.prompt_parts import (
+    SYSTEM_ROLES,
+    arguments_of,
+    image_data,
+    output_limit,
+    tools_by_call,
+    unsealed,
+)
 from adapters.models.schemas import parameters_schema, response_schema
 from adapters.models.tool_names import ToolNames, legal_call_id
 from core.catalog import Deployment
@@ -79,7 +85,7 @@ def request_body(
         "stop_sequences": list(options.stop) or None,
     }
     body |= {name: value for name, value in given.items() if value is not None}
-    return body | _tools(options, names) | thinks | _output(request, thinking)
+    return body | _tools(request, names) | thinks | _output(request, thinking)
 
 
 def _system(request: GenerationRequest) -> list[Block]:
@@ -152,10 +158,8 @@ def _blocks(parts: Iterable[Part], names: ToolNames) -> Iterator[Block]:
             case ToolResultPart(call_id, content, is_error):
                 result: Block = {"type": "tool_result", "tool_use_id": legal_call_id(call_id)}
                 yield result | {"content": content} | ({"is_error": True} if is_error else {})
-            case ReasoningPart(text, seal, wire) if wire == WIRE:
-                yield _thought(text, seal)
-            case ReasoningPart():
-                pass
+            case ReasoningPart(text, seal, wire):
+                yield from _thought(text, seal) if wire == WIRE else ()
 
 
 def _image(part: ImagePart) -> Mapping[str, object]:
@@ -165,15 +169,20 @@ def _image(part: ImagePart) -> Mapping[str, object]:
     return {"type": "base64", "media_type": data.media_type, "data": data.base64}
 
 
-def _thought(text: str, seal: str) -> Block:
+def _thought(text: str, seal: str) -> Iterator[Block]:
     """The block that the seal was made of; the text of a plain one is not in its seal."""
-    block: Block = json.loads(seal)
-    return block | {"thinking": text} if block.get("type") == "thinking" else block
+    block = unsealed(seal)
+    if isinstance(block, dict):
+        yield block | {"thinking": text} if block.get("type") == "thinking" else block
 
 
-def _tools(options: GenerationOptions, names: ToolNames) -> dict[str, object]:
+def _tools(request: GenerationRequest, names: ToolNames) -> dict[str, object]:
+    """The tools; those that are only spoken of are named, too, since the provider wants that."""
+    options = request.options
     if not options.tools:
-        return {}
+        spoken_of = sorted({names.there(tool) for tool in tools_by_call(request.messages).values()})
+        named = [{"name": name, "input_schema": {"type": "object"}} for name in spoken_of]
+        return {"tools": named, "tool_choice": {"type": "none"}} if named else {}
     choices: dict[ToolChoice, dict[str, object]] = {
         ToolChoice.AUTO: {"type": "auto"},
         ToolChoice.NONE: {"type": "none"},

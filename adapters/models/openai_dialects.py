@@ -8,6 +8,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from core.catalog import Capability
+from core.generation import ToolChoice
 
 _ALL = frozenset(Capability) - {Capability.EMBEDDINGS}
 
@@ -18,9 +19,9 @@ class Dialect:
 
     What it can:
     `possible` are the capabilities that its requests can express at all. `developer_role` keeps
-    developer messages what they are; otherwise they are sent as system messages. `names_tool`:
-    one tool of several can be demanded. `parallel_switch`: it can be told to make one call at a
-    time. `remote_images`: images may be addresses, not only data.
+    developer messages what they are; otherwise they are sent as system messages. `choices` are
+    the tool choices that it heeds. `parallel_switch`: it can be told to make one call at a time.
+    `remote_images`: images may be addresses, not only data.
 
     How it spells:
     `output_limit` bounds the answer (OpenAI's reasoning models refuse the old name, older servers
@@ -40,7 +41,7 @@ class Dialect:
     stream_usage: bool = True
     name: str = "generic"
     possible: frozenset[Capability] = _ALL
-    names_tool: bool = True
+    choices: frozenset[ToolChoice] = frozenset(ToolChoice)
     parallel_switch: bool = True
     remote_images: bool = True
     must_call: Literal["required", "any"] = "required"
@@ -71,13 +72,17 @@ AZURE = Dialect(
     thoughts="fields",
 )
 VLLM = Dialect(name="vllm", prefix="continue_final_message")
-LLAMA_CPP = Dialect(name="llama.cpp", names_tool=False, effort="chat_template_kwargs")
+LLAMA_CPP = Dialect(
+    name="llama.cpp",
+    choices=frozenset(ToolChoice) - {ToolChoice.ONE},
+    effort="chat_template_kwargs",
+)
 LLAMA_CPP_LIBRARY = Dialect(name="llama.cpp in the process", thoughts="fields")
 """It splits the thoughts off by itself."""
 OLLAMA = Dialect(
     name="ollama",
     possible=_ALL - {Capability.LOGPROBS},
-    names_tool=False,
+    choices=frozenset({ToolChoice.AUTO}),
     parallel_switch=False,
     remote_images=False,
 )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from adapters.models.openai_dialects import Dialect
-from adapters.models.prompt_parts import image_data, is_begun, output_limit, result_text
+from adapters.models.prompt_parts import image_data, is_begun, output_limit, result_text, unsealed
 from adapters.models.schemas import is_closed, parameters_schema, response_schema
 from adapters.models.tool_names import ToolNames, legal_call_id
 from adapters.models.wire import unsupported
@@ -27,6 +26,8 @@ from core.messages import (
     ToolCallPart,
     ToolResultPart,
 )
+
+_DEMANDS = frozenset({ToolChoice.REQUIRED, ToolChoice.ONE})
 
 
 def request_body(
@@ -80,8 +81,8 @@ def _refuse(request: GenerationRequest, deployment: Deployment, dialect: Dialect
         "going on from an answer that was begun": is_begun(request) and not dialect.prefix,
         "parallel_tool_calls": options.parallel_tool_calls is not None
         and not dialect.parallel_switch,
-        "a tool choice that names one tool": options.tool_choice is ToolChoice.ONE
-        and not dialect.names_tool,
+        f"the tool choice {options.tool_choice.value!r}": options.tool_choice in _DEMANDS
+        and options.tool_choice not in dialect.choices,
         "images that lie elsewhere": not dialect.remote_images
         and any(image_data(image) is None for image in images),
     }
@@ -120,8 +121,9 @@ def _effort(effort: ReasoningEffort, dialect: Dialect) -> dict[str, object]:
 
 
 def _tools(options: GenerationOptions, dialect: Dialect, names: ToolNames) -> dict[str, object]:
-    if not options.tools:
-        return {}
+    unheard = options.tool_choice is ToolChoice.NONE and ToolChoice.NONE not in dialect.choices
+    if not options.tools or unheard:
+        return {}  # without tools there are no calls
     shapes: dict[str, object] = {"tools": [_tool(tool, names) for tool in options.tools]}
     match options.tool_choice:
         case ToolChoice.NONE:
@@ -207,6 +209,6 @@ def _thoughts_back(parts: Sequence[object], dialect: Dialect) -> dict[str, objec
         return {"reasoning_content": "".join(part.text for part in ours)}
     details: list[object] = []
     for part in ours:
-        kept: object = json.loads(part.seal or "[]")
+        kept = unsealed(part.seal)
         details += kept if isinstance(kept, list) else []
     return {"reasoning_details": details}

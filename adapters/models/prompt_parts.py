@@ -66,6 +66,15 @@ def arguments_of(call: ToolCallPart) -> dict[str, object]:
     return arguments if isinstance(arguments, dict) else {"arguments": call.arguments}
 
 
+def unsealed(seal: str) -> object:
+    """What a seal holds, for formats in which it is JSON; None where it is none."""
+    try:
+        kept: object = json.loads(seal)
+    except (ValueError, RecursionError):
+        return None
+    return kept
+
+
 def is_begun(request: GenerationRequest) -> bool:
     """Whether the prompt ends with the beginning of the answer, to be continued."""
     last = request.messages[-1] if request.messages else None

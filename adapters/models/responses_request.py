@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from adapters.models.prompt_parts import output_limit, result_text
+from adapters.models.prompt_parts import output_limit, result_text, unsealed
 from adapters.models.schemas import is_closed, parameters_schema, response_schema
 from adapters.models.tool_names import ToolNames, legal_call_id
-from core.catalog import Deployment
+from core.catalog import Capability, Deployment
 from core.generation import GenerationOptions, GenerationRequest, ToolChoice, ToolDefinition
 from core.messages import (
     ImagePart,
@@ -45,7 +45,7 @@ def request_body(request: GenerationRequest, deployment: Deployment) -> Shape:
         "top_p": options.top_p,
         "top_logprobs": options.logprobs,
         "prompt_cache_key": options.cache_key or None,
-        "include": _include(options) or None,
+        "include": _include(options, deployment) or None,
         "reasoning": _reasoning(options),
     }
     body |= {name: value for name, value in given.items() if value is not None}
@@ -56,9 +56,10 @@ def request_body(request: GenerationRequest, deployment: Deployment) -> Shape:
     return body | _tools(options, names)
 
 
-def _include(options: GenerationOptions) -> list[str]:
+def _include(options: GenerationOptions, deployment: Deployment) -> list[str]:
+    """What must be asked for; a model that does not reason refuses to seal its thoughts."""
     wanted = []
-    if options.reasoning_effort is not None:
+    if options.reasoning_effort is not None or Capability.REASONING in deployment.capabilities:
         wanted.append("reasoning.encrypted_content")
     if options.logprobs is not None:
         wanted.append("message.output_text.logprobs")
@@ -79,7 +80,7 @@ def _items(message: Message, names: ToolNames) -> Iterator[Shape]:
             case TextPart() | ImagePart():
                 said.append(part)
                 continue
-            case ReasoningPart(_, seal, wire) if wire != WIRE or not seal:
+            case ReasoningPart(_, seal, wire) if wire != WIRE or not unsealed(seal):
                 continue
         yield from _message(message.role, said)
         said = []

@@ -125,6 +125,13 @@ def test_what_will_come_again_is_marked_for_the_cache() -> None:
     assert "cache_control" not in json.dumps(body(asked(*messages)))
 
 
+def test_tools_that_are_only_spoken_of_are_named() -> None:
+    """The provider refuses calls in a history of a request that defines no tools."""
+    sent = body(asked(*conversation("anthropic", "")))
+    assert sent["tools"] == [{"name": "add", "input_schema": {"type": "object"}}]
+    assert sent["tool_choice"] == {"type": "none"}
+
+
 class TestEffort:
     def test_a_budget_is_a_number(self) -> None:
         sent = body(asked(options=EFFORT))

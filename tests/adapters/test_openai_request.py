@@ -226,7 +226,8 @@ class TestDialects:
         [
             ("openai", Message.of(Role.ASSISTANT, "It is "), GenerationOptions(), "was begun"),
             ("ollama", Message.of(Role.USER, "hi"), ONE_AT_A_TIME, "parallel_tool_calls"),
-            ("llama.cpp", Message.of(Role.USER, "hi"), ONE_TOOL, "names one tool"),
+            ("llama.cpp", Message.of(Role.USER, "hi"), ONE_TOOL, "tool choice 'one'"),
+            ("ollama", Message.of(Role.USER, "hi"), everything(), "tool choice 'required'"),
             ("ollama", Message(Role.USER, (PAGE,)), GenerationOptions(), "lie elsewhere"),
         ],
     )
@@ -237,6 +238,11 @@ class TestDialects:
         with pytest.raises(ModelError, match=named) as caught:
             body(message, dialect=DIALECTS[name], options=options)
         assert caught.value.kind is ModelErrorKind.UNSUPPORTED
+
+    def test_where_calls_cannot_be_forbidden_there_are_no_tools(self) -> None:
+        options = GenerationOptions(tools=(ADD,), tool_choice=ToolChoice.NONE)
+        assert self.sent("vllm", options)["tool_choice"] == "none"
+        assert "tools" not in self.sent("ollama", options)
 
     def test_ids_of_calls_have_the_length_that_is_wanted(self) -> None:
         call = Message(Role.ASSISTANT, (ToolCallPart("call_of_another", "add", "{}"),))

@@ -126,6 +126,17 @@ async def test_a_seal_of_another_format_stays_here(format: str) -> None:
     assert "Hm." not in body
 
 
+async def test_a_seal_that_is_none_is_left_out(format: str) -> None:
+    wires = ("anthropic", "responses", "deepseek", "openrouter", "openai")
+    thoughts = tuple(ReasoningPart("Hm.", "no JSON", wire) for wire in wires)
+    call = (ToolCallPart("call_1", "add", "{}"),)
+    history = (*HELLO.messages, Message(Role.ASSISTANT, (*thoughts, *call)))
+    request = replace(WITH_TOOLS, messages=(*history, *HELLO.messages))
+    async with provider(format) as (model, server):
+        await events_of(model, request)
+        assert "no JSON" not in json.dumps(server.records[0].body)
+
+
 async def test_a_tool_that_failed_is_told_to_have_failed(format: str) -> None:
     call = Message(Role.ASSISTANT, (ToolCallPart("call_1", "add", "{}"),))
     result = Message(Role.TOOL, (ToolResultPart("call_1", "no such lamp", is_error=True),))

@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from adapters.models.responses_request import request_body
+from core.catalog import Capability
 from core.generation import GenerationOptions, GenerationRequest, ModelErrorKind, ToolChoice
 from core.messages import Message, Role
 from fakes.full_requests import ADD, CLOSED, EFFORT, PIXEL, SCHEMA, asked, conversation
 from fakes.full_requests import everything as all_options
 from fakes.provider_models import ABLE, broken_answer, provider
 
-DEPLOYMENT = replace(ABLE, max_output_tokens=8_000)
+DEPLOYMENT = replace(
+    ABLE, max_output_tokens=8_000, capabilities=ABLE.capabilities - {Capability.REASONING}
+)
 
 
 def body(request: GenerationRequest) -> dict[str, Any]:
@@ -60,6 +63,10 @@ def test_thoughts_are_asked_for_sealed() -> None:
     sent = body(asked(options=EFFORT))
     assert sent["reasoning"] == {"effort": "low", "summary": "auto"}
     assert sent["include"] == ["reasoning.encrypted_content"]
+
+
+def test_a_model_that_reasons_by_itself_seals_its_thoughts_too() -> None:
+    assert request_body(asked(), ABLE)["include"] == ["reasoning.encrypted_content"]
 
 
 def test_a_conversation_with_everything() -> None:
