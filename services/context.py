@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,14 +11,11 @@ from pydantic.dataclasses import dataclass as checked
 
 from core.call import Call
 from core.checking import QUIET
-from core.errors import FeatureUnsupported
 from core.knowledge import Passage
 from core.messages import Message, Role
-from core.ports.language_model import LanguageModel
 from core.ports.retriever import Retriever, SearchRequest
+from core.ports.token_counter import TokenCounter
 from core.prompting.fencing import fenced_passage, nonce_for, passage_text
-from core.routing import RoutingRequest, TaskClass, route
-from services.models.deployments import Deployments
 
 
 @checked(frozen=True, slots=True, config=QUIET)
@@ -44,20 +41,19 @@ class BuiltContext:
 class ContextBuilder:
     """Searches, then fits what was found."""
 
-    def __init__(self, retriever: Retriever, deployments: Callable[[], Deployments]) -> None:
+    def __init__(self, retriever: Retriever, counter: TokenCounter) -> None:
         self._retriever = retriever
-        self._deployments = deployments
+        self._counter = counter
 
     async def build(self, call: Call, request: ContextRequest) -> BuiltContext:
         """The context. Raises what the search raises, and NotFound for an unknown model."""
-        counter = self._counter(request.model)
         found = await self._retriever.search(call, request.search)
         text, tokens, used = "", 0, 0
         fewest, most = 0, len(found.passages)
         while fewest < most:  # the largest number of passages, best first, that fits
             middle = (fewest + most + 1) // 2
             candidate = _text(found.passages[:middle])
-            count = await counter.count_tokens([Message.of(Role.USER, candidate)])
+            count = await self._counter.count([Message.of(Role.USER, candidate)], request.model)
             if count <= request.max_tokens:
                 fewest, text, tokens, used = middle, candidate, count, middle
             else:
@@ -65,16 +61,6 @@ class ContextBuilder:
         return BuiltContext(
             text, tokens, found.passages[:used], found.passages[used:], bool(found.missing)
         )
-
-    def _counter(self, model: str) -> LanguageModel:
-        deployments = self._deployments()
-        wanted = RoutingRequest(TaskClass.CHAT, model)
-        decision = route(deployments.catalog, wanted, deployments.policy)
-        if not decision.candidates:
-            raise FeatureUnsupported(
-                f"no deployment counts for this: {decision.explanation()}", feature="count_tokens"
-            )
-        return deployments.models[decision.candidates[0].deployment.name]
 
 
 def _text(passages: Sequence[Passage]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 from dependency_injector import containers, providers
 from google.protobuf.descriptor import ServiceDescriptor
@@ -13,6 +13,7 @@ from adapters.grpc.chain import Chain
 from adapters.grpc.chat import ChatServicer
 from adapters.grpc.codec import ProtobufCodec
 from adapters.grpc.conversations import ConversationServicer
+from adapters.grpc.gateway import ModelGatewayServicer
 from adapters.grpc.knowledge import KnowledgeServicer
 from adapters.grpc.models import ModelServicer
 from adapters.grpc.retrieval import RetrievalServicer
@@ -22,6 +23,7 @@ from colonnade.v1 import (
     admin_pb2,
     chat_pb2,
     conversations_pb2,
+    gateway_pb2,
     knowledge_pb2,
     models_pb2,
     retrieval_pb2,
@@ -33,6 +35,7 @@ from colonnaded.openers.bus import open_bus
 from colonnaded.openers.documents import open_document_reader
 from colonnaded.openers.embedders import open_embedders
 from colonnaded.openers.indexes import open_keyword_index, open_vector_index
+from colonnaded.openers.mesh import open_gateway_client
 from colonnaded.openers.metrics import make_metrics, open_metrics_page
 from colonnaded.openers.models import open_deployments
 from colonnaded.openers.prompts import open_prompts
@@ -50,6 +53,7 @@ from services.ingestion.preparing import Preparing
 from services.knowledge import Knowledge
 from services.models.attempts import Attempts
 from services.models.caching import CachingGateway
+from services.models.counting import DeploymentCounter
 from services.models.embedding import Embedding, EmbeddingCache
 from services.models.gateway import Gateway
 from services.models.lanes import Lanes
@@ -60,34 +64,32 @@ from services.retrieval import Retrieval
 from services.turn_operations import TurnOperations
 from services.turns.admission import Admission
 from services.turns.replica import Replica
+from services.turns.row_lease import RowLease
 from services.turns.turns import Turns
 
+CHAT = chat_pb2.DESCRIPTOR.services_by_name["ChatService"]
+CONVERSATIONS = conversations_pb2.DESCRIPTOR.services_by_name["ConversationService"]
+MODELS = models_pb2.DESCRIPTOR.services_by_name["ModelService"]
+KNOWLEDGE = knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]
+RETRIEVAL = retrieval_pb2.DESCRIPTOR.services_by_name["RetrievalService"]
+ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"]
 SERVICES: tuple[ServiceDescriptor, ...] = (
-    chat_pb2.DESCRIPTOR.services_by_name["ChatService"],
-    conversations_pb2.DESCRIPTOR.services_by_name["ConversationService"],
-    models_pb2.DESCRIPTOR.services_by_name["ModelService"],
-    knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"],
-    retrieval_pb2.DESCRIPTOR.services_by_name["RetrievalService"],
-    admin_pb2.DESCRIPTOR.services_by_name["AdminService"],
+    CHAT,
+    CONVERSATIONS,
+    MODELS,
+    KNOWLEDGE,
+    RETRIEVAL,
+    ADMIN,
 )
+"""What callers see."""
+GATEWAY = gateway_pb2.DESCRIPTOR.services_by_name["ModelGatewayService"]
+"""What the processes of an installation see of each other."""
 
 
 async def _data_directory(settings: Settings) -> AsyncIterator[DataDirectory]:
     replicas, store = settings.server.replicas, settings.store_file
     async with data_directory(settings.data_dir, replicas=replicas, store=store) as data:
         yield data
-
-
-def _servicers(
-    chat: ChatServicer,
-    conversations: ConversationServicer,
-    models: ModelServicer,
-    knowledge: KnowledgeServicer,
-    retrieval: RetrievalServicer,
-    admin: AdminServicer,
-) -> Mapping[ServiceDescriptor, object]:
-    servicers = (chat, conversations, models, knowledge, retrieval, admin)
-    return dict(zip(SERVICES, servicers, strict=True))
 
 
 class Container(containers.DeclarativeContainer):
@@ -112,6 +114,7 @@ class Container(containers.DeclarativeContainer):
     documents = providers.Resource(open_document_reader, settings)
     embedders = providers.Resource(open_embedders, settings)
     deployments = providers.Resource(open_deployments, settings, embedders, clock)
+    gateway_client = providers.Resource(open_gateway_client, settings, clock)
 
     indexes = providers.Singleton(IndexFollower, state, vectors, keywords)
     retrieval = providers.Singleton(
@@ -168,6 +171,18 @@ class Container(containers.DeclarativeContainer):
         answers,
         clock,
     )
+    far_attempts = providers.Singleton(
+        Attempts, state, providers.Singleton(RowLease, state).provided.hold
+    )
+    far_gateway = providers.Singleton(
+        CachingGateway,
+        providers.Singleton(
+            Gateway, deployments.provided.current, far_attempts, clock, lanes, budgets
+        ),
+        answers,
+        clock,
+    )
+    counter = providers.Singleton(DeploymentCounter, deployments.provided.current)
     answering = providers.Singleton(
         Answering,
         state,
@@ -219,7 +234,7 @@ class Container(containers.DeclarativeContainer):
             budgets,
         ),
     )
-    contexts = providers.Singleton(ContextBuilder, retrieval, deployments.provided.current)
+    contexts = providers.Singleton(ContextBuilder, retrieval, counter)
 
     authenticator = providers.Singleton(
         Authenticator,
@@ -235,22 +250,25 @@ class Container(containers.DeclarativeContainer):
         ids,
         providers.Factory(policies.call_limits, settings),
     )
-    server = providers.Singleton(
-        GrpcServer,
-        providers.Factory(
-            _servicers,
-            providers.Singleton(ChatServicer, chat),
-            providers.Singleton(ConversationServicer, conversations),
-            providers.Singleton(ModelServicer, models),
-            providers.Singleton(KnowledgeServicer, knowledge, ingestion),
-            providers.Singleton(
+    servicers = providers.Dict(
+        {
+            CHAT: providers.Singleton(ChatServicer, chat),
+            CONVERSATIONS: providers.Singleton(ConversationServicer, conversations),
+            MODELS: providers.Singleton(ModelServicer, models),
+            KNOWLEDGE: providers.Singleton(KnowledgeServicer, knowledge, ingestion),
+            RETRIEVAL: providers.Singleton(
                 RetrievalServicer,
                 retrieval,
                 contexts,
                 settings.provided.retrieval.default_collection,
             ),
-            providers.Singleton(AdminServicer, turn_operations),
-        ),
+            ADMIN: providers.Singleton(AdminServicer, turn_operations),
+            GATEWAY: providers.Singleton(ModelGatewayServicer, far_gateway, counter, clock),
+        }
+    )
+    server = providers.Singleton(
+        GrpcServer,
+        servicers,
         chain,
         providers.Factory(policies.server_options, settings),
     )

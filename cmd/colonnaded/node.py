@@ -11,7 +11,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from colonnaded.container import Container
+from colonnaded.mesh_settings import Target
 from colonnaded.settings import Settings
+from colonnaded.targets import narrow
 from core.errors import Unavailable
 from core.identifiers import Seconds
 from services.indexing import IndexFollower
@@ -40,6 +42,7 @@ async def serving(
     `override` may replace parts of the container before anything is opened.
     """
     container = Container(settings=settings)
+    narrow(container, settings.mesh)
     if override is not None:
         override(container)
     opening = container.init_resources()
@@ -59,7 +62,8 @@ async def serving(
             yield Serving(f"{host}:{port}", settled)
             await server.drain()
             await turns.drain(Seconds(settings.server.drain_seconds))
-            await server.close(_LAST_WORDS)
+            alone = not settings.mesh.hosts(Target.CHAT)  # then what runs here is others' turns
+            await server.close(Seconds(settings.server.drain_seconds) if alone else _LAST_WORDS)
         finally:
             forgetting.cancel()
             await server.close(Seconds(0.0))

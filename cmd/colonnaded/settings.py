@@ -28,6 +28,7 @@ from colonnaded.gateway_settings import (
     ServingSettings,
     check_routing,
 )
+from colonnaded.mesh_settings import MeshSettings, Target, check_mesh
 from colonnaded.metrics_settings import MetricsSettings
 from colonnaded.provider_settings import ProviderSettings
 from colonnaded.secrets import SecretReference
@@ -218,6 +219,7 @@ class Settings(BaseSettings):
     prompts: PromptSettings = PromptSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    mesh: MeshSettings = MeshSettings()
 
     @property
     def store_file(self) -> Path | None:
@@ -226,11 +228,14 @@ class Settings(BaseSettings):
             return None
         return self.state.path or self.data_dir / "state.sqlite"
 
-    def with_overrides(self, *, address: str = "", demo_key: bool = False) -> Settings:
+    def with_overrides(
+        self, *, address: str = "", demo_key: bool = False, targets: tuple[Target, ...] = ()
+    ) -> Settings:
         """These settings with what the command line says. Raises ValueError as a file would."""
         server = self.server.model_copy(update={"address": address} if address else {})
         auth = self.auth.model_copy(update={"demo_key": True} if demo_key else {})
-        changed = self.model_copy(update={"server": server, "auth": auth})
+        mesh = self.mesh.model_copy(update={"targets": targets} if targets else {})
+        changed = self.model_copy(update={"server": server, "auth": auth, "mesh": mesh})
         _check(changed)
         return changed
 
@@ -266,6 +271,7 @@ def _check(settings: Settings) -> None:
             f"retrieval.embedder: no embedder {settings.retrieval.embedder!r}; there are: {known}"
         )
     check_routing(settings.routes, settings.routing, settings.deployments)
+    check_mesh(settings.mesh)
 
 
 class SettingsError(Exception):

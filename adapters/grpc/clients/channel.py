@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import grpc
+
+from adapters.grpc.clients.targets import target_of
 
 _KEEPALIVE_MS = 10_000
 _SOONEST_RECONNECT_MS, _LATEST_RECONNECT_MS = 100, 2_000
@@ -38,34 +38,6 @@ class MeshTarget:
     service: str
     tls: ClientTls | None = None
     message_bytes: int = 16 * 1024 * 1024
-
-
-def target_of(addresses: Sequence[str]) -> str:
-    """The addresses in gRPC's own words.
-
-    One is taken as it is; a name with `dns:///` before it stands for all that it resolves to.
-    Raises ValueError where several are given, and are not IP addresses of one family.
-    """
-    if len(addresses) == 1:
-        return addresses[0]
-    families = {_family(address) for address in addresses}
-    if len(families) != 1:
-        raise ValueError("are IP addresses of one family, or one name that stands for them all")
-    return f"{families.pop()}:{','.join(addresses)}"
-
-
-def _family(address: str) -> str:
-    host, _, port = address.rpartition(":")
-    if not (host and port.isdigit()):
-        raise ValueError(f"{address!r} is no IP address with a port")
-    try:
-        version = ipaddress.ip_address(host.strip("[]")).version
-    except ValueError:
-        raise ValueError(
-            f"{address!r} is no IP address with a port; several processes behind names are given "
-            "as one name that stands for them all, such as dns:///models:7600"
-        ) from None
-    return f"ipv{version}"
 
 
 def open_channel(target: MeshTarget) -> grpc.aio.Channel:

@@ -88,10 +88,10 @@ def known_scopes() -> frozenset[str]:
     """Every scope that a method of the contract needs, and the one that opens all tenants."""
     from adapters.grpc.binding import scope_of
     from colonnaded.container import SERVICES
-    from core.principal import EVERY_TENANT_SCOPE
+    from core.principal import BY_NAME_ONLY
 
     methods = (method for service in SERVICES for method in service.methods)
-    return frozenset({EVERY_TENANT_SCOPE, *(scope_of(method) for method in methods)})
+    return frozenset({*BY_NAME_ONLY, *(scope_of(method) for method in methods)})
 
 
 def _with_state(config: Path | None, work: Callable[[State], Awaitable[Result]]) -> Result:

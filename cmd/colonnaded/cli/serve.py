@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,12 +13,19 @@ from colonnaded.cli.exits import Exit, fail
 from colonnaded.cli.options import ConfigFile, settings_or_fail
 
 if TYPE_CHECKING:
+    from colonnaded.mesh_settings import Target
     from colonnaded.node import Serving
 
 
 def serve(
     config: ConfigFile = None,
     address: Annotated[str, typer.Option(help="host:port; overrides server.address.")] = "",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Host only this: chat, models, retrieval, knowledge; or several, as a,b."
+        ),
+    ] = None,
     demo_key: Annotated[
         bool, typer.Option("--demo-key", help="Let calls without a key in; only on loopback.")
     ] = False,
@@ -27,7 +35,9 @@ def serve(
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     settings = settings_or_fail(config)
     try:
-        settings = settings.with_overrides(address=address, demo_key=demo_key)
+        settings = settings.with_overrides(
+            address=address, demo_key=demo_key, targets=_targets(target or ())
+        )
     except ValueError as error:
         fail(str(error), Exit.SETTINGS)
     from colonnaded.data_directory import DataDirectoryLocked
@@ -42,6 +52,18 @@ def serve(
         fail(str(error), Exit.SETTINGS)
     except ColonnadeError as error:
         fail(error.message)
+
+
+def _targets(given: Sequence[str]) -> tuple[Target, ...]:
+    """The targets by name. Raises ValueError that names those that there are."""
+    from colonnaded.mesh_settings import Target
+
+    known = {target.value: target for target in Target}
+    names = [name.strip() for each in given for name in each.split(",")]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"--target: no target {name!r}; there are: {', '.join(known)}")
+    return tuple(known[name] for name in dict.fromkeys(names))
 
 
 def _started(node: Serving) -> None:
