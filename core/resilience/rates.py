@@ -64,6 +64,8 @@ class RateLimiter:
 
     def take(self, tokens: int, now: Seconds) -> RateLimiter:
         """A call with so many tokens, at most, is made."""
+        if self.requests is None and self.tokens is None:
+            return self
         return RateLimiter(
             self.requests and self.requests.take(1, now),
             self.tokens and self.tokens.take(tokens, now),
@@ -71,4 +73,6 @@ class RateLimiter:
 
     def correct(self, reserved: int, used: int, now: Seconds) -> RateLimiter:
         """The call used so many of the tokens that were taken for it."""
-        return replace(self, tokens=self.tokens and self.tokens.take(used - reserved, now))
+        if self.tokens is None:
+            return self
+        return replace(self, tokens=self.tokens.take(used - reserved, now))

@@ -59,13 +59,15 @@ class Allowance:
 
     def called(self, now: Seconds) -> Allowance:
         """An ordinary call was made."""
-        return replace(self._at(now), saved=min(self.most, self._at(now).saved + self.share))
+        return self._with(self._grown(now) + self.share, now)
 
     def spend(self, now: Seconds) -> Allowance | None:
         """One extra call; None where there is nothing left for it."""
-        here = self._at(now)
-        return replace(here, saved=here.saved - 1) if here.saved >= 1 else None
+        grown = self._grown(now)
+        return self._with(grown - 1, now) if grown >= 1 else None
 
-    def _at(self, now: Seconds) -> Allowance:
-        grown = self.saved + max(0.0, now - self.at) * self.per_second
-        return replace(self, saved=min(self.most, grown), at=Seconds(max(now, self.at)))
+    def _grown(self, now: Seconds) -> float:
+        return min(self.most, self.saved + max(0.0, now - self.at) * self.per_second)
+
+    def _with(self, saved: float, now: Seconds) -> Allowance:
+        return replace(self, saved=min(self.most, saved), at=Seconds(max(now, self.at)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from core.catalog import Deployment, Tier
 from core.generation import GenerationOptions
@@ -117,6 +118,12 @@ def _options(journey: Journey, deployment: Deployment, begun: str) -> Generation
     room = min(wanted, deployment.max_output_tokens, deployment.context_window // 2)
     if deployment.tier is Tier.EXTRACTIVE:
         return GenerationOptions(max_output_tokens=room)
+    return _with_room(asked, room)
+
+
+@lru_cache(maxsize=1024)
+def _with_room(asked: GenerationOptions, room: int) -> GenerationOptions:
+    """A checked value is costly to make, and most requests want the same."""
     return replace(asked, max_output_tokens=room)
 
 

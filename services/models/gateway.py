@@ -275,12 +275,13 @@ class Gateway:
         While the store is away a turn goes on without: its settlement books what is open, by
         what its log says.
         """
+        ended = trial.end()
         trial.passage.leave(trial.verdict, trial.tokens)
         if trial.reservation is not None:
             self._budgets.settle(trial.reservation, trial.spent.cost)
         journey.book(trial)
         unit = journey.order.unit
-        ending = asyncio.ensure_future(self._attempts.end(trial.result, unit, trial.deployment))
+        ending = asyncio.ensure_future(self._attempts.end(ended, unit, trial.deployment))
         try:
             await asyncio.shield(ending)
         except asyncio.CancelledError:

@@ -49,31 +49,28 @@ class Trial:
     finished: ModelFinished | None = None
     failure: str = "stopped"
     verdict: Verdict | None = None
+    spent: Spent = Spent(TokenUsage(), None)
 
     @property
     def deployment(self) -> Deployment:
         """Whom it asks."""
         return self.candidate.deployment
 
-    @property
-    def result(self) -> Attempt:
-        """The attempt's row as it ended."""
+    def end(self) -> Attempt:
+        """It is over: its row as it ended. From now on `spent` tells what it is booked as."""
         if self.finished is not None:
-            return replace(self.attempt, used=self.finished.usage, output_bytes=self.output)
-        used = None if self.called else NOTHING
-        return replace(self.attempt, used=used, output_bytes=self.output, error=self.failure)
-
-    @property
-    def spent(self) -> Spent:
-        """What it is booked as."""
-        usage, estimated = bookable_usage(self.result)
-        return Spent(usage, cost_of(usage, self.deployment.prices), 1, estimated)
+            ended = replace(self.attempt, used=self.finished.usage, output_bytes=self.output)
+        else:
+            used = None if self.called else NOTHING
+            ended = replace(self.attempt, used=used, output_bytes=self.output, error=self.failure)
+        usage, estimated = bookable_usage(ended)
+        self.spent = Spent(usage, cost_of(usage, self.deployment.prices), 1, estimated)
+        return ended
 
     @property
     def tokens(self) -> int:
         """Prompt and answer together, for the deployment's limit a minute."""
-        usage, _ = bookable_usage(self.result)
-        return (usage.prompt or 0) + (usage.completion or 0)
+        return (self.spent.usage.prompt or 0) + (self.spent.usage.completion or 0)
 
     def selected(self) -> Selected:
         """The event that says so."""
