@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
 from core.identifiers import BootId, TurnId
+from core.replacing import replaced
 from core.turns.rows import EndReason, LoggedEvent, Turn, TurnState
 
 
@@ -49,7 +50,7 @@ def standing_of_append(turn: Turn | None, fence: Fence, first: int, count: int) 
 
 def appended(turn: Turn, events: Sequence[LoggedEvent], *, released: bool) -> Turn:
     """The row after an append."""
-    return replace(turn, next_seq=turn.next_seq + len(events), released=turn.released or released)
+    return replaced(turn, next_seq=turn.next_seq + len(events), released=turn.released or released)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +79,14 @@ def extended(turn: Turn, by: Extension) -> Turn | None:
     """The row after it; None where it does not apply, and somebody has to look at the row."""
     if standing_of_append(turn, Fence(by.epoch), by.first, by.count) is not Standing.APPLIES:
         return None
-    return replace(turn, next_seq=turn.next_seq + by.count, released=turn.released or by.released)
+    return replaced(turn, next_seq=turn.next_seq + by.count, released=turn.released or by.released)
 
 
 def run_again(
     turn: Turn, *, owner: BootId, nonce: str, lease_until: datetime, deadline_at: datetime
 ) -> Turn:
     """The row of a failed turn that starts its next run; numbers of events go on."""
-    return replace(
+    return replaced(
         turn,
         state=TurnState.RUNNING,
         run=turn.run + 1,

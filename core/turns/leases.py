@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.identifiers import Seconds
+from core.replacing import replaced
 from core.turns.rows import Turn, TurnState
 
 
@@ -26,4 +26,4 @@ def renewed(turn: Turn, now: datetime, lease: Seconds, hard: Seconds) -> Turn:
     """The row after any write of its owner; it stays as it is where no lease is left to have."""
     if not may_renew(turn, now, hard):
         return turn
-    return replace(turn, lease_until=max(turn.lease_until, now + timedelta(seconds=lease)))
+    return replaced(turn, lease_until=max(turn.lease_until, now + timedelta(seconds=lease)))

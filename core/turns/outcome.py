@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from core.generation import TokenUsage
 from core.identifiers import Seconds
+from core.replacing import replaced
 from core.turns.rows import Attempt, EndReason, Turn, TurnFailure, TurnState
 
 _ALWAYS_FAILED = frozenset({EndReason.ERROR, EndReason.DEADLINE})
@@ -45,7 +46,7 @@ def outcome(turn: Turn, reason: EndReason | None, failure: TurnFailure | None) -
 
 def settled(turn: Turn, end: Outcome, now: datetime) -> Turn:
     """The row after settlement; the numbers of its closing events are not counted in yet."""
-    return replace(
+    return replaced(
         turn,
         state=end.state,
         reason=end.reason,

@@ -7,7 +7,7 @@ check, a count, an event, a line in the log) is then paid once for all of them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Generator
+from collections.abc import AsyncGenerator, Generator
 from typing import Any, Generic, TypeVar
 
 from core.generation import ModelEvent, TextDelta
@@ -37,11 +37,8 @@ class Arriving:
         event = await self._next()
         if type(event) is not TextDelta:
             return event
-        texts, size = [event.text], len(event.text)
-        while size < _MOST and (more := self._ready()) is not None:
-            texts.append(more)
-            size += len(more)
-        return event if len(texts) == 1 else TextDelta("".join(texts))
+        more = self._ready(len(event.text))
+        return TextDelta("".join((event.text, *more))) if more else event
 
     async def aclose(self) -> None:
         """Stop the model, also where it has been asked for more already."""
@@ -59,44 +56,39 @@ class Arriving:
         begun, self._begun = self._begun, None
         return await (begun if begun is not None else anext(self._events))
 
-    def _ready(self) -> str | None:
-        """More text, if it is there now. What else comes is kept for the next call."""
-        begun = _Begun(anext(self._events))
-        try:
-            waits = begun.begin()
-        except Exception as error:  # noqa: BLE001  # raised again, behind the text before it
-            self._behind = error
-            return None
-        if waits:
-            self._begun = begun
-        elif type(begun.result) is TextDelta:
-            return begun.result.text
-        else:
-            self._behind = begun.result
-        return None
+    def _ready(self, size: int) -> list[str]:
+        """More text, as far as it is there now. What else comes is kept for the next call."""
+        texts: list[str] = []
+        while size < _MOST:
+            steps = anext(self._events).__await__()
+            try:
+                waits_for = steps.send(None)
+            except StopIteration as done:
+                if type(done.value) is not TextDelta:
+                    self._behind = done.value
+                    break
+                texts.append(done.value.text)
+                size += len(done.value.text)
+            except Exception as error:  # noqa: BLE001  # raised again, behind the text before it
+                self._behind = error
+                break
+            else:
+                self._begun = _Begun(steps, waits_for)
+                break
+        return texts
 
 
 class _Begun(Generic[Result]):
-    """Something to await that was begun before it is awaited, by the same task.
+    """Something to await that has gone as far as it could without waiting, for the same task.
 
     What it waits for is shown to the event loop when somebody awaits this.
     """
 
-    __slots__ = ("_steps", "_waits_for", "result")
+    __slots__ = ("_steps", "_waits_for")
 
-    def __init__(self, awaitable: Awaitable[Result]) -> None:
-        self._steps: Generator[Any, Any, Result] = awaitable.__await__()
-        self._waits_for: Any = None
-        self.result: Result | None = None
-
-    def begin(self) -> bool:
-        """Go as far as possible without waiting; whether it has to wait for something."""
-        try:
-            self._waits_for = self._steps.send(None)
-        except StopIteration as done:
-            self.result = done.value
-            return False
-        return True
+    def __init__(self, steps: Generator[Any, Any, Result], waits_for: object) -> None:
+        self._steps = steps
+        self._waits_for = waits_for
 
     def __await__(self) -> Generator[Any, Any, Result]:
         waits_for = self._waits_for

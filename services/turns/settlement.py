@@ -12,6 +12,7 @@ from core.identifiers import DeploymentName, MessageId, Seconds
 from core.messages import Message, Role, StoredMessage
 from core.ports.state import Transaction
 from core.prices import cost_of
+from core.replacing import replaced
 from core.turns.events import Finished, Latencies, TurnEvent
 from core.turns.outcome import Outcome, bookable_usage, outcome, settled, unbooked
 from core.turns.rows import (
@@ -169,19 +170,22 @@ async def book(
     An attempt that nobody has ended is booked by what the log says of it, as an estimate.
     """
     attempts = await tx.spending.attempts(row.id)
-    lines = {line.attempt: line for line in await tx.spending.lines(row.id)}
+    booked = any(attempt.booked for attempt in attempts)
+    known = await tx.spending.lines(row.id) if booked else ()
+    lines = {line.attempt: line for line in known}
     open_attempts = unbooked(attempts)
     told = {used.attempt: used.usage for used in transcript.used if not used.estimated}
     for attempt in open_attempts:
         received = transcript.text_bytes if attempt is open_attempts[-1] else 0
-        seen = replace(
+        seen = replaced(
             attempt,
+            booked=True,
             used=attempt.used or told.get(attempt.number),
             output_bytes=max(attempt.output_bytes, received),
         )
         line = ledger_line(seen, deployment_of(attempt.deployment), tx)
         tx.spending.book(line)
-        tx.spending.update(replace(seen, booked=True))
+        tx.spending.update(seen)
         lines[attempt.number] = line
     return Total.of([lines[number] for number in sorted(lines)])
 
