@@ -67,6 +67,11 @@ class Approvals:
         self._replica = replica
         self._timings = timings
         self._go_on = go_on
+        self._ending = False
+
+    def wake_no_more(self) -> None:
+        """This replica is ending: leave what waits to the others."""
+        self._ending = True
 
     async def decide(
         self, tenant: TenantId, turn: TurnId, approval: str, decision: Decision
@@ -83,8 +88,10 @@ class Approvals:
     async def wake_if_due(self, turn: Turn, *, wait: bool = True) -> bool:
         """Run the turn on here if it is decided or has waited long enough; whether it is so.
 
-        Not where this replica is full: then any that has room does it later.
+        Not where this replica is full or ending: then any that has room does it later.
         """
+        if self._ending:
+            return False
         place = self._admission.place(turn.tenant)
         try:
             place.take()

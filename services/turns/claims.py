@@ -12,7 +12,7 @@ from core.call import Call
 from core.canonical import digest
 from core.chat import ChatRequest
 from core.conversations import Conversation
-from core.errors import BranchBusy, NotFound, RequestIdReused
+from core.errors import BranchBusy, NotFound, Reason, RequestIdReused
 from core.identifiers import ConversationId, MessageId, RequestId, Seconds, TurnId
 from core.messages import StoredMessage
 from core.ports.state import State, StoreConflict, StoreUnavailable, Transaction
@@ -66,6 +66,7 @@ class _Claiming:
     digest: str
     nonce: str
     place: Place
+    began: Seconds
     previous: TurnFailure | None = None
     in_doubt: bool = False
     lost_races: int = 0
@@ -121,6 +122,7 @@ class Claims:
             digest(request.content()),
             self._new_id("claim"),
             self._admission.place(key.tenant),
+            self._clock.monotonic(),
         )
         async with self._alone(key):
             task = asyncio.get_running_loop().create_task(self._finish(claiming, begin))
@@ -154,10 +156,20 @@ class Claims:
                     raise BranchBusy("this changes faster than a turn can be claimed") from conflict
             except StoreUnavailable as away:
                 claiming.in_doubt |= not away.outcome_known
-                late = self._clock.monotonic() >= claiming.call.deadline
-                if late or not claiming.in_doubt:
+                if not self._is_patient(claiming, away):
                     raise
                 await asyncio.sleep(self._timings.retry_store)
+
+    def _is_patient(self, claiming: _Claiming, away: StoreUnavailable) -> bool:
+        """Whether to try again: what is in doubt, to the deadline; else for a while.
+
+        A full disk is not waited for: somebody must make room first.
+        """
+        now = self._clock.monotonic()
+        if claiming.in_doubt:
+            return now < claiming.call.deadline
+        until = min(claiming.call.deadline, claiming.began + self._timings.hold)
+        return now < until and away.reason is not Reason.STORAGE_FULL
 
     async def _try(self, claiming: _Claiming) -> Claim:
         key = claiming.key
@@ -181,7 +193,7 @@ class Claims:
             return await self._attach(tx, claiming, known.turn)
 
     async def _attach(self, tx: Transaction, claiming: _Claiming, id: TurnId) -> Claim:
-        turn = (await tx.turns.lock([id]))[id]
+        turn = await _locked(tx, id)
         mine = turn.claim_nonce == claiming.nonce and turn.state is TurnState.RUNNING
         if mine:  # the reply to our own claim was lost
             claiming.place.take()
@@ -279,7 +291,7 @@ class Claims:
         busy = await tx.turns.busy(conversation, parent)
         if busy is None:
             return
-        locked = (await tx.turns.lock([busy.id]))[busy.id]
+        locked = await _locked(tx, busy.id)
         if not (await self._take_over_if_due(tx, claiming, locked)).state.ended:
             raise BranchBusy(
                 "this message already has a turn that runs; wait for its end, cancel it, "
@@ -318,6 +330,14 @@ class Claims:
             queue.length -= 1
             if queue.length == 0:
                 del self._queues[key]
+
+
+async def _locked(tx: Transaction, id: TurnId) -> Turn:
+    """The turn's row. StoreConflict where its conversation has just been deleted with it."""
+    turn = (await tx.turns.lock([id])).get(id)
+    if turn is None:
+        raise StoreConflict("the turn is gone")
+    return turn
 
 
 def _store_question(tx: Transaction, turn: Turn, request: ChatRequest) -> None:

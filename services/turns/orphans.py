@@ -53,6 +53,7 @@ class Orphans:
         self._codec = codec
         self._bus = replica.bus
         self._boot = replica.boot
+        self._boottime = replica.boottime
         self._new_id = replica.new_id
         self._contact = contact
         self._observer = replica.observer
@@ -141,11 +142,13 @@ class Orphans:
 
     async def _settle(self, turn: TurnId, may: MayTakeOver, *, wait: bool = True) -> bool:
         """Settle one turn if `may` still agrees once its row is locked; whether it did."""
+        sent = self._boottime()
         async with self._state.transaction(EVERY_TENANT) as tx:
             row = (await tx.turns.lock([turn], wait=wait)).get(turn)
             if row is None or row.state is not TurnState.RUNNING or not may(row, tx.now):
                 return False
             settled = await self.end(tx, row)
+        self._contact.reached(sent)
         self.announce(row, settled)
         return True
 

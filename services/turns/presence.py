@@ -32,6 +32,8 @@ class Presence:
         """The row is in the store, or not needed since the turn has ended."""
         self.deserted = asyncio.Event()
         """The last reader has gone."""
+        self.over = False
+        """A reader has seen the turn's end: its rows are gone, and nobody has to be told."""
         self._failure: StoreUnavailable | None = None
         self._changed: asyncio.Future[None] | None = None
 
@@ -98,6 +100,7 @@ class Presences:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         presence.readers += 1
+        presence.over = False
         presence.deserted.clear()
         return presence
 
@@ -179,7 +182,7 @@ class Presences:
 
     async def _leave(self, presence: Presence, known: Turn | None) -> None:
         """Take the row back, and tell the owner, who may now be lonely."""
-        if known is None or known.state.ended:
+        if presence.over or known is None or known.state.ended:
             return
         try:
             async with self._state.transaction(presence.tenant) as tx:

@@ -85,6 +85,7 @@ class Readers:
                     after = events[-1].seq
                     yield Batch(b"".join(event.body for event in events), after)
                 elif ended is not None and after >= ended.next_seq - 1:
+                    seat.end()
                     _tell_end(ended)
                     return
                 elif tail is not None:
@@ -174,6 +175,11 @@ class _Seat:
             await self._presence.changed(seen)
         elif self._run is not None and not self._run.tail.serves(after):
             await self._run.tail.changed()  # the log is ahead of the tail by a reply
+
+    def end(self) -> None:
+        """The reader has all there is of a turn that has ended."""
+        if self._presence is not None:
+            self._presence.over = True
 
     def leave(self) -> None:
         """The reader goes."""

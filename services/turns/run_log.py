@@ -268,3 +268,4 @@ class RunLog:
 def _fail(waiting: _Wanted, error: Exception) -> None:
     if not waiting.done.done():
         waiting.done.set_exception(error)
+        waiting.done.exception()  # whoever asked may be gone

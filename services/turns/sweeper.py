@@ -39,16 +39,11 @@ class Sweeper:
         self._draw = replica.draw
         self._contact = contact
         self._timings = timings
-        self._waking = True
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to sweep; needs the running loop."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="turn-sweeper")
-
-    def wake_no_more(self) -> None:
-        """This replica is ending: leave what waits to the others."""
-        self._waking = False
 
     async def close(self) -> None:
         """Stop, in the middle of whatever it is. Idempotent."""
@@ -109,7 +104,7 @@ class Sweeper:
     async def _wake(self, turn: Turn) -> None:
         if turn.cancel is not None:
             await self._orphans.end_waiting(turn.id)
-        elif self._waking:
+        else:
             await self._approvals.wake_if_due(turn, wait=False)
 
     async def _forget(self, turn: Turn) -> None:

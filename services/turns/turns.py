@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from core.call import Call, CallFacts
 from core.chat import ChatRequest
-from core.errors import Reason, Unavailable
+from core.errors import NotFound, Reason, Unavailable
 from core.identifiers import RequestId, Seconds, TurnId
 from core.ports.event_codec import EventCodec
 from core.ports.model_gateway import SpendingUnit
@@ -25,6 +25,7 @@ from services.turns.presence import Presences
 from services.turns.reading import Batch, Readers, TurnFailed
 from services.turns.replica import Replica, StoreContact
 from services.turns.run import Paused, Run, Start
+from services.turns.run_log import Step
 from services.turns.runs import Producer, Runs
 from services.turns.settlement import DeploymentOf
 from services.turns.sweeper import Sweeper
@@ -91,7 +92,7 @@ class Turns:
     async def drain(self, patience: Seconds) -> None:
         """Take no more turns; let those that run end, and interrupt what is left after it."""
         self._draining = True
-        self._sweeper.wake_no_more()
+        self._approvals.wake_no_more()
         now = self._replica.clock.monotonic
         await self._wait_for_runs(now() + patience)
         self._runs.interrupt()
@@ -163,7 +164,9 @@ class Turns:
         """Note the wish to stop; what nobody runs ends with it. Ended: nothing happens."""
         async with self._state.transaction(call.principal.tenant) as tx:
             await own(tx, call, turn)
-            before = (await tx.turns.lock([turn]))[turn]
+            before = (await tx.turns.lock([turn])).get(turn)
+            if before is None:  # it was deleted with its conversation just now
+                raise NotFound("turn", turn)
             after = await self._cancelled(tx, before)
         self._orphans.announce(before, after)
         run = self._runs.get(turn)
@@ -180,6 +183,10 @@ class Turns:
     async def hold_lease(self, unit: SpendingUnit) -> None:
         """See Runs.hold: to be asked right before a provider or a tool is called for a turn."""
         await self._runs.hold(unit)
+
+    def ride(self, unit: SpendingUnit, step: Step, is_next: bool) -> asyncio.Future[Turn] | None:
+        """See Runs.ride: for what is written about a turn by who spends for it."""
+        return self._runs.ride(unit, step, is_next)
 
     async def decide(self, call: Call, turn: TurnId, approval: str, decision: Decision) -> bool:
         """See Approvals.decide. Who may decide is the caller's affair."""

@@ -146,14 +146,19 @@ class TurnWriter:
         self._marked.set()
 
     async def _run(self) -> None:
-        while not self._closing or self._dirty:
-            await self._marked.wait()
-            await self._gather()
-            batch = [entry for log in self._take() if (entry := self._entry(log)) is not None]
-            if batch:
-                await self._commit_until_known(batch)
-                self._last_commit = self._clock.monotonic()
-        self._closed = True
+        try:
+            while not self._closing or self._dirty:
+                await self._marked.wait()
+                await self._gather()
+                batch = [entry for log in self._take() if (entry := self._entry(log)) is not None]
+                if batch:
+                    await self._commit_until_known(batch)
+                    self._last_commit = self._clock.monotonic()
+        finally:
+            self._closed = True
+            for log in tuple(self._live):
+                log.failed(_ending())  # what is under way
+                self._refuse(log)  # and what waits
 
     async def _gather(self) -> None:
         """Wait for the tick, or for something urgent, and never less than the gap.
@@ -201,7 +206,7 @@ class TurnWriter:
 
     def _refuse(self, log: RunLog) -> None:
         log.take()
-        log.failed(StoreUnavailable("this process is ending"))
+        log.failed(_ending())
 
     def _numbered(
         self, log: RunLog, first: int, events: Sequence[TurnEvent]
@@ -325,6 +330,10 @@ class TurnWriter:
                 logged = (*logged, *last)
         tx.turns.update(renewed(row, tx.now, self._timings.lease, self._timings.hard))
         return _Verdict(standing, row, logged)
+
+
+def _ending() -> StoreUnavailable:
+    return StoreUnavailable("this process is ending")
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> None:

@@ -334,10 +334,11 @@ async def test_an_end_that_cannot_be_written_costs_what_was_used(
 async def test_a_begin_that_stays_unknown_calls_nobody(fake: FakeState) -> None:
     model = a_model()
     async with turn_node(fake, [model]) as node:
-        fake.faults.fail_commits(CommitFault.LOST, 40, touching="attempts")
+        fake.faults.fail_commits(CommitFault.LOST, 200, touching="attempts")
         read = await node.ask("Hi", request_id="r1")
         assert isinstance(read.error, Exception)
         assert read.error.reason is StoreUnavailable("").reason
         assert model.calls == []
+        await asyncio.sleep(15)  # then the store answers again
         assert (await node.row(read.turn)).reason is EndReason.ERROR
         assert (await node.ask("Hi", request_id="r1")).text == "Hello."

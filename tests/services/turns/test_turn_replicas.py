@@ -238,6 +238,24 @@ async def test_a_rerun_elsewhere_is_followed_on(state: State) -> None:
         assert follows.kinds[:2] == ["Started", "Started"]
 
 
+async def test_one_who_asks_elsewhere_as_it_is_abandoned_gets_it_run_again(state: State) -> None:
+    """Attached to a run that is marked ABANDONED: it waits for the end, and claims again, once."""
+    model = a_model(script(Hang(stubborn=0.15)), TALE)
+    async with turn_cluster(state, [model]) as cluster:
+        one, two = await cluster.start(), await cluster.start()
+        with reading(one.stream(a_request(request_id="r1"))) as here:
+            turn = (await here.until(1)).turn
+            while not model.calls:  # noqa: ASYNC110 - time is virtual
+                await asyncio.sleep(0.001)
+        while (await one.row(turn)).cancel is None:  # noqa: ASYNC110 - time is virtual
+            await asyncio.sleep(0.001)
+        assert not (await one.row(turn)).state.ended
+        read = await two.ask(a_request(request_id="r1"))
+        assert (read.turn, read.error) == (turn, None)
+        assert read.text.endswith("nine ten")
+        assert (await one.row(turn)).owner == two.turns._replica.boot
+
+
 async def test_another_tenants_turn_does_not_exist_elsewhere_either(state: State) -> None:
     async with turn_cluster(state, [a_model(TALE)]) as cluster:
         one, two = await cluster.start(), await cluster.start()

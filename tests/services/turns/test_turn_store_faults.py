@@ -15,6 +15,7 @@ from core.turns.events import Finished
 from core.turns.rows import EndReason, TurnState
 from fakes.language_model import Hang, ScriptedModel, script, words
 from fakes.state import CommitFault, FakeState
+from fakes.turn_cluster import turn_cluster
 from fakes.turn_node import ACME, TurnNode, a_model, a_request, open_node, turn_node
 from fakes.turn_readers import Read, reading
 from services.turns.timings import TurnTimings
@@ -71,17 +72,45 @@ async def test_a_refused_commit_is_made_again(fake: FakeState, touching: str, co
         fake.faults.fail_commits(CommitFault.REFUSED, count, touching=touching)
         read = await node.ask("count", request_id="r1")
         await _is_whole(node, read, model)
-        assert [attempt.number for attempt in await node.attempts(read.turn)] == [1]
+        assert len(await node.attempts(read.turn)) == 1
 
 
-async def test_a_refused_claim_is_told_and_leaves_nothing(fake: FakeState) -> None:
+async def test_a_claim_waits_for_a_store_that_is_away(fake: FakeState) -> None:
+    """As a restart of the store shows: waiting, not an error."""
     model = a_model(TALE)
     async with turn_node(fake, [model]) as node:
-        fake.faults.fail_commits(CommitFault.REFUSED, touching="idempotency")
-        refused = await node.ask("count", request_id="r1")
+        fake.faults.away = True
+        asking = asyncio.create_task(node.ask("count", request_id="r1"))
+        await asyncio.sleep(25)
+        fake.faults.away = False
+        await _is_whole(node, await asking, model)
+
+
+@pytest.mark.parametrize(("deadline", "waited"), [(100.0, 30.0), (5.0, 5.0)])
+async def test_a_claim_does_not_wait_for_ever(
+    fake: FakeState, deadline: float, waited: float
+) -> None:
+    async with turn_node(fake, [a_model(TALE)]) as node:
+        fake.faults.away = True
+        began = node.clock.monotonic()
+        refused = await node.ask("count", node.call(deadline=deadline), request_id="r1")
         assert isinstance(refused.error, StoreUnavailable)
+        assert refused.error.retry_after
+        assert node.clock.monotonic() - began == pytest.approx(waited, abs=0.5)
+        fake.faults.away = False
         assert fake.tables.turns == {}
-        await _is_whole(node, await node.ask("count", request_id="r1"), model)
+
+
+async def test_a_claim_is_told_of_a_full_disk_at_once(state: State) -> None:
+    async with turn_cluster(state, [a_model(TALE)]) as cluster:
+        node = await cluster.start()
+        cluster.store_of(node).full = True
+        refused = await node.ask("count", request_id="r1")
+        assert refused.error is not None
+        assert refused.error.reason is Reason.STORAGE_FULL
+        assert node.clock.monotonic() < 1
+        cluster.store_of(node).full = False
+        assert (await node.ask("count", request_id="r1")).text == "one two three four five"
 
 
 @pytest.mark.parametrize("fault", list(CommitFault))
@@ -91,9 +120,6 @@ async def test_any_commit_of_a_turn_may_fail(fake: FakeState, fault: CommitFault
     async with turn_node(fake, [model]) as node:
         _fail_nth(fake, fault, nth)
         read = await node.ask("count", request_id="r1")
-        if read.error is not None:  # the claim itself, and it is known that it failed
-            assert (nth, fault) == (1, CommitFault.REFUSED)
-            read = await node.ask("count", request_id="r1")
         await _is_whole(node, read, model)
 
 
