@@ -33,14 +33,14 @@ DEAR = Prices(
 
 
 def test_cached_tokens_are_not_charged_twice() -> None:
-    """PEERS 1: cache tokens billed twice (litellm 40006)."""
+    """Elsewhere: cache tokens billed twice (litellm 40006)."""
     usage = TokenUsage(prompt=100, completion=10, cached_prompt=60, cache_write=30, reasoning=4)
     expected = 10 * 3 + 60 * Decimal("0.3") + 30 * Decimal("3.75") + 6 * 15 + 4 * 20
     assert cost_of(usage, DEAR) == expected / 1_000_000 + Decimal("0.01")
 
 
 def test_zero_is_believed_and_unknown_is_not_zero() -> None:
-    """PEERS 1: explicit zero usage replaced by an estimate (litellm 37992)."""
+    """Elsewhere: explicit zero usage replaced by an estimate (litellm 37992)."""
     free = Prices(Decimal(0), Decimal(0))
     assert cost_of(TokenUsage(0, 0), DEAR) == Decimal("0.01")
     assert cost_of(TokenUsage(5, 5), free) == 0

@@ -25,7 +25,7 @@ def holding(account: Account, amount: str, id: str = "a", at: datetime = NOON) -
 
 
 def test_what_calls_under_way_may_cost_counts_too() -> None:
-    """PEERS 1: parallel requests pass the check before spend is recorded (litellm 34732)."""
+    """Elsewhere: parallel requests pass the check before spend is recorded (litellm 34732)."""
     account = holding(holding(Account(), "4"), "6", "b")
     refused = reserve(account, TEN, "c", Lease(Decimal("0.01"), NOON + HOUR), NOON)
     assert refused == Refusal(Decimal(0), Decimal(10), None)
@@ -34,7 +34,7 @@ def test_what_calls_under_way_may_cost_counts_too() -> None:
 
 
 def test_a_lease_whose_call_never_ended_runs_out() -> None:
-    """PEERS 1: leaked reservations block users (litellm 27639)."""
+    """Elsewhere: leaked reservations block users (litellm 27639)."""
     account = holding(Account(), "10")
     later = NOON + HOUR
     assert isinstance(reserve(account, TEN, "b", Lease(Decimal(10), later), later), Account)

@@ -24,7 +24,7 @@ DRAWS = st.floats(0, 1, exclude_max=True)
 def test_a_wait_is_jittered_within_its_bounds_and_keeps_the_advice(
     round_: int, advice: float | None, draw: float
 ) -> None:
-    """PEERS 4: `Retry-After` is honoured, of the latest failure, up to a bound (litellm 20722)."""
+    """Elsewhere: `Retry-After` read from the first failure (litellm 20722)."""
     told = None if advice is None else Seconds(advice)
     wait = retry_delay(round_, POLICY, told, draw)
     if round_ > POLICY.rounds or (advice is not None and advice > POLICY.longest_advice):

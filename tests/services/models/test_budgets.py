@@ -26,7 +26,7 @@ def budget(limit: int, **fields: object) -> BudgetRule:
 
 
 async def test_parallel_requests_cannot_overrun_it() -> None:
-    """PEERS 1: parallel requests pass the budget check before spend is recorded."""
+    """Elsewhere: parallel requests pass the budget check before spend is recorded."""
     model = a_model(script(Wait(1), "a"), price=A_TOKEN)
     node = gateway_node(model, budgets=[budget(30)])
     heard = await asyncio.gather(*[node.hear(options=ONE_WORD) for _ in range(20)])
@@ -76,6 +76,13 @@ async def test_a_failed_attempt_and_a_reader_that_left_are_paid_for() -> None:
     task.cancel()
     await asyncio.wait({task})
     assert sum(hanging.budgets.spent("daily").values()) == 6
+
+
+async def test_what_is_counted_is_enforced() -> None:
+    """Elsewhere: a quota that is counted and not enforced (envoy ai-gateway 2460)."""
+    node = gateway_node(a_model(script("a"), price=A_TOKEN), budgets=[budget(6)])
+    assert (await node.hear(options=ONE_WORD)).error is None
+    assert isinstance((await node.hear(options=ONE_WORD)).error, BudgetSpent)
 
 
 async def test_each_tenant_has_one_of_its_own() -> None:

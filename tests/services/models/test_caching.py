@@ -64,7 +64,7 @@ async def test_an_equal_request_is_answered_without_a_call_and_what_was_saved_is
     ids=lambda other: next(iter(other)),
 )
 async def test_what_differs_is_not_given(other: dict[str, Any]) -> None:
-    """PEERS 9: one user's answer served to another (semantic-router 2134)."""
+    """Elsewhere: one user's answer served to another (semantic-router 2134)."""
     model = a_model(script("a"))
     node = caching(model)
     await node.hear(cache=BOTH)
@@ -99,7 +99,7 @@ async def test_an_answer_grows_old() -> None:
 
 
 async def test_memory_is_bounded_and_the_least_used_goes() -> None:
-    """PEERS 6: memory that grows for days (litellm 12685)."""
+    """Elsewhere: memory that grows for days (litellm 12685)."""
     model = a_model(script("x" * 1000))
     node = caching(model, most=4_000)
     for text in ("a", "b", "a", "c", "a", "d", "a"):

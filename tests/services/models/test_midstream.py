@@ -46,7 +46,7 @@ def whole(*words: str, name: str = "second", **more: Any) -> ScriptedModel:
 
 
 async def test_one_that_takes_a_prefix_goes_on_from_the_text_so_far() -> None:
-    """PEERS 3: a cut stream never tries the fallback (litellm 40404)."""
+    """Elsewhere: a cut stream never tries the fallback (litellm 40404)."""
     second = whole(" brown", " fox", takes_prefix=True)
     node = gateway_node(cut("The quick"), second)
     heard = await node.hear()
@@ -57,8 +57,33 @@ async def test_one_that_takes_a_prefix_goes_on_from_the_text_so_far() -> None:
     assert heard.switches == [("first", "connection")]
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ModelErrorKind.TIMEOUT,
+        ModelErrorKind.CONNECTION,
+        ModelErrorKind.MALFORMED_STREAM,
+        ModelErrorKind.OVERLOADED,
+        ModelErrorKind.RATE_LIMITED,
+    ],
+)
+async def test_a_stalled_stream_too(kind: ModelErrorKind) -> None:
+    """Elsewhere: a cut or stalled stream never tries the fallback (litellm 40404)."""
+    first = a_model(script("The", Fail(ModelError(kind, "x"))), name="first", price="1")
+    heard = await gateway_node(first, whole(" fox", takes_prefix=True)).hear()
+    assert (heard.text, heard.switches) == ("The fox", [("first", kind.value)])
+
+
+async def test_a_filter_in_mid_stream_ends_it() -> None:
+    filtered = ModelError(ModelErrorKind.CONTENT_FILTERED, "x")
+    first = a_model(script("The", Fail(filtered)), name="first", price="1")
+    second = whole(" never", takes_prefix=True)
+    assert (await gateway_node(first, second).hear()).error is not None
+    assert second.calls == []
+
+
 async def test_there_are_no_words_of_ours_in_what_it_is_sent() -> None:
-    """PEERS 3: a hard-coded English continuation prompt (litellm 18229)."""
+    """Elsewhere: a hard-coded English continuation prompt (litellm 18229)."""
     second = whole("!", takes_prefix=True)
     node = gateway_node(cut("你好"), second)
     await node.hear(node.order("你好吗"))
@@ -67,7 +92,7 @@ async def test_there_are_no_words_of_ours_in_what_it_is_sent() -> None:
 
 
 async def test_one_that_takes_no_prefix_is_not_given_one() -> None:
-    """PEERS 3: continuation on a model without prefill hides the real error (litellm 27967)."""
+    """Elsewhere: continuation on a model without prefill hides the real error (litellm 27967)."""
     second = whole("never")
     node = gateway_node(cut("Half"), second)
     heard = await node.hear()
@@ -191,7 +216,7 @@ async def test_both_attempts_are_booked_the_cut_one_as_an_estimate() -> None:
 
 
 async def test_a_reader_that_leaves_has_its_usage_booked() -> None:
-    """PEERS 2: usage lost when a streaming client disconnects (litellm 14457)."""
+    """Elsewhere: usage lost when a streaming client disconnects (litellm 14457)."""
     model = a_model(script("abcdef", Hang()))
     node = gateway_node(model)
     async with aclosing(node.stream(node.order())) as events:
@@ -204,7 +229,7 @@ async def test_a_reader_that_leaves_has_its_usage_booked() -> None:
 
 
 async def test_a_truncated_stream_is_a_failure_and_tries_the_next() -> None:
-    """PEERS 3: a truncated stream returned as a clean success (portkey 1797)."""
+    """Elsewhere: a truncated stream returned as a clean success (portkey 1797)."""
     first = a_model(name="first", price="1")
     first._scripts = (script("Half")[:-1],)
     heard = await gateway_node(first, whole(" done", takes_prefix=True)).hear()
@@ -213,7 +238,7 @@ async def test_a_truncated_stream_is_a_failure_and_tries_the_next() -> None:
 
 @pytest.mark.parametrize("usage", [TokenUsage(0, 0), TokenUsage(7, 0)])
 async def test_what_a_provider_says_is_believed_also_zero(usage: TokenUsage) -> None:
-    """PEERS 2: explicit zero usage replaced by an estimate (litellm 37992)."""
+    """Elsewhere: explicit zero usage replaced by an estimate (litellm 37992)."""
     node = gateway_node(a_model(script("abc", Finish(StopCause.STOP, usage))))
     heard = await node.hear()
     assert (heard.completed.usage, heard.completed.estimated) == (usage, False)

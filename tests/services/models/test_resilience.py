@@ -48,7 +48,7 @@ class TestRetries:
         assert now() - began == pytest.approx(0.5 + 1.0)
 
     async def test_the_latest_advice_is_kept(self) -> None:
-        """PEERS 4: `Retry-After` read from the first failure (litellm 20722)."""
+        """Elsewhere: `Retry-After` read from the first failure (litellm 20722)."""
         model = a_model(script(Fail(limited(30))), script(Fail(limited(2))), script("a"))
         began = now()
         heard = await gateway_node(model, resilience=RETRYING).hear()
@@ -159,7 +159,7 @@ class TestBreaker:
 
 class TestTimeLimits:
     async def test_a_silent_one_is_given_up_for_another(self) -> None:
-        """PEERS 4: no time-out, 15 minutes of hang (tensorzero 6328)."""
+        """Elsewhere: no time-out, 15 minutes of hang (tensorzero 6328)."""
         limits = Limits(first_token=Seconds(2))
         first = a_model(script(Hang()), name="first", price="1", limits=limits)
         second = a_model(script("b"), name="second", price="2")
