@@ -141,12 +141,20 @@ class Timings:
 
 
 @checked(frozen=True, slots=True)
+class Groq:
+    """Groq's own place for what its old streams have nowhere else."""
+
+    usage: Usage | None = None
+
+
+@checked(frozen=True, slots=True)
 class Chunk:
     """One event of the stream, or the whole completion."""
 
     choices: list[Choice] | None = None
     usage: Usage | None = None
     timings: Timings | None = None
+    x_groq: Groq | None = None
     error: JsonValue = None
     object: JsonValue = None
     id: JsonValue = None

@@ -65,6 +65,7 @@ _FAILURES = {
     "abort": ModelErrorKind.CONNECTION,
 }
 _END = b"[DONE]"
+_APART = {"timings", "x_groq"}
 _NO_NAMES = ToolNames((), 64)
 _ANY = TypeAdapter[JsonValue](JsonValue)
 
@@ -105,8 +106,7 @@ class ChunkReader:
             raise read_error(None, said)
         if not self.origin.response_id:
             self._introduce(read)
-        if read.usage is not None or read.timings is not None:
-            self._usage = _usage(read, self._usage)
+        self._usage = _usage(read, self._usage)
         events: list[ModelEvent] = []
         for choice in read.choices or ():
             if not choice.index:
@@ -190,7 +190,7 @@ def _only_text(said: Any) -> str | None:
     match said:
         case {"choices": [{"delta": {"content": str() as text} as delta} as choice]}:
             more = choice.get("finish_reason") or choice.get("logprobs") or choice.get("index")
-            apart = said.get("usage") or said.get("error") or said.get("timings")
+            apart = said.get("usage") or said.get("error") or said.keys() & _APART
             return None if more or apart or len(delta) > 1 else text
     return None
 
@@ -238,7 +238,8 @@ def token(given: Token) -> TokenLogProbability:
 
 def _usage(chunk: Chunk, before: TokenUsage) -> TokenUsage:
     """The newest counts: servers that send them often send running totals."""
-    usage, timings = chunk.usage, chunk.timings
+    apart = chunk.x_groq.usage if chunk.x_groq else None
+    usage, timings = chunk.usage or apart, chunk.timings
     if usage is not None:
         prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
         cached = prompt.cached_tokens if prompt else None

@@ -154,9 +154,9 @@ class ResponseReader:
                 yield from self._began(number, item)
             if number not in self._argued and item.arguments:
                 yield from self._argue(number, item.arguments)
-        if item.type == "reasoning" and item.encrypted_content:
+        if item.type == "reasoning":
             self._thoughts = False
-            yield _seal(item)
+            yield from [_seal(item)] if item.encrypted_content else ()
 
     def _whole(self, number: int, item: Item) -> Iterable[ModelEvent]:
         if item.type == "message":

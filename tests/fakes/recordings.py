@@ -84,4 +84,6 @@ def _response(said: dict[str, Any]) -> Recorded:
         body = string if isinstance(string, bytes) else string.encode()
     if body.startswith(b"\x1f\x8b"):
         body = gzip.decompress(body)
+    is_json = body.lstrip().startswith((b"{", b"["))
+    headers.setdefault("content-type", "application/json" if is_json else "text/event-stream")
     return Recorded(body, int(said["status"]["code"]), headers)

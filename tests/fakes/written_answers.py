@@ -62,6 +62,7 @@ _CHAT = {
     ),
     "log_probabilities": Heard("West", cause=StopCause.STOP, usage=TokenUsage(9, 1)),
     "pages_cited": Heard("Built in 1861.", cause=StopCause.STOP, usage=TokenUsage(9, 5)),
+    "usage_in_a_place_of_its_own": Heard("Yes.", cause=StopCause.STOP, usage=TokenUsage(9, 2)),
     "cut_by_the_servers_own_word": Heard("Half", error=ModelErrorKind.OVERLOADED),
     "choices_cached_and_written": Heard(
         "Yes.", cause=StopCause.STOP, usage=TokenUsage(100, 2, 60, None, 30)
