@@ -62,7 +62,14 @@ class Chain:
         self._new_id = new_id
         self._limits = limits
         self._running = 0
+        self._emptied: asyncio.Event | None = None
         self.draining = False
+
+    async def until_empty(self) -> None:
+        """Return once no call is under way."""
+        if self._running:
+            self._emptied = asyncio.Event()
+            await self._emptied.wait()
 
     async def unary(
         self,
@@ -116,6 +123,8 @@ class Chain:
 
     def _leave(self, passage: _Passage) -> None:
         self._running -= 1
+        if self._emptied is not None and not self._running:
+            self._emptied.set()
         self._telemetry.call_ended(passage.line())
 
     def check_room(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import grpc
@@ -18,6 +20,7 @@ from core.errors import ColonnadeError
 from core.identifiers import Seconds
 
 _WHOLE_SERVER = ""
+_Watcher = grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class GrpcServer:
         self._chain = chain
         self._options = options
         self._names = [service.full_name for service in servicers]
-        self._health = health.HealthServicer()
+        self._health = _Health()
         self._server = grpc.aio.server(options=channel_options(options))
         self._server.add_generic_rpc_handlers(
             tuple(bind(service, servicer, chain) for service, servicer in servicers.items())
@@ -88,13 +91,45 @@ class GrpcServer:
         self._chain.draining = True
         await self._health.enter_graceful_shutdown()
 
+    async def finish(self, patience: Seconds) -> None:
+        """Wait for the calls that run, for so long at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._chain.until_empty()
+
     async def close(self, grace: Seconds) -> None:
         """End what still runs after `grace`, and let go of the port. Idempotent."""
+        self._health.close()
         await self._server.stop(grace)
 
     async def _tell(self, status: int) -> None:
         for name in (_WHOLE_SERVER, *self._names):
             await self._health.set(name, status)
+
+
+class _Health(health.HealthServicer):
+    """Health, whose watchers don't keep a server that closes from doing so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watching: set[asyncio.Task[None]] = set()
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: _Watcher) -> None:
+        """Tell the status, and each change of it, until the watcher leaves or the server closes."""
+        task = asyncio.current_task()
+        assert task is not None  # gRPC runs each call in one
+        self._watching.add(task)
+        try:
+            await super().Watch(request, context)
+        except asyncio.CancelledError:
+            return  # nobody is there who could be told anything
+        finally:
+            self._watching.discard(task)
+
+    def close(self) -> None:
+        """Let the watchers go. Idempotent."""
+        for task in self._watching:
+            task.cancel()
 
 
 class _GuardedReflection(reflection_pb2_grpc.ServerReflectionServicer):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -13,10 +14,9 @@ from dataclasses import dataclass
 from colonnaded.container import Container
 from colonnaded.mesh_settings import Target
 from colonnaded.settings import Settings
-from colonnaded.targets import narrow
+from colonnaded.targets import SEARCHING, narrow
 from core.errors import Unavailable
 from core.identifiers import Seconds
-from services.indexing import IndexFollower
 
 _M_ARENA_MAX = -8
 """The option of glibc's mallopt(3) that bounds the number of arenas."""
@@ -54,7 +54,7 @@ async def serving(
         server = await container.server.async_()
         settled = await turns.open(alone=data.alone)
         data.let_others_in()
-        forgetting = asyncio.create_task(_forget_deleted(await container.indexes.async_()))
+        forgetting = asyncio.create_task(_forget_deleted(container, settings))
         try:
             port = await server.open()
             host = settings.server.address.rpartition(":")[0]
@@ -62,8 +62,9 @@ async def serving(
             yield Serving(f"{host}:{port}", settled)
             await server.drain()
             await turns.drain(Seconds(settings.server.drain_seconds))
-            alone = not settings.mesh.hosts(Target.CHAT)  # then what runs here is others' turns
-            await server.close(Seconds(settings.server.drain_seconds) if alone else _LAST_WORDS)
+            if not settings.mesh.hosts(Target.CHAT):  # then what runs here is for others' turns
+                await server.finish(Seconds(settings.server.drain_seconds))
+            await server.close(_LAST_WORDS)
         finally:
             forgetting.cancel()
             await server.close(Seconds(0.0))
@@ -74,8 +75,11 @@ async def serving(
             await closing
 
 
-async def _forget_deleted(indexes: IndexFollower) -> None:
+async def _forget_deleted(container: Container, settings: Settings) -> None:
     """Drop the indexes of collections that other processes have deleted, now and then."""
+    if not settings.mesh.hosts(*SEARCHING):
+        return
+    indexes = await container.indexes.async_()
     while True:
         await asyncio.sleep(_BETWEEN_FORGETTING)
         with suppress(Unavailable, OSError):  # the next round may find the store there
@@ -117,9 +121,11 @@ def _tune() -> None:
 
     A thread that has committed wants the interpreter back from a busy loop: with the default of
     5 ms a commit takes that much longer. And glibc gives each of many short-lived threads an
-    arena of its own, which costs tens of megabytes that nobody uses.
+    arena of its own, which costs tens of megabytes that nobody uses. Little of what a call makes
+    is garbage in a circle: it is looked for less often than by default.
     """
     sys.setswitchinterval(0.001)
+    gc.set_threshold(20_000, 20, 20)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 2)

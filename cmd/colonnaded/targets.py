@@ -29,7 +29,7 @@ _SERVICES: dict[ServiceDescriptor, Target | None] = {
     RETRIEVAL: Target.RETRIEVAL,
     ADMIN: None,
 }
-_SEARCHING = (Target.CHAT, Target.RETRIEVAL, Target.KNOWLEDGE)
+SEARCHING = (Target.CHAT, Target.RETRIEVAL, Target.KNOWLEDGE)
 """Whoever answers from documents searches them itself."""
 
 
@@ -44,7 +44,7 @@ def narrow(container: Container, mesh: MeshSettings) -> None:
         )
         container.gateway.override(container.gateway_client)
         container.counter.override(container.gateway_client)
-    if not mesh.hosts(*_SEARCHING):
+    if not mesh.hosts(*SEARCHING):
         _leave_closed(container.vectors, container.keywords)
     if not mesh.hosts(Target.KNOWLEDGE):
         _leave_closed(container.documents)
