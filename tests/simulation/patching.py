@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_OURS = ("core.", "services.")
+_OURS = ("core.", "services.", "simulation.store_rows")
 
 
 class Patch:

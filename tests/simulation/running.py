@@ -8,7 +8,7 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -56,18 +56,17 @@ def run_seed(seed: int, *, trace: bool = False) -> Result:
 
 def run_plan(plan: Plan, *, trace: bool = False) -> Result:
     """Carry out one schedule, with nothing of an earlier one in the way."""
-    with _undisturbed():
+    with undisturbed():
         return World(plan, trace=trace).run()
 
 
 def run_seeds(seeds: Iterable[int]) -> Summary:
     """Carry out schedules one after another, in this process."""
     summary = Summary()
-    with _undisturbed():
-        for number, seed in enumerate(seeds, 1):
+    with undisturbed() as collect:
+        for number, seed in enumerate(seeds):
             summary.add(seed, World(make_plan(seed)).run())
-            if number % _COLLECT_EVERY == 0:
-                gc.collect()
+            collect(number)
     return summary
 
 
@@ -89,8 +88,14 @@ def _parts(chunks: Sequence[Sequence[int]], workers: int) -> Iterator[Summary]:
         yield from pool.imap_unordered(run_seeds, chunks)
 
 
+def _collect(number: int) -> None:
+    """Throw away what the schedules have left, now and then."""
+    if number % _COLLECT_EVERY == 0:
+        gc.collect()
+
+
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[Callable[[int], None]]:
     """Garbage is collected between schedules only, and what dies then is not heard.
 
     A replica that was killed leaves coroutines that never end. To throw them away makes Python
@@ -102,7 +107,7 @@ def _undisturbed() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield
+            yield _collect
             gc.collect()
     finally:
         sys.unraisablehook = hook
