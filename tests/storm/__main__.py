@@ -45,11 +45,12 @@ def _report(figures: dict[str, object]) -> int:
 def _options() -> StormOptions:
     parser = argparse.ArgumentParser(prog="python -m tests.storm", description=__doc__)
     parser.add_argument("--state", choices=("sqlite", "postgres"), default="sqlite")
-    parser.add_argument("--bus", choices=("local", "nats"), default="local")
+    parser.add_argument("--bus", choices=("local", "nats"), help="with postgres: nats")
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--kill-every", type=float, default=3.0)
+    parser.add_argument("--restart-every", type=float, default=0.0)
     parser.add_argument("--cut-every", type=float, default=0.5)
     parser.add_argument("--stop", action="store_true", help="pause processes past their leases")
     parser.add_argument("--away", type=float, default=0.0, help="streams, so long without a store")
@@ -59,20 +60,22 @@ def _options() -> StormOptions:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="kept; a temporary one otherwise is too")
     given = parser.parse_args()
+    bus = given.bus or ("nats" if given.state == "postgres" else "local")
     return StormOptions(
         folder=given.folder or Path(tempfile.mkdtemp(prefix="colonnade-storm-")),
         state=given.state,
-        bus=given.bus,
+        bus=bus,
         processes=given.processes,
         clients=given.clients,
         seconds=given.seconds,
         kill_every=given.kill_every,
+        restart_every=given.restart_every,
         cut_every=given.cut_every,
         stop_every=20.0 if given.stop else 0.0,
         away_for=given.away,
         full_for=given.full,
         restart_store=2 if given.restart_servers and given.state == "postgres" else 0,
-        restart_bus=3 if given.restart_servers and given.bus == "nats" else 0,
+        restart_bus=3 if given.restart_servers and bus == "nats" else 0,
         durability=given.durability,
         seed=given.seed,
     )

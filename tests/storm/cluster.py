@@ -105,7 +105,7 @@ class Cluster:
         self.ways = ways
         self._draw = draw
         self._busy: set[ServerLife] = set()
-        self.kills = self.pauses = self.cuts = 0
+        self.kills = self.restarts = self.pauses = self.cuts = 0
         self.deaths: dict[str, float] = {}
         self.paused: set[str] = set()
 
@@ -123,6 +123,20 @@ class Cluster:
             self.deaths[server.life] = time.time()
             await server.kill()
             self.kills += 1
+            await server.start()
+        finally:
+            self._busy.discard(server)
+
+    async def restart_one(self) -> None:
+        """Restart one as an operator does: it drains, and ends by itself."""
+        server = self._take()
+        if server is None:
+            return
+        try:
+            code = await server.stop()
+            if code:
+                raise RuntimeError(f"server {server.number} ended with {code}; see {server.log}")
+            self.restarts += 1
             await server.start()
         finally:
             self._busy.discard(server)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class StormOptions:
-    """All times in seconds. 0 for a rate that never happens.
+    """All times in seconds. 0 for what never happens.
 
-    `kill_every`: a process drawn at random gets SIGKILL and is started again. `stop_every`: one
-    is paused by SIGSTOP for `stop_for`, which is longer than a lease. `cut_every`: a connection
-    drawn at random breaks. `restart_store` and `restart_bus` are how many times the server of
-    each is restarted. `away_for`, `full_for`: no storm, but one outage of the store, or one of
-    room on its disk, under as many streams as there are clients.
+    `kill_every`: a process drawn at random gets SIGKILL and is started again. `restart_every`:
+    one gets SIGTERM, drains, and is started again. `stop_every`: one is paused by SIGSTOP for
+    `stop_for`, which is longer than a lease. `cut_every`: a connection drawn at random breaks.
+    `restart_store` and `restart_bus` are how many times the server of each is restarted.
+    `away_for`, `full_for`: no storm, but one outage of the store, or one of room on its disk,
+    under as many streams as there are clients.
     """
 
     folder: Path
@@ -24,6 +25,7 @@ class StormOptions:
     clients: int = 64
     seconds: float = 300.0
     kill_every: float = 3.0
+    restart_every: float = 0.0
     stop_every: float = 0.0
     stop_for: float = 8.0
     cut_every: float = 0.5

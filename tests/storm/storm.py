@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict
 
 from colonnaded.data_directory import DataDirectory
@@ -59,16 +60,20 @@ async def _blow(
         def kill() -> None:  # the next may die while the last one starts again
             storms.add(group.create_task(nodes.kill_one()))
 
+        def restart() -> None:
+            storms.add(group.create_task(nodes.restart_one()))
+
         def pause() -> None:
             storms.add(group.create_task(nodes.pause_one(options.stop_for)))
 
         calls = [group.create_task(client.run(stop)) for client in clients]
         storms = {
             group.create_task(_every(options.kill_every, draw, calm, kill)),
+            group.create_task(_every(options.restart_every, draw, calm, restart)),
             group.create_task(_every(options.stop_every, draw, calm, pause)),
             group.create_task(_every(options.cut_every, draw, calm, nodes.cut_one)),
             group.create_task(outages.run()),
-            group.create_task(_tell(options.seconds, witness, tick)),
+            group.create_task(_tell(options, witness, tick)),
         }
         await asyncio.sleep(options.seconds)
         calm.set()
@@ -96,12 +101,15 @@ async def _every(
             return
 
 
-async def _tell(seconds: float, witness: Witness, tick: Tick) -> None:
-    began = time.monotonic()
-    while (passed := time.monotonic() - began) < seconds:
+async def _tell(options: StormOptions, witness: Witness, tick: Tick) -> None:
+    """Show how it goes, and look how large SQLite's log becomes."""
+    began, log = time.monotonic(), options.folder / "data" / "state.sqlite-wal"
+    while (passed := time.monotonic() - began) < options.seconds:
         tick(passed, witness)
+        with suppress(FileNotFoundError):
+            witness.largest_log = max(witness.largest_log, os.stat(log).st_size)
         await asyncio.sleep(0.5)
-    tick(seconds, witness)
+    tick(options.seconds, witness)
 
 
 async def wait_for_ends(state: State) -> float:
@@ -143,6 +151,7 @@ def _figures(
         "clients": options.clients,
         "seconds": round(took, 1),
         "kills": nodes.kills,
+        "restarts": nodes.restarts,
         "pauses": nodes.pauses,
         "cuts": nodes.cuts,
         "store_restarts": outages.store_restarts,
@@ -157,6 +166,7 @@ def _figures(
         "cancels": len(witness.cancels),
         "errors": dict(witness.errors),
         "longest_wait_s": round(witness.longest_wait, 1),
+        "largest_log_mb": round(witness.largest_log / 1e6, 1),
         "last_turn_ended_after_s": round(slowest, 1),
         "slowest_stop_s": round(_slowest_stop(witness, verdict, nodes), 2),
         **spending,

@@ -80,6 +80,7 @@ class Witness:
         self.errands = 0
         self.waits = 0
         self.longest_wait = 0.0
+        self.largest_log = 0
 
     def reading(self, question: Question, turn: str = "") -> Reading:
         """A new reader's view."""
