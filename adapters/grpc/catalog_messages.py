@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters.grpc import values
-from colonnade.v1 import models_pb2
+from colonnade.v1 import models_pb2, routing_pb2
 from core.catalog import Deployment, Tier
 from core.embedding import EmbeddingModel
 from core.routing import Candidate, Rejection, Rest, RoutingDecision, Standing
@@ -51,10 +51,10 @@ def embedding_model(value: EmbeddingModel) -> models_pb2.Model:
     )
 
 
-def health(name: str, standing: Standing) -> models_pb2.ModelHealth:
+def health(name: str, standing: Standing) -> routing_pb2.ModelHealth:
     """How a deployment does."""
     rest = standing.rest
-    return models_pb2.ModelHealth(
+    return routing_pb2.ModelHealth(
         name=name,
         state=_state(rest),
         cause=rest.cause if rest else "",
@@ -65,25 +65,25 @@ def health(name: str, standing: Standing) -> models_pb2.ModelHealth:
     )
 
 
-def _state(rest: Rest | None) -> models_pb2.ModelHealth.State.ValueType:
+def _state(rest: Rest | None) -> routing_pb2.ModelHealth.State.ValueType:
     if rest is None:
-        return models_pb2.ModelHealth.STATE_UP
+        return routing_pb2.ModelHealth.STATE_UP
     if rest.probed:
-        return models_pb2.ModelHealth.STATE_PROBED
-    return models_pb2.ModelHealth.STATE_RESTING
+        return routing_pb2.ModelHealth.STATE_PROBED
+    return routing_pb2.ModelHealth.STATE_RESTING
 
 
-def routing(decision: RoutingDecision) -> models_pb2.Routing:
+def routing(decision: RoutingDecision) -> routing_pb2.Routing:
     """Who is asked, and why not the others."""
-    return models_pb2.Routing(
+    return routing_pb2.Routing(
         candidates=[_candidate(each) for each in decision.candidates],
         rejections=[_rejection(each) for each in decision.rejected],
         strategy=decision.strategy.value,
     )
 
 
-def _candidate(value: Candidate) -> models_pb2.RoutingCandidate:
-    return models_pb2.RoutingCandidate(
+def _candidate(value: Candidate) -> routing_pb2.RoutingCandidate:
+    return routing_pb2.RoutingCandidate(
         model=value.deployment.name,
         expected_cost=values.money(value.expected_cost, value.deployment.prices.currency),
         first_token=values.duration(value.standing.first_token),
@@ -92,7 +92,7 @@ def _candidate(value: Candidate) -> models_pb2.RoutingCandidate:
     )
 
 
-def _rejection(value: Rejection) -> models_pb2.RoutingRejection:
-    return models_pb2.RoutingRejection(
+def _rejection(value: Rejection) -> routing_pb2.RoutingRejection:
+    return routing_pb2.RoutingRejection(
         model=value.deployment, obstacle=value.obstacle.value, detail=value.detail
     )

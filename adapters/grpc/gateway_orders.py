@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from adapters.grpc import values
-from colonnade.v1 import gateway_pb2, messages_pb2, models_pb2
+from colonnade.v1 import gateway_pb2, messages_pb2, models_pb2, routing_pb2
 from core.catalog import Tier
 from core.generation import (
     Constraints,
@@ -75,7 +75,7 @@ def order_message(order: GenerationOrder, left: Seconds) -> gateway_pb2.RunGener
         key=order.key,
         accepts_restart=order.accepts_restart,
         explain=order.explain,
-        cache=models_pb2.CachePolicy(
+        cache=routing_pb2.CachePolicy(
             read=order.cache.read,
             write=order.cache.write,
             max_age=values.duration(order.cache.longest),

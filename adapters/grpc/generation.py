@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from adapters.grpc import values
 from adapters.grpc.violations import below, check, known, too_long
-from colonnade.v1 import models_pb2, retrieval_pb2, usage_pb2
+from colonnade.v1 import models_pb2, retrieval_pb2, routing_pb2, usage_pb2
 from core.catalog import Tier
 from core.errors import FieldViolation, InvalidInput
 from core.generation import Constraints, GenerationOptions, ToolChoice
@@ -88,7 +88,7 @@ def task(name: str) -> TaskClass:
     return _TASKS[name]
 
 
-def cache(message: models_pb2.CachePolicy) -> CachePolicy:
+def cache(message: routing_pb2.CachePolicy) -> CachePolicy:
     """The use of the cache. Raises InvalidInput below `cache`."""
     longest = values.seconds(message.max_age) if message.HasField("max_age") else None
     if longest is not None and longest <= 0:

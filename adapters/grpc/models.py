@@ -8,7 +8,7 @@ from contextlib import aclosing
 from adapters.grpc import generation, messages, names, values
 from adapters.grpc.catalog_messages import embedding_model, health, language_model, routing
 from adapters.grpc.violations import below, check, known, together, too_long
-from colonnade.v1 import messages_pb2, models_pb2, turns_pb2, usage_pb2
+from colonnade.v1 import embeddings_pb2, messages_pb2, models_pb2, routing_pb2, turns_pb2, usage_pb2
 from core.call import Call
 from core.errors import FieldViolation, InvalidInput
 from core.generation import ReasoningDelta, RefusalDelta, StopCause, TextDelta, TokenUsage
@@ -23,9 +23,9 @@ from services.models.models import GenerateRequest, Models
 
 _MOST_TEXTS, _LONGEST_TEXT, _LONGEST_NAME = 256, 32_000, 200
 _PURPOSES = {
-    models_pb2.EmbedRequest.PURPOSE_UNSPECIFIED: TextKind.DOCUMENT,
-    models_pb2.EmbedRequest.PURPOSE_DOCUMENT: TextKind.DOCUMENT,
-    models_pb2.EmbedRequest.PURPOSE_QUERY: TextKind.QUERY,
+    embeddings_pb2.EmbedRequest.PURPOSE_UNSPECIFIED: TextKind.DOCUMENT,
+    embeddings_pb2.EmbedRequest.PURPOSE_DOCUMENT: TextKind.DOCUMENT,
+    embeddings_pb2.EmbedRequest.PURPOSE_QUERY: TextKind.QUERY,
 }
 _REASONS = {
     StopCause.STOP: turns_pb2.FINISH_REASON_STOP,
@@ -86,13 +86,13 @@ class ModelServicer:
 
     async def ExplainRouting(
         self, request: models_pb2.GenerateRequest, call: Call
-    ) -> models_pb2.Routing:
+    ) -> routing_pb2.Routing:
         """Who would be asked."""
         return routing(self._models.explain(call, _generate_request(request)))
 
     async def GetModelHealth(
-        self, request: models_pb2.GetModelHealthRequest, call: Call
-    ) -> models_pb2.ModelHealth:
+        self, request: routing_pb2.GetModelHealthRequest, call: Call
+    ) -> routing_pb2.ModelHealth:
         """How a deployment does."""
         if not request.name:
             raise InvalidInput.at("name", "is required")
@@ -100,7 +100,9 @@ class ModelServicer:
         call.facts.model_version = request.name
         return health(request.name, self._models.health(request.name))
 
-    async def Embed(self, request: models_pb2.EmbedRequest, call: Call) -> models_pb2.EmbedResponse:
+    async def Embed(
+        self, request: embeddings_pb2.EmbedRequest, call: Call
+    ) -> embeddings_pb2.EmbedResponse:
         """One vector a text."""
         check(_embed_violations(request))
         kind = known(_PURPOSES, request.purpose, "purpose")
@@ -112,10 +114,12 @@ class ModelServicer:
         if spent is not None:
             call.facts.token_count = spent.usage.prompt
             call.facts.cost, call.facts.currency = spent.cost, made.currency
-        return models_pb2.EmbedResponse(
+        return embeddings_pb2.EmbedResponse(
             model=embedder.name,
             dimensions=embedder.dimensions,
-            embeddings=[models_pb2.Embedding(values=vector.tolist()) for vector in made.vectors],
+            embeddings=[
+                embeddings_pb2.Embedding(values=vector.tolist()) for vector in made.vectors
+            ],
             usage=_read(spent.usage) if spent else None,
             cost=values.money(spent.cost, made.currency) if spent else None,
         )
@@ -181,7 +185,7 @@ def _generate_request(request: models_pb2.GenerateRequest) -> GenerateRequest:
         )
 
 
-def _embed_violations(request: models_pb2.EmbedRequest) -> Iterator[FieldViolation]:
+def _embed_violations(request: embeddings_pb2.EmbedRequest) -> Iterator[FieldViolation]:
     if not 1 <= len(request.texts) <= _MOST_TEXTS:
         yield FieldViolation("texts", f"has {len(request.texts)}; 1 to {_MOST_TEXTS} are taken")
     for index, text in enumerate(request.texts):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from colonnade.v1.routing_pb2 import ModelHealth, Routing
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console
 from rich.table import Table
 
-from colonnade.v1.models_pb2 import Model, ModelHealth, ModelTier, Route, Routing
+from colonnade.v1.models_pb2 import Model, ModelTier, Route
 from colonnade.v1.usage_pb2 import Money
 
 _STATES = {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from grpc import StatusCode
 
-from colonnade.v1 import models_pb2
+from colonnade.v1 import embeddings_pb2, models_pb2, routing_pb2
 from core.generation import ModelError, ModelErrorKind
 from fakes.language_model import Fail, ScriptedModel, script
 from fakes.rich_errors import refused
@@ -39,7 +39,7 @@ async def test_a_spent_budget_is_told_by_name() -> None:
 
 
 async def test_an_embedder_that_nobody_knows_is_not_found(node: ServedNode) -> None:
-    request = models_pb2.EmbedRequest(model="bert", texts=["a"])
+    request = embeddings_pb2.EmbedRequest(model="bert", texts=["a"])
     refusal = await refused(node.stubs.models.Embed(request, metadata=node.key()))
     assert refusal.code is StatusCode.NOT_FOUND
     assert refusal.metadata == {"kind": "model", "name": "bert"}
@@ -113,22 +113,22 @@ async def test_an_answer_that_nobody_has_seen_begins_anew() -> None:
 async def test_health_is_told_and_changes() -> None:
     down = a_model(script(Fail(DOWN)), name="first", price="1")
     async with served_node(*two(down), breaker={"in_a_row": 1}) as node:
-        ask = models_pb2.GetModelHealthRequest(name="first")
+        ask = routing_pb2.GetModelHealthRequest(name="first")
         before = await node.stubs.models.GetModelHealth(ask, metadata=node.key())
-        assert before.state == models_pb2.ModelHealth.STATE_UP
+        assert before.state == routing_pb2.ModelHealth.STATE_UP
         await node.stubs.models.Generate(wants(), metadata=node.key())
         after = await node.stubs.models.GetModelHealth(ask, metadata=node.key())
-        assert (after.state, after.cause) == (models_pb2.ModelHealth.STATE_RESTING, "overloaded")
+        assert (after.state, after.cause) == (routing_pb2.ModelHealth.STATE_RESTING, "overloaded")
         assert 0 < after.retry_after.seconds + after.retry_after.nanos / 1e9 <= 5
         listed = await node.stubs.models.ListModels(
             models_pb2.ListModelsRequest(), metadata=node.key()
         )
         states = {m.name: m.health.state for m in listed.models if m.HasField("health")}
-        assert states["first"] == models_pb2.ModelHealth.STATE_RESTING
-        assert states["second"] == models_pb2.ModelHealth.STATE_UP
-        gone = models_pb2.GetModelHealthRequest(name="gone")
+        assert states["first"] == routing_pb2.ModelHealth.STATE_RESTING
+        assert states["second"] == routing_pb2.ModelHealth.STATE_UP
+        gone = routing_pb2.GetModelHealthRequest(name="gone")
         refusal = await refused(node.stubs.models.GetModelHealth(gone, metadata=node.key()))
         assert refusal.code is StatusCode.NOT_FOUND
-        nobody = models_pb2.GetModelHealthRequest()
+        nobody = routing_pb2.GetModelHealthRequest()
         refusal = await refused(node.stubs.models.GetModelHealth(nobody, metadata=node.key()))
         assert refusal.fields == ["name"]

@@ -10,7 +10,14 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
 
 from colonnade.client.stubs import AsyncStubs
-from colonnade.v1 import chat_pb2, conversations_pb2, knowledge_pb2, models_pb2, retrieval_pb2
+from colonnade.v1 import (
+    chat_pb2,
+    conversations_pb2,
+    embeddings_pb2,
+    knowledge_pb2,
+    models_pb2,
+    retrieval_pb2,
+)
 from colonnade.v1.messages_pb2 import Message, Part, Role
 from colonnade.v1.retrieval_pb2 import Filter
 from fakes.rich_errors import refused
@@ -125,14 +132,14 @@ MODELS: list[Case] = [
     ("Generate", generate(request_id="ü"), ["request_id"]),
     ("Generate", generate(model="m" * 201, feature="f" * 201), ["model", "feature"]),
     ("StreamGenerate", generate(messages=[]), ["messages"]),
-    ("Embed", models_pb2.EmbedRequest(), ["texts"]),
-    ("Embed", models_pb2.EmbedRequest(texts=["a"] * 257), ["texts"]),
+    ("Embed", embeddings_pb2.EmbedRequest(), ["texts"]),
+    ("Embed", embeddings_pb2.EmbedRequest(texts=["a"] * 257), ["texts"]),
     (
         "Embed",
-        models_pb2.EmbedRequest(texts=["", "a", "b" * 32_001], model="m" * 201),
+        embeddings_pb2.EmbedRequest(texts=["", "a", "b" * 32_001], model="m" * 201),
         ["texts[0]", "texts[2]", "model"],
     ),
-    ("Embed", models_pb2.EmbedRequest(texts=["a"], purpose=UNKNOWN), ["purpose"]),  # type: ignore[arg-type]
+    ("Embed", embeddings_pb2.EmbedRequest(texts=["a"], purpose=UNKNOWN), ["purpose"]),  # type: ignore[arg-type]
     ("CountTokens", models_pb2.CountTokensRequest(), ["text"]),
     ("CountTokens", models_pb2.CountTokensRequest(text="a", messages=[user("a")]), ["text"]),
     ("CountTokens", models_pb2.CountTokensRequest(text="a" * 200_001), ["text"]),

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from colonnade.v1.embeddings_pb2 import EmbedRequest
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -22,7 +23,7 @@ from colonnade.v1.knowledge_pb2 import (
     GetCollectionRequest,
     ListDocumentsRequest,
 )
-from colonnade.v1.models_pb2 import CountTokensRequest, EmbedRequest, GenerateRequest
+from colonnade.v1.models_pb2 import CountTokensRequest, GenerateRequest
 from colonnade.v1.retrieval_pb2 import BuildContextRequest, SearchRequest
 from colonnaded.container import SERVICES
 from fakes.language_model import words

@@ -12,15 +12,11 @@ from colonnade.client.chat_requests import (
     new_request_id,
 )
 from colonnade.client.names import collection_name, document_filter, user_message
+from colonnade.v1.embeddings_pb2 import EmbedRequest
 from colonnade.v1.messages_pb2 import Message
-from colonnade.v1.models_pb2 import (
-    CachePolicy,
-    CountTokensRequest,
-    EmbedRequest,
-    GenerateRequest,
-    ModelConstraints,
-)
+from colonnade.v1.models_pb2 import CountTokensRequest, GenerateRequest, ModelConstraints
 from colonnade.v1.retrieval_pb2 import SearchRequest, SearchStrategy
+from colonnade.v1.routing_pb2 import CachePolicy
 
 
 class GenerateFields(GenerationFields, total=False):

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from colonnade.v1 import messages_pb2 as _messages_pb2
 from colonnade.v1 import models_pb2 as _models_pb2
+from colonnade.v1 import routing_pb2 as _routing_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -123,7 +124,7 @@ class RunGenerationRequest(_message.Message):
         """How the model writes."""
 
     @_builtins.property
-    def cache(self) -> _models_pb2.CachePolicy:
+    def cache(self) -> _routing_pb2.CachePolicy:
         """The use of the tenant's cache of answers."""
 
     def __init__(
@@ -144,7 +145,7 @@ class RunGenerationRequest(_message.Message):
         key: _builtins.str = ...,
         accepts_restart: _builtins.bool = ...,
         explain: _builtins.bool = ...,
-        cache: _models_pb2.CachePolicy | None = ...,
+        cache: _routing_pb2.CachePolicy | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "constraints", b"constraints", "options", b"options", "unit", b"unit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

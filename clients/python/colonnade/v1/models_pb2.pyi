@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from colonnade.v1 import messages_pb2 as _messages_pb2
+from colonnade.v1 import routing_pb2 as _routing_pb2
 from colonnade.v1 import turns_pb2 as _turns_pb2
 from colonnade.v1 import usage_pb2 as _usage_pb2
 from google.protobuf import descriptor as _descriptor
@@ -253,7 +254,7 @@ class GenerateRequest(_message.Message):
         """How the model writes. Default: the deployment's own."""
 
     @_builtins.property
-    def cache(self) -> Global___CachePolicy:
+    def cache(self) -> _routing_pb2.CachePolicy:
         """Whether the answer may come from the cache, and goes there. Default: neither."""
 
     def __init__(
@@ -267,7 +268,7 @@ class GenerateRequest(_message.Message):
         feature: _builtins.str = ...,
         task: _builtins.str = ...,
         session: _builtins.str = ...,
-        cache: Global___CachePolicy | None = ...,
+        cache: _routing_pb2.CachePolicy | None = ...,
         explain: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "constraints", b"constraints", "options", b"options"]  # noqa: Y015
@@ -277,42 +278,6 @@ class GenerateRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerateRequest: _TypeAlias = GenerateRequest  # noqa: Y015
-
-@_typing.final
-class CachePolicy(_message.Message):
-    """The use of the cache of answers. It belongs to the tenant, and an entry serves only requests
-    that are equal in all that makes the answer.
-    """
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    READ_FIELD_NUMBER: _builtins.int
-    WRITE_FIELD_NUMBER: _builtins.int
-    MAX_AGE_FIELD_NUMBER: _builtins.int
-    read: _builtins.bool
-    """Whether an answer that is kept will do; also that of an equal request which runs just now.
-    Default: false.
-    """
-    write: _builtins.bool
-    """Whether the answer is kept for later requests. Default: false."""
-    @_builtins.property
-    def max_age(self) -> _duration_pb2.Duration:
-        """An older answer will not do; more than 0. Default: any that is still kept."""
-
-    def __init__(
-        self,
-        *,
-        read: _builtins.bool = ...,
-        write: _builtins.bool = ...,
-        max_age: _duration_pb2.Duration | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["max_age", b"max_age"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_age", b"max_age", "read", b"read", "write", b"write"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CachePolicy: _TypeAlias = CachePolicy  # noqa: Y015
 
 @_typing.final
 class GenerateResponse(_message.Message):
@@ -349,7 +314,7 @@ class GenerateResponse(_message.Message):
         """What they cost."""
 
     @_builtins.property
-    def routing(self) -> Global___Routing:
+    def routing(self) -> _routing_pb2.Routing:
         """How the deployment was chosen, where the request asked for it."""
 
     @_builtins.property
@@ -364,7 +329,7 @@ class GenerateResponse(_message.Message):
         model: _builtins.str = ...,
         usage: _usage_pb2.Usage | None = ...,
         cost: _usage_pb2.Money | None = ...,
-        routing: Global___Routing | None = ...,
+        routing: _routing_pb2.Routing | None = ...,
         cached: _builtins.bool = ...,
         saved: _usage_pb2.Money | None = ...,
     ) -> None: ...
@@ -410,7 +375,7 @@ class StreamGenerateResponse(_message.Message):
         """In the last message: what they cost."""
 
     @_builtins.property
-    def routing(self) -> Global___Routing:
+    def routing(self) -> _routing_pb2.Routing:
         """In the first message: how the deployment was chosen, where the request asked for it."""
 
     @_builtins.property
@@ -426,7 +391,7 @@ class StreamGenerateResponse(_message.Message):
         model: _builtins.str = ...,
         usage: _usage_pb2.Usage | None = ...,
         cost: _usage_pb2.Money | None = ...,
-        routing: Global___Routing | None = ...,
+        routing: _routing_pb2.Routing | None = ...,
         cached: _builtins.bool = ...,
         saved: _usage_pb2.Money | None = ...,
     ) -> None: ...
@@ -437,247 +402,6 @@ class StreamGenerateResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StreamGenerateResponse: _TypeAlias = StreamGenerateResponse  # noqa: Y015
-
-@_typing.final
-class Routing(_message.Message):
-    """How the deployment of a request is chosen."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CANDIDATES_FIELD_NUMBER: _builtins.int
-    REJECTIONS_FIELD_NUMBER: _builtins.int
-    STRATEGY_FIELD_NUMBER: _builtins.int
-    strategy: _builtins.str
-    """How the candidates are ordered, such as `priority` or `lowest_cost`."""
-    @_builtins.property
-    def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoutingCandidate]:
-        """Who is asked, in this order."""
-
-    @_builtins.property
-    def rejections(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoutingRejection]:
-        """Who is not, by name."""
-
-    def __init__(
-        self,
-        *,
-        candidates: _abc.Iterable[Global___RoutingCandidate] | None = ...,
-        rejections: _abc.Iterable[Global___RoutingRejection] | None = ...,
-        strategy: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "rejections", b"rejections", "strategy", b"strategy"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Routing: _TypeAlias = Routing  # noqa: Y015
-
-@_typing.final
-class RoutingCandidate(_message.Message):
-    """A deployment that may serve a request."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    MODEL_FIELD_NUMBER: _builtins.int
-    EXPECTED_COST_FIELD_NUMBER: _builtins.int
-    FIRST_TOKEN_FIELD_NUMBER: _builtins.int
-    OUTSTANDING_FIELD_NUMBER: _builtins.int
-    NOTES_FIELD_NUMBER: _builtins.int
-    model: _builtins.str
-    """Its name."""
-    outstanding: _builtins.int
-    """Its calls that are under way or wait."""
-    @_builtins.property
-    def expected_cost(self) -> _usage_pb2.Money:
-        """What the request would cost there with the expected prompt and the longest answer; unset
-        where no price is known.
-        """
-
-    @_builtins.property
-    def first_token(self) -> _duration_pb2.Duration:
-        """Its usual time to the first token; unset where it is not known."""
-
-    @_builtins.property
-    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What else than the strategy placed it, in words."""
-
-    def __init__(
-        self,
-        *,
-        model: _builtins.str = ...,
-        expected_cost: _usage_pb2.Money | None = ...,
-        first_token: _duration_pb2.Duration | None = ...,
-        outstanding: _builtins.int = ...,
-        notes: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expected_cost", b"expected_cost", "first_token", b"first_token"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_cost", b"expected_cost", "first_token", b"first_token", "model", b"model", "notes", b"notes", "outstanding", b"outstanding"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___RoutingCandidate: _TypeAlias = RoutingCandidate  # noqa: Y015
-
-@_typing.final
-class RoutingRejection(_message.Message):
-    """A deployment that may not."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    MODEL_FIELD_NUMBER: _builtins.int
-    OBSTACLE_FIELD_NUMBER: _builtins.int
-    DETAIL_FIELD_NUMBER: _builtins.int
-    model: _builtins.str
-    """Its name."""
-    obstacle: _builtins.str
-    """The first obstacle, such as `too_expensive`, `lacks_capability` or `resting`."""
-    detail: _builtins.str
-    """Its particulars, in words."""
-    def __init__(
-        self,
-        *,
-        model: _builtins.str = ...,
-        obstacle: _builtins.str = ...,
-        detail: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "model", b"model", "obstacle", b"obstacle"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___RoutingRejection: _TypeAlias = RoutingRejection  # noqa: Y015
-
-@_typing.final
-class EmbedRequest(_message.Message):
-    """Request of `Embed`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    class _Purpose:
-        ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
-
-    class _PurposeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[EmbedRequest._Purpose.ValueType], _builtins.type):
-        DESCRIPTOR: _descriptor.EnumDescriptor
-        PURPOSE_UNSPECIFIED: EmbedRequest._Purpose.ValueType  # 0
-        """DOCUMENT."""
-        PURPOSE_DOCUMENT: EmbedRequest._Purpose.ValueType  # 1
-        """Passages to be found."""
-        PURPOSE_QUERY: EmbedRequest._Purpose.ValueType  # 2
-        """Questions to find them with."""
-
-    class Purpose(_Purpose, metaclass=_PurposeEnumTypeWrapper):
-        """What the texts are for: some models encode questions and passages differently."""
-
-    PURPOSE_UNSPECIFIED: EmbedRequest.Purpose.ValueType  # 0
-    """DOCUMENT."""
-    PURPOSE_DOCUMENT: EmbedRequest.Purpose.ValueType  # 1
-    """Passages to be found."""
-    PURPOSE_QUERY: EmbedRequest.Purpose.ValueType  # 2
-    """Questions to find them with."""
-
-    MODEL_FIELD_NUMBER: _builtins.int
-    TEXTS_FIELD_NUMBER: _builtins.int
-    PURPOSE_FIELD_NUMBER: _builtins.int
-    FEATURE_FIELD_NUMBER: _builtins.int
-    model: _builtins.str
-    """An embedder such as `minilm`; at most 200 characters. Default: the server's default
-    embedder.
-    """
-    purpose: Global___EmbedRequest.Purpose.ValueType
-    """What the texts are for. Default: DOCUMENT."""
-    feature: _builtins.str
-    """What the cost is booked under; at most 200 characters. Default: none."""
-    @_builtins.property
-    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The texts: 1 to 256, each 1 to 32,000 characters. What exceeds the model's window is cut
-        off.
-        """
-
-    def __init__(
-        self,
-        *,
-        model: _builtins.str = ...,
-        texts: _abc.Iterable[_builtins.str] | None = ...,
-        purpose: Global___EmbedRequest.Purpose.ValueType = ...,
-        feature: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature", b"feature", "model", b"model", "purpose", b"purpose", "texts", b"texts"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___EmbedRequest: _TypeAlias = EmbedRequest  # noqa: Y015
-
-@_typing.final
-class EmbedResponse(_message.Message):
-    """The vectors of some texts."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    MODEL_FIELD_NUMBER: _builtins.int
-    DIMENSIONS_FIELD_NUMBER: _builtins.int
-    EMBEDDINGS_FIELD_NUMBER: _builtins.int
-    USAGE_FIELD_NUMBER: _builtins.int
-    COST_FIELD_NUMBER: _builtins.int
-    model: _builtins.str
-    """The embedder that made them."""
-    dimensions: _builtins.int
-    """Numbers in each vector."""
-    @_builtins.property
-    def embeddings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Embedding]:
-        """One a text, in the order of the request."""
-
-    @_builtins.property
-    def usage(self) -> _usage_pb2.Usage:
-        """What was used; only `prompt_tokens`, and unset where the embedder does not count."""
-
-    @_builtins.property
-    def cost(self) -> _usage_pb2.Money:
-        """What it cost; unset where no price is known."""
-
-    def __init__(
-        self,
-        *,
-        model: _builtins.str = ...,
-        dimensions: _builtins.int = ...,
-        embeddings: _abc.Iterable[Global___Embedding] | None = ...,
-        usage: _usage_pb2.Usage | None = ...,
-        cost: _usage_pb2.Money | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "usage", b"usage"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "dimensions", b"dimensions", "embeddings", b"embeddings", "model", b"model", "usage", b"usage"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___EmbedResponse: _TypeAlias = EmbedResponse  # noqa: Y015
-
-@_typing.final
-class Embedding(_message.Message):
-    """The vector of a text, of length 1 in the Euclidean norm."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    VALUES_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Its numbers, `dimensions` of them."""
-
-    def __init__(
-        self,
-        *,
-        values: _abc.Iterable[_builtins.float] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Embedding: _TypeAlias = Embedding  # noqa: Y015
 
 @_typing.final
 class CountTokensRequest(_message.Message):
@@ -895,7 +619,7 @@ class Model(_message.Message):
         """Price of a million tokens that it writes."""
 
     @_builtins.property
-    def health(self) -> Global___ModelHealth:
+    def health(self) -> _routing_pb2.ModelHealth:
         """For a language model: how it does at this moment."""
 
     @_builtins.property
@@ -924,7 +648,7 @@ class Model(_message.Message):
         prompt_price: _usage_pb2.Money | None = ...,
         output_price: _usage_pb2.Money | None = ...,
         residency: _builtins.str = ...,
-        health: Global___ModelHealth | None = ...,
+        health: _routing_pb2.ModelHealth | None = ...,
         labels: _abc.Iterable[_builtins.str] | None = ...,
         cached_prompt_price: _usage_pb2.Money | None = ...,
         prices_as_of: _builtins.str = ...,
@@ -937,107 +661,6 @@ class Model(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
-
-@_typing.final
-class GetModelHealthRequest(_message.Message):
-    """Request of `GetModelHealth`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The name of a deployment: 1 to 200 characters."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetModelHealthRequest: _TypeAlias = GetModelHealthRequest  # noqa: Y015
-
-@_typing.final
-class ModelHealth(_message.Message):
-    """How a deployment does, as this server has seen it since its start."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    class _State:
-        ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
-
-    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ModelHealth._State.ValueType], _builtins.type):
-        DESCRIPTOR: _descriptor.EnumDescriptor
-        STATE_UNSPECIFIED: ModelHealth._State.ValueType  # 0
-        """Never sent."""
-        STATE_UP: ModelHealth._State.ValueType  # 1
-        """They are."""
-        STATE_PROBED: ModelHealth._State.ValueType  # 2
-        """It has failed, and a few calls try it."""
-        STATE_RESTING: ModelHealth._State.ValueType  # 3
-        """It has failed, and is left alone for a while."""
-
-    class State(_State, metaclass=_StateEnumTypeWrapper):
-        """Whether calls are sent to it."""
-
-    STATE_UNSPECIFIED: ModelHealth.State.ValueType  # 0
-    """Never sent."""
-    STATE_UP: ModelHealth.State.ValueType  # 1
-    """They are."""
-    STATE_PROBED: ModelHealth.State.ValueType  # 2
-    """It has failed, and a few calls try it."""
-    STATE_RESTING: ModelHealth.State.ValueType  # 3
-    """It has failed, and is left alone for a while."""
-
-    NAME_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    CAUSE_FIELD_NUMBER: _builtins.int
-    RETRY_AFTER_FIELD_NUMBER: _builtins.int
-    OUTSTANDING_FIELD_NUMBER: _builtins.int
-    FIRST_TOKEN_FIELD_NUMBER: _builtins.int
-    SLOW_FIRST_TOKEN_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The deployment."""
-    state: Global___ModelHealth.State.ValueType
-    """Whether calls are sent to it."""
-    cause: _builtins.str
-    """Why it is left alone, such as `overloaded`; empty where it is not."""
-    outstanding: _builtins.int
-    """Calls that are under way or wait."""
-    @_builtins.property
-    def retry_after(self) -> _duration_pb2.Duration:
-        """When it will be tried again, from now; unset where it is not left alone."""
-
-    @_builtins.property
-    def first_token(self) -> _duration_pb2.Duration:
-        """The usual time to the first token; unset before the first call."""
-
-    @_builtins.property
-    def slow_first_token(self) -> _duration_pb2.Duration:
-        """What 95 % of the latest calls did not exceed; unset before the first call."""
-
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        state: Global___ModelHealth.State.ValueType = ...,
-        cause: _builtins.str = ...,
-        retry_after: _duration_pb2.Duration | None = ...,
-        outstanding: _builtins.int = ...,
-        first_token: _duration_pb2.Duration | None = ...,
-        slow_first_token: _duration_pb2.Duration | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["first_token", b"first_token", "retry_after", b"retry_after", "slow_first_token", b"slow_first_token"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "first_token", b"first_token", "name", b"name", "outstanding", b"outstanding", "retry_after", b"retry_after", "slow_first_token", b"slow_first_token", "state", b"state"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ModelHealth: _TypeAlias = ModelHealth  # noqa: Y015
 
 @_typing.final
 class Route(_message.Message):

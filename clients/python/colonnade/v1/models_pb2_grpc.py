@@ -3,7 +3,9 @@
 import grpc
 import warnings
 
+from colonnade.v1 import embeddings_pb2 as colonnade_dot_v1_dot_embeddings__pb2
 from colonnade.v1 import models_pb2 as colonnade_dot_v1_dot_models__pb2
+from colonnade.v1 import routing_pb2 as colonnade_dot_v1_dot_routing__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -47,8 +49,8 @@ class ModelServiceStub(object):
                 _registered_method=True)
         self.Embed = channel.unary_unary(
                 '/colonnade.v1.ModelService/Embed',
-                request_serializer=colonnade_dot_v1_dot_models__pb2.EmbedRequest.SerializeToString,
-                response_deserializer=colonnade_dot_v1_dot_models__pb2.EmbedResponse.FromString,
+                request_serializer=colonnade_dot_v1_dot_embeddings__pb2.EmbedRequest.SerializeToString,
+                response_deserializer=colonnade_dot_v1_dot_embeddings__pb2.EmbedResponse.FromString,
                 _registered_method=True)
         self.CountTokens = channel.unary_unary(
                 '/colonnade.v1.ModelService/CountTokens',
@@ -62,13 +64,13 @@ class ModelServiceStub(object):
                 _registered_method=True)
         self.GetModelHealth = channel.unary_unary(
                 '/colonnade.v1.ModelService/GetModelHealth',
-                request_serializer=colonnade_dot_v1_dot_models__pb2.GetModelHealthRequest.SerializeToString,
-                response_deserializer=colonnade_dot_v1_dot_models__pb2.ModelHealth.FromString,
+                request_serializer=colonnade_dot_v1_dot_routing__pb2.GetModelHealthRequest.SerializeToString,
+                response_deserializer=colonnade_dot_v1_dot_routing__pb2.ModelHealth.FromString,
                 _registered_method=True)
         self.ExplainRouting = channel.unary_unary(
                 '/colonnade.v1.ModelService/ExplainRouting',
                 request_serializer=colonnade_dot_v1_dot_models__pb2.GenerateRequest.SerializeToString,
-                response_deserializer=colonnade_dot_v1_dot_models__pb2.Routing.FromString,
+                response_deserializer=colonnade_dot_v1_dot_routing__pb2.Routing.FromString,
                 _registered_method=True)
 
 
@@ -171,8 +173,8 @@ def add_ModelServiceServicer_to_server(servicer, server):
             ),
             'Embed': grpc.unary_unary_rpc_method_handler(
                     servicer.Embed,
-                    request_deserializer=colonnade_dot_v1_dot_models__pb2.EmbedRequest.FromString,
-                    response_serializer=colonnade_dot_v1_dot_models__pb2.EmbedResponse.SerializeToString,
+                    request_deserializer=colonnade_dot_v1_dot_embeddings__pb2.EmbedRequest.FromString,
+                    response_serializer=colonnade_dot_v1_dot_embeddings__pb2.EmbedResponse.SerializeToString,
             ),
             'CountTokens': grpc.unary_unary_rpc_method_handler(
                     servicer.CountTokens,
@@ -186,13 +188,13 @@ def add_ModelServiceServicer_to_server(servicer, server):
             ),
             'GetModelHealth': grpc.unary_unary_rpc_method_handler(
                     servicer.GetModelHealth,
-                    request_deserializer=colonnade_dot_v1_dot_models__pb2.GetModelHealthRequest.FromString,
-                    response_serializer=colonnade_dot_v1_dot_models__pb2.ModelHealth.SerializeToString,
+                    request_deserializer=colonnade_dot_v1_dot_routing__pb2.GetModelHealthRequest.FromString,
+                    response_serializer=colonnade_dot_v1_dot_routing__pb2.ModelHealth.SerializeToString,
             ),
             'ExplainRouting': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainRouting,
                     request_deserializer=colonnade_dot_v1_dot_models__pb2.GenerateRequest.FromString,
-                    response_serializer=colonnade_dot_v1_dot_models__pb2.Routing.SerializeToString,
+                    response_serializer=colonnade_dot_v1_dot_routing__pb2.Routing.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -275,8 +277,8 @@ class ModelService(object):
             request,
             target,
             '/colonnade.v1.ModelService/Embed',
-            colonnade_dot_v1_dot_models__pb2.EmbedRequest.SerializeToString,
-            colonnade_dot_v1_dot_models__pb2.EmbedResponse.FromString,
+            colonnade_dot_v1_dot_embeddings__pb2.EmbedRequest.SerializeToString,
+            colonnade_dot_v1_dot_embeddings__pb2.EmbedResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -356,8 +358,8 @@ class ModelService(object):
             request,
             target,
             '/colonnade.v1.ModelService/GetModelHealth',
-            colonnade_dot_v1_dot_models__pb2.GetModelHealthRequest.SerializeToString,
-            colonnade_dot_v1_dot_models__pb2.ModelHealth.FromString,
+            colonnade_dot_v1_dot_routing__pb2.GetModelHealthRequest.SerializeToString,
+            colonnade_dot_v1_dot_routing__pb2.ModelHealth.FromString,
             options,
             channel_credentials,
             insecure,
@@ -384,7 +386,7 @@ class ModelService(object):
             target,
             '/colonnade.v1.ModelService/ExplainRouting',
             colonnade_dot_v1_dot_models__pb2.GenerateRequest.SerializeToString,
-            colonnade_dot_v1_dot_models__pb2.Routing.FromString,
+            colonnade_dot_v1_dot_routing__pb2.Routing.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,7 +4,9 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from colonnade.v1 import embeddings_pb2 as _embeddings_pb2
 from colonnade.v1 import models_pb2 as _models_pb2
+from colonnade.v1 import routing_pb2 as _routing_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -52,7 +54,7 @@ class ModelServiceStub:
 
     Safe to retry, and errors: as `Generate`.
     """
-    Embed: _grpc.UnaryUnaryMultiCallable[_models_pb2.EmbedRequest, _models_pb2.EmbedResponse]
+    Embed: _grpc.UnaryUnaryMultiCallable[_embeddings_pb2.EmbedRequest, _embeddings_pb2.EmbedResponse]
     """Turns texts into vectors, one a text, in the order of the request. Safe to retry: the same
     text and model give the same vector; a paid embedder is paid again.
 
@@ -72,13 +74,13 @@ class ModelServiceStub:
 
     Errors: INVALID_ARGUMENT (page token).
     """
-    GetModelHealth: _grpc.UnaryUnaryMultiCallable[_models_pb2.GetModelHealthRequest, _models_pb2.ModelHealth]
+    GetModelHealth: _grpc.UnaryUnaryMultiCallable[_routing_pb2.GetModelHealthRequest, _routing_pb2.ModelHealth]
     """Tells how a deployment does at this moment, as this server sees it. Calls nobody. Safe to
     retry.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (unknown deployment).
     """
-    ExplainRouting: _grpc.UnaryUnaryMultiCallable[_models_pb2.GenerateRequest, _models_pb2.Routing]
+    ExplainRouting: _grpc.UnaryUnaryMultiCallable[_models_pb2.GenerateRequest, _routing_pb2.Routing]
     """Tells which deployments `Generate` would ask for this request, in which order, and why not
     the others. Calls nobody and costs nothing; `request_id` and `explain` mean nothing here.
     Safe to retry; strategies that draw lots may answer differently each time.
@@ -110,7 +112,7 @@ class ModelServiceAsyncStub(ModelServiceStub):
 
     Safe to retry, and errors: as `Generate`.
     """
-    Embed: _aio.UnaryUnaryMultiCallable[_models_pb2.EmbedRequest, _models_pb2.EmbedResponse]  # type: ignore[assignment]
+    Embed: _aio.UnaryUnaryMultiCallable[_embeddings_pb2.EmbedRequest, _embeddings_pb2.EmbedResponse]  # type: ignore[assignment]
     """Turns texts into vectors, one a text, in the order of the request. Safe to retry: the same
     text and model give the same vector; a paid embedder is paid again.
 
@@ -130,13 +132,13 @@ class ModelServiceAsyncStub(ModelServiceStub):
 
     Errors: INVALID_ARGUMENT (page token).
     """
-    GetModelHealth: _aio.UnaryUnaryMultiCallable[_models_pb2.GetModelHealthRequest, _models_pb2.ModelHealth]  # type: ignore[assignment]
+    GetModelHealth: _aio.UnaryUnaryMultiCallable[_routing_pb2.GetModelHealthRequest, _routing_pb2.ModelHealth]  # type: ignore[assignment]
     """Tells how a deployment does at this moment, as this server sees it. Calls nobody. Safe to
     retry.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (unknown deployment).
     """
-    ExplainRouting: _aio.UnaryUnaryMultiCallable[_models_pb2.GenerateRequest, _models_pb2.Routing]  # type: ignore[assignment]
+    ExplainRouting: _aio.UnaryUnaryMultiCallable[_models_pb2.GenerateRequest, _routing_pb2.Routing]  # type: ignore[assignment]
     """Tells which deployments `Generate` would ask for this request, in which order, and why not
     the others. Calls nobody and costs nothing; `request_id` and `explain` mean nothing here.
     Safe to retry; strategies that draw lots may answer differently each time.
@@ -181,9 +183,9 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def Embed(
         self,
-        request: _models_pb2.EmbedRequest,
+        request: _embeddings_pb2.EmbedRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_models_pb2.EmbedResponse, _abc.Awaitable[_models_pb2.EmbedResponse]]:
+    ) -> _typing.Union[_embeddings_pb2.EmbedResponse, _abc.Awaitable[_embeddings_pb2.EmbedResponse]]:
         """Turns texts into vectors, one a text, in the order of the request. Safe to retry: the same
         text and model give the same vector; a paid embedder is paid again.
 
@@ -219,9 +221,9 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetModelHealth(
         self,
-        request: _models_pb2.GetModelHealthRequest,
+        request: _routing_pb2.GetModelHealthRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_models_pb2.ModelHealth, _abc.Awaitable[_models_pb2.ModelHealth]]:
+    ) -> _typing.Union[_routing_pb2.ModelHealth, _abc.Awaitable[_routing_pb2.ModelHealth]]:
         """Tells how a deployment does at this moment, as this server sees it. Calls nobody. Safe to
         retry.
 
@@ -233,7 +235,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _models_pb2.GenerateRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_models_pb2.Routing, _abc.Awaitable[_models_pb2.Routing]]:
+    ) -> _typing.Union[_routing_pb2.Routing, _abc.Awaitable[_routing_pb2.Routing]]:
         """Tells which deployments `Generate` would ask for this request, in which order, and why not
         the others. Calls nobody and costs nothing; `request_id` and `explain` mean nothing here.
         Safe to retry; strategies that draw lots may answer differently each time.

@@ -13,19 +13,17 @@ from colonnade.client.model_requests import GenerateFields
 from colonnade.client.paging import PAGE_SIZE
 from colonnade.client.reading import TRUNCATED
 from colonnade.client.timing import CALL_TIMEOUT, CHAT_TIMEOUT
+from colonnade.v1.embeddings_pb2 import EmbedResponse
 from colonnade.v1.messages_pb2 import Message
 from colonnade.v1.models_pb2 import (
     CountTokensResponse,
-    EmbedResponse,
     GenerateResponse,
-    GetModelHealthRequest,
     ListModelsRequest,
     Model,
-    ModelHealth,
     Route,
-    Routing,
     StreamGenerateResponse,
 )
+from colonnade.v1.routing_pb2 import GetModelHealthRequest, ModelHealth, Routing
 
 if TYPE_CHECKING:
     from colonnade.v1.models_pb2_grpc import ModelServiceAsyncStub
