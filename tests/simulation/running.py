@@ -103,6 +103,7 @@ def undisturbed() -> Iterator[Callable[[int], None]]:
     """
     hook, enabled = sys.unraisablehook, gc.isenabled()
     gc.disable()
+    gc.freeze()  # what is older is not looked at again and again
     sys.unraisablehook = lambda _: None
     try:
         with warnings.catch_warnings():
@@ -111,5 +112,6 @@ def undisturbed() -> Iterator[Callable[[int], None]]:
             gc.collect()
     finally:
         sys.unraisablehook = hook
+        gc.unfreeze()
         if enabled:
             gc.enable()
