@@ -13,8 +13,8 @@ import pytest
 from core.identifiers import TurnId
 from core.turns.events import Finished, Started
 from core.turns.rows import TurnState
+from fakes.faulty_state import FaultyState
 from fakes.language_model import ScriptedModel
-from fakes.mortal_state import MortalState
 from fakes.turn_crowd import IDS, Crowd, RestlessStore, a_restless_model
 from fakes.turn_node import TurnNode, open_node, turn_node
 from fakes.turn_readers import Read
@@ -41,7 +41,7 @@ async def test_whatever_happens_and_the_process_dies(seed: int) -> None:
     draw = random.Random(seed)
     store = RestlessStore(draw)
     model = a_restless_model(draw)
-    mortal = MortalState(store)
+    mortal = FaultyState(store)
     killed = await open_node(mortal, [model])
     crowd = Crowd(killed, draw, await killed.converse())
     rate = store.fault_rate = draw.choice([0.0, 0.05])

@@ -11,8 +11,8 @@ from core.generation import ModelError, ModelErrorKind, TokenUsage
 from core.ports.state import State
 from core.turns.events import Finished
 from core.turns.rows import EndReason, TurnState
+from fakes.faulty_state import FaultyState
 from fakes.language_model import Fail, Hang, Meet, Wait, script, words
-from fakes.mortal_state import MortalState
 from fakes.turn_node import a_model, a_request, open_node, turn_node
 from fakes.turn_readers import Reader
 
@@ -20,7 +20,7 @@ TALE = words("one two three four five", pause=0.3)
 
 
 async def test_what_was_released_is_kept_and_called_interrupted(state: State) -> None:
-    mortal = MortalState(state)
+    mortal = FaultyState(state)
     killed = await open_node(mortal, [a_model(TALE)])
     talk = await killed.converse()
     reader = Reader(killed.stream(a_request("count", conversation=talk, request_id="r1")))
@@ -47,7 +47,7 @@ async def test_what_was_released_is_kept_and_called_interrupted(state: State) ->
 
 async def test_nothing_released_it_fails_and_may_run_again(state: State) -> None:
     """Fault 6: the owner dies with nothing released; the same id then runs again."""
-    mortal = MortalState(state)
+    mortal = FaultyState(state)
     hanging = a_model(script(Hang()))
     killed = await open_node(mortal, [hanging])
     reader = Reader(killed.stream(a_request(request_id="r1")))
@@ -77,7 +77,7 @@ async def test_both_the_failed_call_and_its_fallback_are_booked(state: State) ->
     down = ModelError(ModelErrorKind.OVERLOADED, "down")
     first = a_model(script(Wait(0.1), Fail(down)), name="first", price="1")
     second = a_model(script("a", Hang()), name="second", price="2")
-    mortal = MortalState(state)
+    mortal = FaultyState(state)
     killed = await open_node(mortal, [first, second])
     reader = Reader(killed.stream(a_request(request_id="r1")))
     seen = await reader.until(3)
@@ -97,7 +97,7 @@ async def test_both_the_failed_call_and_its_fallback_are_booked(state: State) ->
 @pytest.mark.parametrize("after", range(0, 60, 3))
 async def test_killed_at_any_moment_nothing_seen_is_contradicted(state: State, after: int) -> None:
     """Fault 1, in one process: kill between any two steps; the next life tells the same story."""
-    mortal = MortalState(state)
+    mortal = FaultyState(state)
     killed = await open_node(mortal, [a_model(script("a", "b", Wait(0.01), "c"))])
     talk = await killed.converse()
     reader = Reader(killed.stream(a_request("Hi", conversation=talk, request_id="r1")))
@@ -120,7 +120,7 @@ async def test_killed_at_any_moment_nothing_seen_is_contradicted(state: State, a
 
 
 async def test_many_are_settled_at_start_up(state: State) -> None:
-    mortal = MortalState(state)
+    mortal = FaultyState(state)
     killed = await open_node(mortal, [a_model(script(Hang()))])
     readers = [Reader(killed.stream(a_request(request_id=f"r{n}"))) for n in range(230)]
     await asyncio.gather(*(reader.until(1) for reader in readers))

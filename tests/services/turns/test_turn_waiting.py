@@ -11,14 +11,17 @@ import pytest
 from core.call import Call
 from core.chat import ChatRequest
 from core.errors import Reason
+from core.generation import TokenUsage
 from core.identifiers import TurnId
+from core.ports.model_gateway import SpendingUnit
 from core.ports.state import State
 from core.turns.events import ApprovalRequired, Started, Text
-from core.turns.rows import Decision, EndReason, Turn, TurnFailure, TurnState
+from core.turns.rows import Attempt, Decision, EndReason, Turn, TurnFailure, TurnState
 from fakes.state import CommitFault
 from fakes.turn_cluster import Cluster, turn_cluster
-from fakes.turn_node import ACME, TurnNode, a_request
+from fakes.turn_node import ACME, TurnNode, a_model, a_request
 from fakes.turn_readers import Reader, reading
+from services.models.attempts import Attempts
 from services.turns.admission import TurnLimits
 from services.turns.approvals import Wait
 from services.turns.claims import ROOT
@@ -219,6 +222,55 @@ async def test_a_cancel_that_came_first_keeps_it_from_waiting(state: State) -> N
         read = await reader.end()
         assert read.kinds == ["Started", "Text", "Finished"]
         assert (await one.row(read.turn)).reason is EndReason.CANCELLED
+
+
+async def test_what_was_spent_before_is_booked_as_it_begins_to_wait(state: State) -> None:
+    """And what is known later of it replaces the estimate, once."""
+    model = a_model()
+
+    async def spends(
+        call: Call, request: ChatRequest, run: Run, previous: TurnFailure | None
+    ) -> EndReason | Paused:
+        turn = run.turn
+        await run.emit(Started(turn.id, turn.run, "v", ""))
+        begun.append(await attempts.begin(_unit(turn), model.deployment, 10, 5))
+        await run.emit(Text("Well, "))
+        expires = turn.created_at + timedelta(seconds=DAY)
+        required = ApprovalRequired("approval-1", "call-1", "it costs money", expires)
+        return await run.pause(Wait(required, run.transcript, lambda _: model.deployment))
+
+    async def spends_more(run: Run) -> EndReason:
+        attempt = await attempts.begin(_unit(run.turn), model.deployment, 20, 5)
+        used = replace(attempt, used=TokenUsage(20, 2))
+        await attempts.end(used, _unit(run.turn), model.deployment)
+        return EndReason.STOP
+
+    attempts, begun = Attempts(state), list[Attempt]()
+    async with turn_cluster(state, [model]) as cluster:
+        one = await cluster.start(go_on=spends_more)
+        call = one.call()
+        with reading(one.turns.stream(call, a_request(), spends), call) as reader:
+            await reader.until(3)
+            turn = reader.read.turn
+        (line,) = await one.ledger(turn)
+        assert (line.usage, line.estimated) == (TokenUsage(10, 2), True)
+        assert all(attempt.booked for attempt in await one.attempts(turn))
+        row = await one.row(turn)
+        await attempts.end(replace(begun[0], used=TokenUsage(10, 3)), _unit(row), model.deployment)
+        assert await _decide(one, turn)
+        await _ended(one, turn)
+        lines = await one.ledger(turn)
+        assert [(each.attempt, each.usage, each.estimated) for each in lines] == [
+            (1, TokenUsage(10, 3), False),
+            (2, TokenUsage(20, 2), False),
+        ]
+        view = await one.get(turn)
+        assert view.transcript.finished is not None
+        assert view.transcript.finished.usage == TokenUsage(30, 5)
+
+
+def _unit(turn: Turn) -> SpendingUnit:
+    return SpendingUnit(turn.id, turn.tenant, turn.user, "", turn.run, turn.epoch)
 
 
 async def test_its_branch_stays_busy(state: State) -> None:
