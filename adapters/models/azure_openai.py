@@ -8,7 +8,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from adapters.models.openai_compatible import ChatCompletions
-from adapters.models.openai_dialects import AZURE
+from adapters.models.openai_dialects import AZURE, Dialect
 from adapters.models.remote_model import RemoteModel
 from adapters.models.upstream import Upstream
 from adapters.models.wire import WireRequest
@@ -24,17 +24,19 @@ class AzureServer(Upstream):
     """A resource in Azure: `base_url` is its endpoint, such as https://NAME.openai.azure.com.
 
     The model's name in the catalog is the deployment's in Azure. A key goes as `api-key`; a
-    `token` of Entra, in its place, as `Authorization`.
+    `token` of Entra, in its place, as `Authorization`. Older models and versions of the API want
+    another `dialect`.
     """
 
     api_version: str = NEWEST
+    dialect: Dialect = AZURE
 
 
 class AzureChatCompletions(ChatCompletions):
     """The Wire of Chat Completions as Azure has it: the deployment is in the path."""
 
-    def __init__(self, api_version: str) -> None:
-        super().__init__(AZURE)
+    def __init__(self, api_version: str, dialect: Dialect) -> None:
+        super().__init__(dialect)
         self._api_version = api_version
 
     def request(self, request: GenerationRequest, deployment: Deployment) -> WireRequest:
@@ -54,4 +56,5 @@ class AzureOpenAI(RemoteModel):
     def __init__(
         self, deployment: Deployment, server: AzureServer, *, now: Callable[[], datetime]
     ) -> None:
-        super().__init__(deployment, server, AzureChatCompletions(server.api_version), now=now)
+        wire = AzureChatCompletions(server.api_version, server.dialect)
+        super().__init__(deployment, server, wire, now=now)

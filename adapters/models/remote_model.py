@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ import aiohttp
 from multidict import CIMultiDict
 
 from adapters.models.answer_stream import ArrivingAnswer, StreamedAnswer, WholeAnswer, read_at_most
+from adapters.models.key_pool import KeyPool
 from adapters.models.provider_errors import connection_error, http_error
 from adapters.models.refusals import refuse_unsupported
 from adapters.models.time_limits import Patience
@@ -55,6 +57,7 @@ class RemoteModel:
         self._count = TokenizerFile(upstream.tokenizer) if upstream.tokenizer else utf8_bound
         self._trust = upstream.trust()
         self._session: aiohttp.ClientSession | None = None
+        self._keys: KeyPool | None = None
         self._running: set[aiohttp.ClientResponse] = set()
         self._closed = False
 
@@ -70,19 +73,20 @@ class RemoteModel:
         refuse_unsupported(request, self._deployment, self._wire.possible)
         written = self._wire.request(request, self._deployment)
         patience = Patience(timeout)
-        token = ""
+        token = key = ""
         try:
+            key = self._open_keys().take()
             patience.allow(self._upstream.limits.first_token, "the first token")
             if self._upstream.token is not None:
                 token = await patience.wait(self._upstream.token())
-            headers = self._headers(written, token)
+            headers = self._headers(written, token, key)
             reader = self._wire.reader(request)
             async with self._answer(written, headers, reader, patience) as answer:
                 while events := await answer.next():
                     for event in events:
                         yield event
         except (ModelError, aiohttp.ClientError) as error:
-            raise self._said(error, token) from None
+            raise self._said(error, token, key) from None
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         """See LanguageModel. Exact but for the template where the tokenizer is known."""
@@ -156,9 +160,8 @@ class RemoteModel:
                 if not way.was_used_before:
                     raise
 
-    def _headers(self, written: WireRequest, token: str) -> CIMultiDict[str]:
+    def _headers(self, written: WireRequest, token: str, key: str) -> CIMultiDict[str]:
         """Ours, then the format's, then what proves who we are; the operator's own win."""
-        key = self._upstream.api_key
         if token:
             proof: Mapping[str, str] = {"Authorization": f"Bearer {token}"}
         else:
@@ -167,6 +170,13 @@ class RemoteModel:
         for more in (written.headers, proof, self._upstream.headers):
             headers.update(more)
         return headers
+
+    def _open_keys(self) -> KeyPool:
+        """Made at the first use, since it looks at the clock of the loop that runs then."""
+        if self._keys is None:
+            secrets = (self._upstream.api_key, *self._upstream.more_keys)
+            self._keys = KeyPool(secrets, asyncio.get_running_loop().time)
+        return self._keys
 
     def _open_session(self) -> aiohttp.ClientSession:
         """Opened at the first use, since a session belongs to the loop that runs then."""
@@ -189,7 +199,7 @@ class RemoteModel:
             )
         return self._session
 
-    def _said(self, error: ModelError | aiohttp.ClientError, token: str) -> ModelError:
+    def _said(self, error: ModelError | aiohttp.ClientError, token: str, key: str) -> ModelError:
         """The error as it may be shown. The library's own messages hold addresses and headers."""
         if self._closed:
             return ModelError(
@@ -197,6 +207,7 @@ class RemoteModel:
             )
         if not isinstance(error, ModelError):
             error = connection_error(error)
+        error = self._open_keys().judge(key, error)
         shown = self._upstream.hide(error.message, token)[:LONGEST_MESSAGE]
         return ModelError(error.kind, shown, retry_after=error.retry_after)
 

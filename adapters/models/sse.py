@@ -44,6 +44,7 @@ class SseParser:
     def feed(self, received: bytes) -> list[SseEvent]:
         """The events that these bytes complete. Raises ModelError (MALFORMED_STREAM)."""
         if self._is_between_events() and (plain := _plain(received)) is not None:
+            self._started = True
             return plain
         events: list[SseEvent] = []
         for line in self._complete_lines(received):
@@ -57,7 +58,7 @@ class SseParser:
         return events
 
     def _is_between_events(self) -> bool:
-        return self._started and not (self._line or self._data or self._type or self._after_return)
+        return not (self._line or self._data or self._type or self._after_return)
 
     def _complete_lines(self, received: bytes) -> list[bytes]:
         """Lines end with CR, LF or both; a CR ends its line at once, an LF may follow later."""

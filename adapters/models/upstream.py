@@ -22,10 +22,11 @@ class Upstream:
     """A provider's server.
 
     `base_url` ends before the format's own path, mostly in `/v1`. `api_key` goes where the format
-    has it; a `token` goes as `Authorization: Bearer`, in the key's place. `headers` go with every
-    request, and win over ours. `ca_file` holds the certificates (PEM) that are trusted, in place
-    of the machine's; `client_certificate` and `client_key` (PEM; the key may be in the first) are
-    shown to the server. Connections that idle for longer than `keep_alive` are closed: many
+    has it, and takes turns with `more_keys` where there are some; a `token` goes as
+    `Authorization: Bearer`, in the key's place. `headers` go with every request, and win over
+    ours. `ca_file` holds the certificates (PEM) that are trusted, in place of the machine's;
+    `client_certificate` and `client_key` (PEM; the key may be in the first) are shown to the
+    server. Connections that idle for longer than `keep_alive` are closed: many
     servers do so after five seconds, and a request that crosses that is lost. `connections`
     bounds those that are open at once; 0 does not, since the callers have their own limits.
     `tokenizer` is the model's `tokenizer.json`.
@@ -43,6 +44,7 @@ class Upstream:
     keep_alive: Seconds = Seconds(4.0)
     tokenizer: Path | None = None
     token: Token | None = field(default=None, repr=False)
+    more_keys: tuple[str, ...] = field(default=(), repr=False)
 
     def trust(self) -> ssl.SSLContext | bool:
         """How its certificate is checked and ours is shown; True is the machine's own way.
@@ -58,7 +60,7 @@ class Upstream:
 
     def hide(self, text: str, token: str = "") -> str:
         """The text without our secrets, for errors and logs."""
-        for secret in (self.api_key, token, *self.headers.values()):
+        for secret in (self.api_key, *self.more_keys, token, *self.headers.values()):
             if len(secret) >= _SHORTEST_SECRET:
                 text = text.replace(secret, _HIDDEN)
         return text

@@ -60,6 +60,7 @@ class ProviderSettings(Table):
     thinking: Literal["budget", "adaptive", "level"] = "budget"
     api_version: str = "2024-10-21"
     api_key: SecretReference | None = None
+    more_keys: tuple[SecretReference, ...] = ()
     token: SecretReference | None = None
     headers: dict[str, str | SecretReference] = Field(default={})
     ca_file: Path | None = None
@@ -83,7 +84,7 @@ class ProviderSettings(Table):
     @property
     def secrets(self) -> tuple[SecretReference, ...]:
         """All that is given by reference."""
-        given = (self.api_key, self.token, self.proxy, *self.headers.values())
+        given = (self.api_key, *self.more_keys, self.token, self.proxy, *self.headers.values())
         return tuple(one for one in given if isinstance(one, SecretReference))
 
     def check_provider(self) -> None:
@@ -95,6 +96,8 @@ class ProviderSettings(Table):
             raise ValueError("base_url must begin with https:// or http://")
         if self.thinking not in _THINKING.get(self.adapter, ("budget",)):
             raise ValueError(f"adapter {self.adapter} knows no thinking {self.thinking!r}")
+        if self.more_keys and self.api_key is None:
+            raise ValueError("more_keys needs api_key")
         if self.client_key is not None and self.client_certificate is None:
             raise ValueError("client_key needs client_certificate")
         if isinstance(self.proxy, str) and "@" in self.proxy:

@@ -41,7 +41,8 @@ def open_remote(deployment: Deployment, chosen: ProviderSettings, clock: Clock) 
             google = GeminiServer(**upstream, thinking=thinking)
             return GeminiModel(deployment, google, now=clock.now)
         case "azure-openai":
-            azure = AzureServer(**upstream, api_version=chosen.api_version)
+            dialect = DIALECTS[chosen.dialect or "azure"]
+            azure = AzureServer(**upstream, api_version=chosen.api_version, dialect=dialect)
             return AzureOpenAI(deployment, azure, now=clock.now)
     raise ValueError(f"the adapter {chosen.adapter} is not one of models behind HTTP")
 
@@ -56,6 +57,7 @@ def _upstream(deployment: Deployment, chosen: ProviderSettings) -> dict[str, Any
     return {
         "base_url": chosen.address,
         "api_key": _told(chosen.api_key),
+        "more_keys": tuple(map(_told, chosen.more_keys)),
         "headers": {name: _told(value) for name, value in chosen.headers.items()},
         "limits": limits,
         "ca_file": chosen.ca_file,
