@@ -11,7 +11,6 @@ from http import HTTPStatus
 from types import SimpleNamespace
 
 import aiohttp
-from multidict import CIMultiDict
 
 from adapters.models.answer_stream import ArrivingAnswer, StreamedAnswer, WholeAnswer, read_at_most
 from adapters.models.key_pool import KeyPool
@@ -160,16 +159,16 @@ class RemoteModel:
                 if not way.was_used_before:
                     raise
 
-    def _headers(self, written: WireRequest, token: str, key: str) -> CIMultiDict[str]:
+    def _headers(self, written: WireRequest, token: str, key: str) -> dict[str, str]:
         """Ours, then the format's, then what proves who we are; the operator's own win."""
         if token:
             proof: Mapping[str, str] = {"Authorization": f"Bearer {token}"}
         else:
             proof = self._wire.authorization(key) if key else {}
-        headers = CIMultiDict(_OWN_HEADERS)
-        for more in (written.headers, proof, self._upstream.headers):
-            headers.update(more)
-        return headers
+        headers: dict[str, tuple[str, str]] = {}
+        for more in (_OWN_HEADERS, written.headers, proof, self._upstream.headers):
+            headers |= {name.lower(): (name, value) for name, value in more.items()}
+        return dict(headers.values())
 
     def _open_keys(self) -> KeyPool:
         """Made at the first use, since it looks at the clock of the loop that runs then."""
