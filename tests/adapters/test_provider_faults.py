@@ -1,13 +1,17 @@
 """Every provider's adapter against a server that fails in every way that servers do.
 
-What users complain of elsewhere, and what is shown here instead:
+What users complain of elsewhere, and where the opposite is shown:
 - a truncated stream is returned as a clean success: `test_a_body_that_just_ends_is_no_answer`;
 - a cut or stalled stream is never noticed, since nothing bounds the time between tokens:
   `test_a_connection_that_is_cut_is_no_answer`, `test_each_silence_has_its_own_limit`;
 - `Retry-After` is read from the first failure only: `test_advice_is_that_of_its_own_refusal`;
-- an explicit zero is replaced by an estimate: `test_a_zero_is_believed`;
-- usage is made up where none was sent: `test_counts_that_are_not_sent_are_unknown`;
-- the provider goes on when its client has left: `test_leaving_closes_the_connection_at_once`.
+- an explicit zero is replaced by an estimate: `test_a_zero_is_believed`,
+  `test_counts_that_are_not_sent_are_unknown`;
+- cached tokens are billed twice: `test_what_was_cached_is_part_of_the_prompt`;
+- the provider goes on when its client has left: `test_leaving_closes_the_connection_at_once`;
+- going on with an answer hides the error of a model that can't, or puts English words into it:
+  `test_what_a_dialect_lacks_is_refused_by_name` and `test_an_answer_that_was_begun_goes_on` in
+  test_openai_request.py, `test_the_error_of_a_model_that_takes_no_beginning_is_shown` here.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from adapters.models.time_limits import TimeLimits
 from core.generation import ModelError, ModelFinished, StopCause
 from core.generation import ModelErrorKind as Kind
 from core.identifiers import Seconds
+from core.messages import Message, Role
 from fakes.provider_formats import Say
 from fakes.provider_models import (
     HELLO,
@@ -147,6 +152,17 @@ class TestRefusals:
         plan = Plan(refusal=Refusal(400, message=message))
         async with provider(format, plan) as (model, _):
             assert (await broken_answer(model))[1].kind is Kind.CONTEXT_TOO_LONG
+
+    async def test_the_error_of_a_model_that_takes_no_beginning_is_shown(self, format: str) -> None:
+        said = "This model does not support assistant message prefill."
+        begun = (*HELLO.messages, Message.of(Role.ASSISTANT, "It is"))
+        plan = Plan(refusal=Refusal(400, message=said))
+        async with provider(format, plan) as (model, server):
+            _, error = await broken_answer(model, replace(HELLO, messages=begun))
+        if error.kind is Kind.UNSUPPORTED:  # the format itself knows no beginnings
+            assert not server.records
+        else:
+            assert (error.kind, said in error.message) == (Kind.BAD_REQUEST, True)
 
     @pytest.mark.parametrize("status", [429, 503])
     async def test_advice_when_to_come_back(self, format: str, status: int) -> None:
