@@ -43,6 +43,11 @@ class Course:
         """Whether somebody else could be asked in this round."""
         return bool(self._line)
 
+    @property
+    def later(self) -> tuple[Candidate, ...]:
+        """Who may be asked again in the next round."""
+        return tuple(self._again)
+
     def next(self, suits: Callable[[Candidate], bool] | None = None) -> Candidate | None:
         """The next to be asked in this round, the first that `suits`; None at its end."""
         for candidate in self._line:
@@ -69,8 +74,7 @@ class Course:
             room = candidate.deployment.context_window
             self._line = deque(c for c in self._line if c.deployment.context_window > room)
 
-    def next_round(self) -> bool:
-        """Begin again with those whose setbacks pass; False where there are none."""
+    def next_round(self) -> None:
+        """Begin again with those whose setbacks pass."""
         self._line = deque(self._again)
         self._again = []
-        return bool(self._line)

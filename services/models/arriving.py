@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from core.generation import ModelEvent, TextDelta
@@ -34,11 +35,26 @@ class Arriving:
         return self
 
     async def __anext__(self) -> ModelEvent:
-        event = await self._next()
+        behind, begun = self._behind, self._begun
+        if behind is not None:
+            self._behind = None
+            if isinstance(behind, Exception):
+                raise behind
+            event = behind
+        elif begun is not None:
+            self._begun = None
+            event = await begun
+        else:
+            event = await anext(self._events)
         if type(event) is not TextDelta:
             return event
         more = self._ready(len(event.text))
         return TextDelta("".join((event.text, *more))) if more else event
+
+    async def arrived(self) -> None:
+        """Wait until the first event is there, or the end. Raises what comes in place of it."""
+        with suppress(StopAsyncIteration):
+            self._behind = await anext(self._events)
 
     async def aclose(self) -> None:
         """Stop the model, also where it has been asked for more already."""
@@ -46,15 +62,6 @@ class Arriving:
         if begun is not None:
             await begun.abandoned()
         await self._events.aclose()
-
-    async def _next(self) -> ModelEvent:
-        behind, self._behind = self._behind, None
-        if isinstance(behind, Exception):
-            raise behind
-        if behind is not None:
-            return behind
-        begun, self._begun = self._begun, None
-        return await (begun if begun is not None else anext(self._events))
 
     def _ready(self, size: int) -> list[str]:
         """More text, as far as it is there now. What else comes is kept for the next call."""

@@ -13,7 +13,6 @@ from core.generation import (
     GenerationRequest,
     ModelError,
     ModelErrorKind,
-    ModelEvent,
     ModelFinished,
 )
 from core.identifiers import Seconds
@@ -131,7 +130,7 @@ class Gateway:
         Where nobody had room, they are asked again at once, to wait in line there.
         """
         called = any(failed.attempt for failed in journey.failures)
-        if not called and journey.round > 1:
+        if (not called and journey.round > 1) or not journey.may_go_on:
             return False
         journey.round += 1
         delay = Seconds(0.0)
@@ -142,8 +141,7 @@ class Gateway:
             if wait is None or wait >= left or not self._lanes.may_retry():
                 return False
             delay = wait
-        if not journey.course.next_round():
-            return False
+        journey.course.next_round()
         await asyncio.sleep(delay)
         return True
 
@@ -214,16 +212,18 @@ class Gateway:
             trial.called = True
             request = _request(journey.order, trial)
             async with aclosing(Arriving(trial.model.stream(request, timeout=left))) as pieces:
-                piece = await self._first(pieces, trial)
-                while piece is not None:
+                await self._first(pieces, trial)
+                async for piece in pieces:
                     if isinstance(piece, ModelFinished):
                         trial.finished = piece
-                    else:
-                        said = storable(piece)
-                        trial.output += size(said)
-                        for out in held.put(seam.join(said), self._clock.monotonic()):
-                            yield out
-                    piece = await anext(pieces, None)
+                        continue
+                    said = storable(piece)
+                    trial.output += size(said)
+                    if held.is_open and seam.is_closed:  # as for nearly every piece
+                        yield said
+                        continue
+                    for out in held.put(seam.join(said), self._clock.monotonic()):
+                        yield out
             if trial.finished is None:
                 raise ModelError(ModelErrorKind.MALFORMED_STREAM, "the stream had no end")
             trial.verdict = ANSWERED
@@ -242,18 +242,17 @@ class Gateway:
         most = trial.deployment.limits.total
         return Seconds(left if most is None else min(left, most))
 
-    async def _first(self, pieces: Arriving, trial: Trial) -> ModelEvent | None:
-        """The first piece, within what the deployment has for it."""
+    async def _first(self, pieces: Arriving, trial: Trial) -> None:
+        """Wait for the first piece, within what the deployment has for it."""
         most = trial.deployment.limits.first_token
         try:
             async with asyncio.timeout(most):
-                piece = await anext(pieces, None)
+                await pieces.arrived()
         except TimeoutError:
             raise ModelError(
                 ModelErrorKind.TIMEOUT, f"the first token did not come within {most:g} s"
             ) from None
         trial.passage.first_piece(self._clock.monotonic())
-        return piece
 
     def _held(self, journey: Journey, trial: Trial) -> tuple[Held, Seam]:
         """What stands between this attempt and the readers."""

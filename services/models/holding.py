@@ -17,20 +17,20 @@ class Held:
         self._seconds = seconds
         self._kept: list[Said] = []
         self._since: Seconds | None = None
-        self._open = self._seconds <= 0
+        self.is_open = self._seconds <= 0
 
     def put(self, piece: Said | None, now: Seconds) -> Sequence[Said]:
         """The next piece has come; what may go out."""
         if piece is None:
             return ()
-        if self._open:
+        if self.is_open:
             return (piece,)
         if self._since is None:
             self._since = now
         self._kept.append(piece)
         if now - self._since < self._seconds:
             return ()
-        self._open = True
+        self.is_open = True
         return self.rest()
 
     def rest(self) -> Sequence[Said]:
@@ -48,6 +48,11 @@ class Seam:
 
     def __init__(self, released: str) -> None:
         self._blanks = released[len(released.rstrip()) :]
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether every further piece passes as it is."""
+        return not self._blanks
 
     def join(self, piece: Said) -> Said | None:
         """The piece without blanks that stand there already; None where nothing is left."""

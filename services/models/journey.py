@@ -103,9 +103,10 @@ class Journey:
 
     def hear(self, event: GatewayEvent) -> None:
         """This is about to be released."""
+        if type(event) is TextDelta:
+            self.text.append(event.text)
+            return
         match event:
-            case TextDelta(text):
-                self.text.append(text)
             case RefusalDelta(text):
                 self.text.append(text)
                 self.declined = True
@@ -114,6 +115,14 @@ class Journey:
             case Restarted():
                 self.text.clear()
                 self.declined = False
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether anyone is left who may be asked again, for readers who have seen this much."""
+        later = self.course.later
+        if self.released and not self.order.accepts_restart:
+            return any(self.may_continue(candidate) for candidate in later)
+        return bool(later)
 
     def may_continue(self, candidate: Candidate) -> bool:
         """Whether this one can go on from the text so far, and its words count for as much.

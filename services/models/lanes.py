@@ -216,7 +216,3 @@ class Lanes:
         spent = self._hedges.spend(self.clock.monotonic())
         self._hedges = spent or self._hedges
         return spent is not None
-
-    def forget(self, known: frozenset[DeploymentName]) -> None:
-        """Drop the lanes of deployments that are no longer in the catalog."""
-        self._lanes = {name: lane for name, lane in self._lanes.items() if name in known}

@@ -84,11 +84,6 @@ class ResponseCache:
         while self._bytes > self._most_bytes:
             self._drop(next(iter(self._entries)))
 
-    def forget(self, tenant: TenantId) -> None:
-        """Drop all that a tenant has here."""
-        for key in [key for key in self._entries if key.tenant == tenant]:
-            self._drop(key)
-
     def _drop(self, key: CacheKey) -> None:
         if (dropped := self._entries.pop(key, None)) is not None:
             self._bytes -= dropped.weight

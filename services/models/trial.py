@@ -128,7 +128,9 @@ def _sum(counts: list[int | None]) -> int | None:
 
 def storable(piece: Said) -> Said:
     """The same, without halves of surrogate pairs, which no encoding of text can hold."""
-    if not isinstance(piece, TextDelta | ReasoningDelta | RefusalDelta) or piece.text.isascii():
+    if type(piece) is TextDelta and piece.text.isascii():
+        return piece
+    if not isinstance(piece, TextDelta | ReasoningDelta | RefusalDelta):
         return piece
     clean = piece.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return piece if clean == piece.text else replace(piece, text=clean)
@@ -136,6 +138,8 @@ def storable(piece: Said) -> Said:
 
 def size(piece: Said) -> int:
     """The bytes of what the model wrote in this piece."""
+    if type(piece) is TextDelta and piece.text.isascii():
+        return len(piece.text)
     match piece:
         case TextDelta(text) | ReasoningDelta(text) | RefusalDelta(text):
             return len(text.encode())

@@ -22,7 +22,7 @@ from core.identifiers import ChunkId, CollectionName, DocumentId, Seconds
 from core.knowledge import Chunk, Passage
 from core.messages import Role
 from core.ports.model_gateway import Restarted, Selected
-from core.resilience.policy import PLAIN
+from core.resilience.policy import PLAIN, ResiliencePolicy
 from fakes.gateway_node import gateway_node
 from fakes.language_model import Decline, Fail, Finish, Hang, ScriptedModel, Wait, script
 from fakes.turn_node import a_model, turn_node
@@ -99,6 +99,13 @@ async def test_one_that_takes_no_prefix_is_not_given_one() -> None:
     assert second.calls == []
     assert heard.error is not None
     assert heard.error.metadata == {"attempt:first": "connection"}
+
+
+async def test_where_nobody_can_go_on_nobody_is_waited_for() -> None:
+    node = gateway_node(cut("Half"), whole("never"), resilience=ResiliencePolicy())
+    began = node.clock.monotonic()
+    assert (await node.hear()).error is not None
+    assert node.clock.monotonic() - began < 0.1
 
 
 async def test_who_takes_a_prefix_is_preferred_in_mid_stream_only() -> None:
