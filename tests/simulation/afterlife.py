@@ -36,6 +36,9 @@ class Afterlife:
             world.expect_jump(_WHILE_IT_READS_S, lambda: self._jump(self._log_retention))
         elif self._phase == 3:
             world.expect_jump(3.0, lambda: None)
+        elif self._phase == 4:
+            for number in range(len(world.plan.questions)):
+                world.expect(_SOON_S, 400 + number, Resume(0.0, 0, number))
         else:
             self._check_compacted()
             return False

@@ -25,7 +25,8 @@ from simulation.trouble import EVERYONE
 if TYPE_CHECKING:
     from simulation.world import World
 
-_LATE_S = STATEMENT_S + 1.0
+_RETRY_S = 0.4
+"""What failed is tried again so soon, and not all at once."""
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class Faults:
         self._armed: list[_Armed] = []
         self._away_for: dict[str, int] = {}
         world.store.fault_for = self._fault_for
+        world.store.on_fault = self._note
         world.store.after_commit = self._after_commit
         self._strike: OnCommit | None = None
 
@@ -210,21 +212,18 @@ class Faults:
             self._armed.remove(armed)
             self._world.trace(f"FAULT {step} at {unit.boot}")
             self._strike = step
-            self._note(unit, step.fault)
             return step.fault
         rate = self._world.plan.setup.fault_rate
         if rate and self._world.chance() < rate:
             fault = self._world.one_of(list(CommitFault))
             self._world.trace(f"FAULT {fault} by chance at {unit.boot}")
-            self._note(unit, fault)
             return fault
         return None
 
-    def _note(self, unit: Unit, fault: CommitFault | None) -> None:
+    def _note(self, unit: Unit, fault: CommitFault, seconds: float) -> None:
         """Whom it keeps from work: a commit that comes late holds what others wait for."""
-        if fault is not None:
-            late = fault is CommitFault.LATE
-            self._world.troubles.note(EVERYONE if late else unit.boot, _LATE_S)
+        whose = EVERYONE if fault is CommitFault.LATE else unit.boot
+        self._world.troubles.note(whose, seconds + _RETRY_S)
 
     def _after_commit(self, unit: Unit) -> None:
         """The replica may die or stand still before it hears that its commit went well."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 from simulation.plan import (
     Action,
@@ -32,20 +33,40 @@ from simulation.plan import (
     Slow,
     Wait,
 )
+from simulation.scenes import a_scene
 from simulation.store import CommitFault
 
 _TABLES = ("idempotency", "events", "attempts", "executions", "turns", "ledger", "readers")
 _SPAN_S = 3.0
+_SCENES = 0.25
+"""The share of schedules that begin with a scene."""
 
 
 def make_plan(seed: int) -> Plan:
     """The schedule of this seed."""
     draw = random.Random(seed)
     setup = _setup(draw)
+    if draw.random() < _SCENES:
+        return _staged(draw, setup)
     questions = tuple(_question(draw) for _ in range(draw.choice((1, 1, 2, 2, 3))))
     actions = [_action(draw, setup, questions, n) for n in range(draw.randint(3, 8))]
     faults = [_fault(draw, setup) for _ in range(draw.choice((0, 1, 1, 2, 2, 3, 4)))]
     return Plan(draw.getrandbits(48), setup, questions, (*actions, *faults))
+
+
+def _staged(draw: random.Random, setup: Setup) -> Plan:
+    """A scene, and a little of everything else around it."""
+    calm = draw.random() < 0.6
+    if calm:
+        setup = replace(setup, spike_rate=0.0, fault_rate=0.0)
+    scene = a_scene(draw, setup)
+    other = _question(draw)
+    if any(isinstance(step, Ask) and step.question == 1 for step in scene.steps):
+        other = replace(other, branch=0, approval=None)
+    questions = (scene.question, other)
+    actions = [_action(draw, setup, questions, n) for n in range(1, 1 + draw.choice((0, 0, 1, 2)))]
+    faults = [_fault(draw, setup) for _ in range(0 if calm else draw.choice((0, 1)))]
+    return Plan(draw.getrandbits(48), setup, questions, (*scene.steps, *actions, *faults))
 
 
 def _setup(draw: random.Random) -> Setup:

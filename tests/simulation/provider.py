@@ -31,8 +31,8 @@ PROMPT_TOKENS = 7
 class ProviderCall:
     """One call as the provider has it.
 
-    `heard`: the caller took the final count of tokens. `told`: when the provider was told to
-    stop, or had said all; `ended`: when it did.
+    `heard_at`: when the caller took the final count of tokens. `told`: when the provider was
+    told to stop, or had said all; `ended`: when it did.
     """
 
     boot: str
@@ -42,7 +42,7 @@ class ProviderCall:
     began: float
     said: int = 0
     usage: TokenUsage | None = None
-    heard: bool = False
+    heard_at: float | None = None
     told: float | None = None
     ended: float | None = None
     turn: str = ""
@@ -133,7 +133,7 @@ class SimulatedModel:
             call.usage = TokenUsage(PROMPT_TOKENS, call.said)
             self.provider.end(call)
             yield ModelFinished(StopCause.STOP, call.usage)
-            call.heard = True
+            call.heard_at = asyncio.get_running_loop().time()
         except TimeoutError:
             raise ModelError(ModelErrorKind.TIMEOUT, "too late") from None
         finally:

@@ -82,6 +82,7 @@ class SimulatedStore:
         self.slow = 0.0
         self.offset = 0.0
         """How far its clock has been moved on, in seconds."""
+        self.on_fault: Callable[[Unit, CommitFault, float], None] = lambda *_: None
         self.fault_for: Callable[[Unit], CommitFault | None] = lambda _: None
         self.after_commit: Callable[[Unit], None] = lambda _: None
         self.loop = loop
@@ -143,7 +144,11 @@ class SimulatedStore:
         known = fault is CommitFault.REFUSED
         wait = 0.0 if known else self._draw.choice((0.0, 0.05, STATEMENT_S))
         if fault is CommitFault.LATE:
-            self.server.later(wait + self._draw.random(), self.server.commit, unit)
+            late = wait + self._draw.random()
+            self.server.later(late, self.server.commit, unit)
+            self.on_fault(unit, fault, late)
+        else:
+            self.on_fault(unit, fault, wait)
         error = unavailable("the commit failed", outcome_known=known)
         self.server.later(wait, _fail, reply, error)
 

@@ -26,6 +26,7 @@ class CallWatch:
         server: Server,
         now: Callable[[], datetime],
         troubles: Troubles,
+        lives: Callable[[str], bool],
     ) -> None:
         self.report = report
         self.called: dict[tuple[str, int], ProviderCall] = {}
@@ -34,6 +35,7 @@ class CallWatch:
         self._server = server
         self._now = now
         self._troubles = troubles
+        self._lives = lives
 
     def begun(self, call: ProviderCall) -> None:
         """A call: one attempt that is on record, open and its caller's must stand for it."""
@@ -92,10 +94,10 @@ class CallWatch:
 
     def _must_be_known(self, call: ProviderCall) -> bool:
         """Whether the caller heard what it used, and nothing kept it from writing that down."""
-        if not call.heard or call.ended is None:
+        since = call.heard_at
+        if since is None or not self._lives(call.boot):
             return False
-        until = call.ended + _TO_WRITE_DOWN_S
-        return not self._troubles.any_between(call.ended - 0.1, until, call.boot)
+        return not self._troubles.any_between(since + 0.001, since + _TO_WRITE_DOWN_S, call.boot)
 
     def _attempt_for(self, call: ProviderCall, turn: Turn | None) -> Attempt | None:
         """The newest attempt of this caller's that is open and was not called yet."""

@@ -155,7 +155,7 @@ class ReadWatch:
             self.report("a refusal has its reason", f"{step}: no limit is reached")
         for turn in self._server.tables["turns"].values():
             mine = turn.request_id == f"q{step.question}" and turn.owner == life.boot
-            if mine and turn.state is TurnState.RUNNING and turn.next_seq > 1:
+            if mine and turn.state is TurnState.RUNNING:
                 self.report("whoever attaches is not turned away", f"{turn.id}: {step}")
 
     def _turn_of(self, reading: Reading) -> Turn | None:

@@ -49,6 +49,7 @@ class RowWatch:
         setup: Setup,
         may_take: Callable[[Turn, str], str],
         read_at: Callable[[Turn], str],
+        longest: Callable[[int], float],
     ) -> None:
         self.report = report
         self.owners: dict[tuple[str, int], str] = {}
@@ -68,6 +69,7 @@ class RowWatch:
         self._limit = setup.turns_limit
         self._may_take = may_take
         self._read_at = read_at
+        self._longest = longest
 
     def committed(self, moment: Moment) -> None:
         """Look at one commit."""
@@ -99,6 +101,7 @@ class RowWatch:
                 self.digests[new.id] = record.digest
         if new.id not in self.digests:
             self.report("one turn an id", f"{new.id} was claimed without its id")
+        self._bounded(moment, new)
         asked = moment.own.get("messages", ABSENT)
         if new.conversation is not None and new.user_message not in asked:
             self.report("a question is stored with its turn", new.id)
@@ -154,6 +157,13 @@ class RowWatch:
         if new.owner != moment.unit.boot or new.cancel is not None:
             self.report("a re-run begins as it should", f"{old.id}: {new.owner, new.cancel}")
         self._admitted(moment, new)
+        self._bounded(moment, new)
+
+    def _bounded(self, moment: Moment, new: Turn) -> None:
+        """A turn has no longer than who asks for it gives it."""
+        longest = timedelta(seconds=self._longest(int(new.request_id.removeprefix("q"))))
+        if new.deadline_at > moment.now + longest:
+            self.report("every turn has its deadline", f"{new.id}: {new.deadline_at}")
 
     def _taken(self, moment: Moment, old: Turn, new: Turn) -> None:
         """The epoch was raised on a turn that had not ended: a take-over, or a waking.

@@ -47,6 +47,7 @@ def timings_of(setup: Setup) -> TurnTimings:
 
 Choice = TypeVar("Choice")
 _TICK = 0.25
+_LATE_ASK_S = 5.0
 _RESTART_S = 0.5
 
 
@@ -282,11 +283,18 @@ class World:
             setup=self.plan.setup,
             may_take=self._may_take,
             read_at=self._read_at,
+            longest=self._longest,
         )
         server.on_commit = self._committed
         self.reads = ReadWatch(self.report, around.codec, self.rows, server, self.plan.setup)
         self.calls = CallWatch(
-            self.report, around.provider, self.rows, server, self.store.now, self.troubles
+            self.report,
+            around.provider,
+            self.rows,
+            server,
+            self.store.now,
+            self.troubles,
+            lambda boot: any(life.boot == boot for life in self.lives.values()),
         )
         around.provider.on_call = self._called
         around.provider.on_end = lambda call: self.trace(
@@ -345,6 +353,17 @@ class World:
             return ""
         quiet = self.troubles.quiet_for(turn.owner)
         return f"{turn.owner} has been well for {quiet:.2f} s" if quiet > 4.5 else ""
+
+    def _longest(self, question: int) -> float:
+        """How long a turn of this question may take, whoever asks."""
+        asked = self.plan.questions[question]
+        most = asked.timeout or self.around.timings.turn_maximum
+        if asked.detach:
+            return float(most)
+        asks = (
+            s.deadline for s in self.plan.steps if isinstance(s, Ask) and s.question == question
+        )
+        return min(most, max(asks, default=0.0) if self.store.offset == 0 else _LATE_ASK_S)
 
     def _read_at(self, turn: Turn) -> str:
         """Where somebody has read this turn for a while; "" where nobody has."""

@@ -218,7 +218,12 @@ RUNNING = (
     Mutation("renewed for ever", "renew: now < deadline + hard", _renewed_for_ever),
     Mutation("tail before commit", "only after the commit into the tail", _tail_before_commit),
     Mutation("tail without beginning", "older than the tail: the log", _tail_without_beginning),
-    Mutation("tail left open", "stale: close the tail", _tail_left_open),
+    Mutation(
+        "tail left open",
+        "stale: close the tail",
+        _tail_left_open,
+        survives="the end of the run closes it too, a moment later",
+    ),
     Mutation("stale spends on", "stale: stop the provider", _stale_spends_on),
     Mutation("released not noted", "append: released", _released_not_noted),
     Mutation("cancel not learnt", "cancel returned: stop", _cancel_not_learnt),
