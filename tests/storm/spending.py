@@ -33,11 +33,11 @@ class ModelCall:
     usage: Usage | None = None
 
     @property
-    def may_be_forgotten(self) -> bool:
-        """Whether its process had little time to book what the model told."""
-        return self.ended is None or (
-            self.died is not None and self.died - self.ended < _BOOKED_WITHIN_S
-        )
+    def lived_on(self) -> float | None:
+        """Seconds that its process had to book what the model told; None where it had enough."""
+        if self.ended is None or self.died is None or self.died - self.ended > _BOOKED_WITHIN_S:
+            return None
+        return self.died - self.ended
 
 
 @dataclass
@@ -45,7 +45,8 @@ class Spending:
     """What all turns cost, and what was wrong about it. Tokens are prompt and output together.
 
     `never_called`: attempts that were on record when their process died, before the call.
-    `forgotten`: counts that a model told just before its process died; they are estimates now.
+    `forgotten`: counts that a model told just before its process died, and how long before at
+    most; they are estimates now.
     """
 
     calls: int = 0
@@ -54,6 +55,7 @@ class Spending:
     estimated: int = 0
     never_called: int = 0
     forgotten: int = 0
+    forgotten_within_s: float = 0.0
     tokens_by_models: int = 0
     tokens_booked_exactly: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -138,8 +140,11 @@ def _compare_one(
             yield f"{usage} is booked {count} times and was used {told[usage]} times"
     forgotten = sum((told - exact).values())
     total.forgotten += forgotten
-    if forgotten > sum(call.usage is not None and call.may_be_forgotten for call in calls):
+    in_time = sorted(call.lived_on for call in calls if call.usage and call.lived_on is not None)
+    if forgotten > len(in_time):
         yield f"{forgotten} counts were told and never booked"
+    elif forgotten:
+        total.forgotten_within_s = max(total.forgotten_within_s, in_time[forgotten - 1])
     estimated = [line for line in lines if line.estimated]
     total.estimated += len(estimated)
     not_exact = len(calls) - exact.total()

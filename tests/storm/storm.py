@@ -144,6 +144,7 @@ def _figures(
 ) -> dict[str, object]:
     spending = asdict(verdict.spending)
     wrong = spending.pop("wrong")
+    spending["forgotten_within_s"] = round(verdict.spending.forgotten_within_s, 3)
     return {
         "state": options.state,
         "bus": options.bus,
