@@ -176,7 +176,7 @@ class TestOthers:
             connection.execute(
                 f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode()
             )
-        state._pool._idle[0].close()
+        state._house.pool._idle[0].close()
         refused = await failure(state, "refused")
         assert refused.outcome_known
         with psycopg.connect(postgres_url, autocommit=True) as connection:

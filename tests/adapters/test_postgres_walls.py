@@ -118,7 +118,7 @@ async def test_a_row_cannot_be_given_to_another_tenant(state: PostgresState) -> 
 
 async def test_the_scope_ends_with_its_transaction(state: PostgresState) -> None:
     """The next user of the connection is not the last one's tenant."""
-    pool = state._pool
+    pool = state._house.pool
     async with state.transaction(ACME) as tx:
         await tx.turns.get(a_turn().id)
     link = await pool.acquire()

@@ -50,4 +50,4 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def open_connections(state: PostgresState) -> int:
     """How many the pool has."""
-    return state._pool._open
+    return state._house.pool._open

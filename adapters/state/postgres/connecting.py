@@ -47,6 +47,12 @@ def setting_calls(options: PostgresOptions) -> list[Call]:
     settings = {name: f"{1000 * limit:.0f}ms" for name, limit in milliseconds.items()}
     settings["synchronous_commit"] = options.durability.value
     settings["jit"] = "off"  # compiling costs more than any statement here runs
+    # Every statement that matters has its index. Left to itself the server guesses that the walls
+    # leave one row of a table, and reads all of it to find that one, or sorts what an index has
+    # in order; and it plans each statement anew five times a connection, which costs more than
+    # running it.
+    settings["plan_cache_mode"] = "force_generic_plan"
+    settings["enable_seqscan"] = settings["enable_bitmapscan"] = "off"
     return [Call("SELECT set_config($1, $2, false)", *settings.items())]
 
 

@@ -19,7 +19,7 @@ from psycopg.pq import ConnStatus, ExecStatus, Format
 from psycopg.pq.abc import PGconn, PGresult
 
 from adapters.state.postgres.failures import BatchFailed, ends_session, port_error, unavailable
-from adapters.state.postgres.values import Encoded, encoded
+from adapters.state.postgres.values import Encoded, as_arrays, encoded
 from adapters.state.rows.session import Row
 from core.identifiers import Seconds
 
@@ -27,16 +27,30 @@ Rows = list[tuple[Any, ...]]
 """Rows as the driver decodes them: their types are the columns'."""
 
 _PREPARATION = -1
+_MANY = 4
+"""From so many rows on, arrays of them cost less than each by itself."""
 
 
 class Call:
-    """A statement, with the rows of values that it is run with. Encoded when it is made."""
+    """A statement, with the rows of values that it is run with. Encoded when it is made.
 
-    __slots__ = ("rows", "sql")
+    `many` is the statement for a list of rows at once, where there is one.
+    """
 
-    def __init__(self, sql: str, *rows: Row) -> None:
+    __slots__ = ("many", "rows", "sql")
+
+    def __init__(self, sql: str, *rows: Row, many: str = "") -> None:
         self.sql = sql
+        self.many = many
         self.rows: list[Encoded] = [encoded(row) for row in rows]
+
+    def joined(self) -> Call:
+        """The same in as few statements as pay."""
+        if not self.many or len(self.rows) < _MANY:
+            return self
+        call = Call(self.many)
+        call.rows = [as_arrays(self.rows)]
+        return call
 
 
 class Link:

@@ -20,8 +20,8 @@ _MOST_TOGETHER = 512
 class Unit(Protocol):
     """A transaction on a connection."""
 
-    async def run(self, calls: Sequence[Call]) -> list[Rows]:
-        """What the calls answer, in one round trip."""
+    async def run(self, calls: Sequence[Call], *, shareable: bool) -> list[Rows]:
+        """What the calls answer, in one round trip. `shareable`: they neither write nor lock."""
 
     def fail(self, error: Exception) -> None:
         """Nothing of the transaction may be committed."""
@@ -91,7 +91,8 @@ class PostgresSession:
         if not rows:
             return
         self.has_written = True
-        call = Call(statement.postgres_locking.of(self.tenant), *rows)
+        form = statement.postgres_locking.of(self.tenant)
+        call = Call(form, *rows, many=statement.postgres_many)
         last = self._writes[-1] if self._writes else None
         if last is not None and last.sql == call.sql and len(last.rows) < _MOST_TOGETHER:
             last.rows += call.rows
@@ -122,7 +123,8 @@ class PostgresSession:
         self._require_open()
         form = statement.postgres_locking if self._writable else statement.postgres
         call = Call(form.of(self.tenant), (self.tenant, *values))
-        found: list[Any] = await self._run([*self._take(), call])
+        shareable = not (self._writes or statement.locks)
+        found: list[Any] = await self._run([*self._take(), call], shareable=shareable)
         return [decode(row) for row in found]
 
     async def changed(
@@ -166,13 +168,13 @@ class PostgresSession:
         Those that rest on premises are sent now, since the commit is to wait for the answer.
         """
         if self._premises:
-            await self._run(self._take())
+            await self._run(self._take(), shareable=False)
         return self._take()
 
-    async def _run(self, calls: list[Call]) -> Rows:
+    async def _run(self, calls: list[Call], *, shareable: bool) -> Rows:
         """The last call's rows."""
         premises, self._premises = self._premises, []
-        answers = await self._unit.run(calls)
+        answers = await self._unit.run(calls, shareable=shareable)
         for premise in premises:
             if bool(answers[calls.index(premise.call)]) != premise.present:
                 raise self.contradict()
@@ -180,7 +182,7 @@ class PostgresSession:
 
     def _take(self) -> list[Call]:
         taken, self._writes = self._writes, []
-        return taken
+        return [call.joined() for call in taken]
 
     def _require_open(self) -> None:
         if self._closed:

@@ -12,11 +12,13 @@ from contextlib import AbstractAsyncContextManager
 
 from adapters.state.postgres.clock import ServerClock
 from adapters.state.postgres.connecting import connect, conninfo
+from adapters.state.postgres.doors import Doors
 from adapters.state.postgres.opening import prepare
 from adapters.state.postgres.options import PostgresOptions
 from adapters.state.postgres.pool import Pool
+from adapters.state.postgres.rounds import Rounds
 from adapters.state.postgres.transaction import PostgresTransaction
-from adapters.state.postgres.units import Block
+from adapters.state.postgres.units import Block, House
 from core.ports.state import Scope
 
 
@@ -29,22 +31,21 @@ class PostgresState:
     else they read may be older than what they write.
     """
 
-    def __init__(self, pool: Pool, options: PostgresOptions) -> None:
-        self._pool = pool
-        self._clock = ServerClock(options.now)
-        self._options = options
+    def __init__(self, house: House) -> None:
+        self._house = house
 
     def transaction(self, scope: Scope) -> AbstractAsyncContextManager[PostgresTransaction]:
         """See State.transaction. The store is first reached by a read, or at the end."""
-        return Block(self._pool, self._clock, scope, self._options, writable=True)
+        return Block(self._house, scope, writable=True)
 
     def snapshot(self, scope: Scope) -> AbstractAsyncContextManager[PostgresTransaction]:
         """See State.snapshot. Its moment is that of its first read."""
-        return Block(self._pool, self._clock, scope, self._options, writable=False)
+        return Block(self._house, scope, writable=False)
 
     async def close(self) -> None:
         """See State.close."""
-        await self._pool.close()
+        await self._house.doors.close()
+        await self._house.pool.close()
 
 
 async def open_postgres(options: PostgresOptions) -> PostgresState:
@@ -54,4 +55,6 @@ async def open_postgres(options: PostgresOptions) -> PostgresState:
     """
     target = conninfo(options.url)
     await asyncio.to_thread(prepare, target, options.acquire_timeout)
-    return PostgresState(Pool(lambda: connect(options, target), options), options)
+    clock = ServerClock(options.now)
+    pool = Pool(lambda: connect(options, target), options)
+    return PostgresState(House(pool, Rounds(pool, clock), clock, Doors(), options))

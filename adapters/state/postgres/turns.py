@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from adapters.state.encoding.turns import TURN, turn_of
+from adapters.state.encoding.turns import TURN, extended_of, turn_of
+from adapters.state.encoding.values import micros
 from adapters.state.postgres.session import PostgresSession
 from adapters.state.rows.statements import Statement, select
 from adapters.state.rows.turns import SqlTurnRows
-from core.identifiers import ConversationId, MessageId, TurnId
+from core.identifiers import ConversationId, MessageId, Seconds, TurnId
+from core.turns.fencing import Extension, Wishes
 from core.turns.rows import Turn
 
 # In one statement, and so of one moment: the head that the conversation has while this branch
@@ -21,30 +25,43 @@ _HEAD_AND_BUSY = select(
 )
 
 
-# Locked in order of id before any is changed.
+# In the order of the list, which is that of the ids, as long as rows are looked up by them; where
+# the server thinks otherwise, and waits in a circle, it is undone and tried again. IS TRUE keeps
+# it from looking for the few among all that run.
 _EXTEND = Statement(
-    "WITH one AS (SELECT value ->> 0 AS id, (value ->> 1)::int AS epoch, (value ->> 2)::int AS "
-    "first, (value ->> 3)::int AS number, (value ->> 4)::boolean AS released "
-    "FROM jsonb_array_elements(?2::text::jsonb)), "
-    "held AS (SELECT turn.id FROM turn JOIN one ON turn.id = one.id "
-    "ORDER BY turn.id {locked} OF turn) "
     "UPDATE turn SET next_seq = turn.next_seq + one.number, "
     "released = turn.released OR one.released, "
-    "lease_until = CASE WHEN deadline_at > ?4::bigint THEN greatest(lease_until, ?3::bigint) "
-    "ELSE lease_until END FROM one JOIN held ON held.id = one.id WHERE turn.id = one.id "
-    "AND turn.epoch = one.epoch AND turn.next_seq = one.first AND turn.state = 'RUNNING' "
-    "AND {mine} RETURNING turn.id, turn.cancel, turn.detached"
+    "lease_until = CASE WHEN deadline_at > ?8 THEN greatest(lease_until, ?7) "
+    "ELSE lease_until END "
+    "FROM unnest(?2::text[], ?3::bigint[], ?4::bigint[], ?5::bigint[], ?6::boolean[]) "
+    "AS one (id, epoch, first, number, released) "
+    "WHERE turn.id = one.id AND turn.epoch = one.epoch AND turn.next_seq = one.first "
+    "AND (turn.state = 'RUNNING') IS TRUE AND {mine} RETURNING turn.id, turn.cancel, turn.detached"
 )
 
 
 class PostgresTurnRows(SqlTurnRows):
     """See core.ports.state.TurnRows."""
 
-    extends = _EXTEND
-
     def __init__(self, session: PostgresSession) -> None:
         super().__init__(session)
         self._postgres = session
+
+    async def extend(
+        self, extensions: Sequence[Extension], now: datetime, lease: Seconds, hard: Seconds
+    ) -> Mapping[TurnId, Wishes]:
+        """See TurnRows.extend."""
+        ordered = sorted(extensions, key=lambda extension: extension.turn)
+        columns: tuple[list[str], ...] = (
+            [str(e.turn) for e in ordered],
+            [str(e.epoch) for e in ordered],
+            [str(e.first) for e in ordered],
+            [str(e.count) for e in ordered],
+            ["t" if e.released else "f" for e in ordered],
+        )
+        times = micros(now + timedelta(seconds=lease)), micros(now - timedelta(seconds=hard))
+        lists = [self._session.texts(column) for column in columns]
+        return dict(await self._session.changed(extended_of, _EXTEND, *lists, *times))
 
     async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:
         """See TurnRows.busy.

@@ -43,6 +43,25 @@ def _text(value: str) -> bytes:
     return encoded_text
 
 
+def as_arrays(rows: list[Encoded]) -> Encoded:
+    """Many rows as one, of an array a column."""
+    width = len(rows[0][0])
+    return [_array(rows, column) for column in range(width)], None
+
+
+def _array(rows: list[Encoded], column: int) -> bytes:
+    elements = []
+    for values, formats in rows:
+        value = values[column]
+        if value is None:
+            elements.append(b"NULL")
+        elif formats is not None and formats[column]:
+            elements.append(b'"\\\\x%b"' % value.hex().encode())
+        else:
+            elements.append(b'"%b"' % value.replace(b"\\", b"\\\\").replace(b'"', b'\\"'))
+    return b"{%b}" % b",".join(elements)
+
+
 def text_array(values: Iterable[str]) -> str:
     """A list of texts as PostgreSQL writes arrays."""
     return "{" + ",".join(map(_quoted, values)) + "}"

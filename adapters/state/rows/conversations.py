@@ -56,6 +56,7 @@ _ADD_MESSAGE = Statement(
     "?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
 )
 _MESSAGE = select(MESSAGE, "FROM message WHERE id = ?3 AND conversation = ?2 AND {mine}")
+# IS TRUE: a parent is looked up by its id, never among all messages of its conversation.
 _BRANCH = select(
     MESSAGE,
     """
@@ -65,7 +66,7 @@ _BRANCH = select(
             UNION ALL
             SELECT message.id, message.parent, path.depth + 1
             FROM path JOIN message ON message.id = path.parent
-            WHERE message.conversation = ?2 AND path.depth < ?4
+            WHERE (message.conversation = ?2) IS TRUE AND path.depth < ?4
         )
         SELECT id FROM path
     )

@@ -38,13 +38,19 @@ class Scoped:
 
 
 class Statement:
-    """A statement in the words of each database; `postgres_locking` for transactions that write."""
+    """A statement in the words of each database; `postgres_locking` for transactions that write.
 
-    __slots__ = ("postgres", "postgres_locking", "sqlite")
+    `locks`: it writes, or holds rows. `postgres_many` does the same for a list of rows at once,
+    given as an array a column, where there is such a form.
+    """
 
-    def __init__(self, text: str) -> None:
+    __slots__ = ("locks", "postgres", "postgres_locking", "postgres_many", "sqlite")
+
+    def __init__(self, text: str, many: str = "") -> None:
+        self.postgres_many = many
         plain = text.replace("{locked}", "").replace("{free}", "")
         locking = text.replace("{locked}", "FOR UPDATE").replace("{free}", "FOR UPDATE SKIP LOCKED")
+        self.locks = not text.startswith("SELECT") or plain != text
         self.sqlite = _sqlite(plain)
         self.postgres = _postgres(plain)
         self.postgres_locking = _postgres(locking)
@@ -67,8 +73,12 @@ def select(columns: Sequence[str], rest: str) -> Statement:
     return Statement(f"SELECT {', '.join(columns)} {rest}")
 
 
-def insert(table: str, columns: Sequence[str], otherwise: str = "") -> Statement:
+def insert(
+    table: str, columns: Sequence[str], otherwise: str = "", types: Sequence[str] = ()
+) -> Statement:
     """A statement that inserts a row given in this order of columns.
+
+    With the columns' `types` it has a form for many rows.
 
     `otherwise` is the clause for a row that is there already; `{replacing}` in it stands for
     taking over all of the new row's values.
@@ -76,7 +86,10 @@ def insert(table: str, columns: Sequence[str], otherwise: str = "") -> Statement
     marks = ", ".join(f"?{number}" for number in range(1, len(columns) + 1))
     replacing = ", ".join(f"{column} = excluded.{column}" for column in columns)
     clause = otherwise.replace("{replacing}", replacing)
-    return Statement(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) {clause}")  # noqa: S608 - our names
+    start = f"INSERT INTO {table} ({', '.join(columns)})"
+    arrays = ", ".join(f"${number}::{type}[]" for number, type in enumerate(types, 1))
+    many = f"{start} SELECT * FROM unnest({arrays}) {clause}" if types else ""  # noqa: S608
+    return Statement(f"{start} VALUES ({marks}) {clause}", many)
 
 
 def update(

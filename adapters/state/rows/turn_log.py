@@ -32,7 +32,7 @@ _FIND = select(
 _INSERT_IDEMPOTENCY = insert("idempotency", IDEMPOTENCY)
 _FORGET = Statement("DELETE FROM idempotency WHERE turn = ?1 AND tenant = ?2")
 
-_APPEND = insert("event", EVENT)
+_APPEND = insert("event", EVENT, types="text bigint text bigint bigint text bytea".split())
 _READ = select(
     EVENT_READ, "FROM event WHERE turn = ?2 AND seq > ?3 AND {mine} ORDER BY seq LIMIT ?4"
 )
