@@ -88,6 +88,10 @@ class GenerationRequest:
     A last message of the assistant's is the beginning of the answer, and the model goes on from
     its last character. `stable_messages` says how many messages, from the first, will come again
     unchanged: a hint for the provider's prompt cache.
+
+    `whole`: nobody reads the answer before its end, so that a provider may send it in one piece,
+    which costs a fraction of a stream. Only the time-out of the attempt bounds it then, and a
+    break leaves nothing of it.
     """
 
     messages: tuple[Message, ...]
@@ -95,6 +99,7 @@ class GenerationRequest:
     question: str = ""
     context: tuple[Passage, ...] = ()
     stable_messages: int = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def request_body(
         "model": deployment.model,
         "max_tokens": limit,
         "messages": _turns(request, names),
-        "stream": True,
+        "stream": not request.whole,
     }
     if system := _system(request):
         body["system"] = system

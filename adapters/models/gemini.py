@@ -46,7 +46,8 @@ class GenerateContent:
         if request.options.parallel_tool_calls is False:
             raise unsupported(deployment, "parallel_tool_calls")
         model = quote(deployment.model.removeprefix("models/"), safe="")
-        path = f"/models/{model}:streamGenerateContent?alt=sse"
+        method = "generateContent" if request.whole else "streamGenerateContent?alt=sse"
+        path = f"/models/{model}:{method}"
         return WireRequest(path, request_body(request, deployment, self._thinking))
 
     def reader(self, request: GenerationRequest) -> CandidateReader:

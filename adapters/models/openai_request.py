@@ -44,10 +44,10 @@ def request_body(
     body: dict[str, object] = {
         "model": deployment.model,
         "messages": shapes,
-        "stream": True,
+        "stream": not request.whole,
         dialect.output_limit: output_limit(request, deployment),
     }
-    if dialect.stream_usage:
+    if dialect.stream_usage and not request.whole:
         body["stream_options"] = {"include_usage": True}
     if options.response_schema:
         body["response_format"] = _response_format(response_schema(request), dialect)

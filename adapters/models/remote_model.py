@@ -75,7 +75,8 @@ class RemoteModel:
         token = key = ""
         try:
             key = self._open_keys().take()
-            patience.allow(self._upstream.limits.first_token, "the first token")
+            if not request.whole:
+                patience.allow(self._upstream.limits.first_token, "the first token")
             if self._upstream.token is not None:
                 token = await patience.wait(self._upstream.token())
             headers = self._headers(written, token, key)

@@ -36,7 +36,7 @@ def request_body(request: GenerationRequest, deployment: Deployment) -> Shape:
     body: Shape = {
         "model": deployment.model,
         "input": [item for one in request.messages for item in _items(one, names)],
-        "stream": True,
+        "stream": not request.whole,
         "store": False,
         "max_output_tokens": output_limit(request, deployment),
     }

@@ -81,6 +81,9 @@ class ProviderFormat(Protocol):
     def end(self, cause: str, counts: Counts | None, at: Progress) -> bytes:
         """The end: cause is `stop`, `length`, `tool_calls` or `content_filter`; counts last."""
 
+    def whole(self, pieces: Iterable[Piece], cause: str, counts: Counts | None) -> dict[str, Any]:
+        """The answer in one piece."""
+
     def error(self, status: int, message: str) -> dict[str, Any]:
         """The body of a refusal."""
 
@@ -105,6 +108,20 @@ def texts(value: object) -> Iterable[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from texts(inner)
+
+
+def said(pieces: Iterable[Piece], kind: type[Say] | type[Think]) -> str:
+    """All text of this kind."""
+    return "".join(piece.text for piece in pieces if isinstance(piece, kind))
+
+
+def _chat_usage(counts: Counts) -> dict[str, Any]:
+    return {
+        "prompt_tokens": counts.prompt,
+        "completion_tokens": counts.completion,
+        "prompt_tokens_details": {"cached_tokens": counts.cached},
+        "completion_tokens_details": {"reasoning_tokens": counts.reasoning},
+    }
 
 
 class ChatFormat:
@@ -138,14 +155,25 @@ class ChatFormat:
     def end(self, cause: str, counts: Counts | None, at: Progress) -> bytes:
         last = self._chunk({}, cause)
         if counts is not None:
-            usage = {
-                "prompt_tokens": counts.prompt,
-                "completion_tokens": counts.completion,
-                "prompt_tokens_details": {"cached_tokens": counts.cached},
-                "completion_tokens_details": {"reasoning_tokens": counts.reasoning},
-            }
-            last += event({**self._head(), "choices": [], "usage": usage})
+            last += event({**self._head(), "choices": [], "usage": _chat_usage(counts)})
         return last + b"data: [DONE]\n\n"
+
+    def whole(self, pieces: Iterable[Piece], cause: str, counts: Counts | None) -> dict[str, Any]:
+        message: dict[str, Any] = {"role": "assistant", "content": said(pieces, Say)}
+        if thoughts := said(pieces, Think):
+            message["reasoning_content"] = thoughts
+        calls = [piece for piece in pieces if isinstance(piece, Propose)]
+        if calls:
+            message["tool_calls"] = [
+                {
+                    "id": call.call_id,
+                    "type": "function",
+                    "function": {"name": call.tool, "arguments": "".join(call.arguments)},
+                }
+                for call in calls
+            ]
+        choice = {"index": 0, "message": message, "finish_reason": cause}
+        return {**self._head(), "choices": [choice], "usage": counts and _chat_usage(counts)}
 
     def error(self, status: int, message: str) -> dict[str, Any]:
         kinds = {429: "rate_limit_exceeded", 401: "invalid_api_key"}
@@ -180,6 +208,14 @@ class AzureFormat(ChatFormat):
         results = [{"prompt_index": 0, "content_filter_results": safe}]
         filters = event({"id": "", "model": "", "choices": [], "prompt_filter_results": results})
         return filters + super().begin(body, counts, at)
+
+
+_MESSAGE_REASONS = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "refusal",
+}
 
 
 class MessagesFormat:
@@ -228,18 +264,36 @@ class MessagesFormat:
                 return start + b"".join(self._delta(at, delta) for delta in deltas)
 
     def end(self, cause: str, counts: Counts | None, at: Progress) -> bytes:
-        reasons = {
-            "stop": "end_turn",
-            "length": "max_tokens",
-            "tool_calls": "tool_use",
-            "content_filter": "refusal",
-        }
-        delta = {"stop_reason": reasons.get(cause, cause), "stop_sequence": None}
+        delta = {"stop_reason": _MESSAGE_REASONS.get(cause, cause), "stop_sequence": None}
         usage: dict[str, Any] = {"output_tokens": counts.completion} if counts else {}
         if counts is not None and counts.reasoning:
             usage["output_tokens_details"] = {"thinking_tokens": counts.reasoning}
         said = self._event("message_delta", delta=delta, usage=usage)
         return self._close(at) + said + self._event("message_stop")
+
+    def whole(self, pieces: Iterable[Piece], cause: str, counts: Counts | None) -> dict[str, Any]:
+        content: list[dict[str, Any]] = []
+        if thoughts := said(pieces, Think):
+            content.append({"type": "thinking", "thinking": thoughts, "signature": "sealed-0"})
+        if text := said(pieces, Say):
+            content.append({"type": "text", "text": text})
+        for piece in pieces:
+            if isinstance(piece, Propose):
+                given = json.loads("".join(piece.arguments) or "{}")
+                call = {"id": piece.call_id, "name": piece.tool, "input": given}
+                content.append({"type": "tool_use", **call})
+        usage: dict[str, Any] = {}
+        if counts is not None:
+            usage = {
+                "input_tokens": counts.prompt - counts.cached,
+                "cache_read_input_tokens": counts.cached,
+                "cache_creation_input_tokens": 0,
+                "output_tokens": counts.completion,
+            }
+            if counts.reasoning:
+                usage["output_tokens_details"] = {"thinking_tokens": counts.reasoning}
+        message = {"id": "msg_1", "type": "message", "model": "served-model", "content": content}
+        return {**message, "stop_reason": _MESSAGE_REASONS.get(cause, cause), "usage": usage}
 
     def error(self, status: int, message: str) -> dict[str, Any]:
         kinds = {429: "rate_limit_error", 401: "authentication_error", 529: "overloaded_error"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from fakes.provider_formats import (
@@ -65,6 +66,24 @@ class ResponsesFormat:
             response["incomplete_details"] = {"reason": reason}
         return closed + self._event(status, response=response)
 
+    def whole(self, pieces: Iterable[Piece], cause: str, counts: Counts | None) -> dict[str, Any]:
+        at = Progress()
+        for piece in pieces:
+            self.piece(piece, at)
+            if isinstance(piece, Say | Think):
+                thinks = isinstance(piece, Think)
+                parts = at.items[-1]["summary" if thinks else "content"]
+                before = parts.pop()["text"] if parts else ""
+                kind = "summary_text" if thinks else "output_text"
+                parts.append({"type": kind, "text": before + piece.text})
+        self._close(at)
+        status = "completed" if cause in ("stop", "tool_calls") else "incomplete"
+        response = self._response(status, counts, at.items)
+        if status == "incomplete":
+            reason = {"length": "max_output_tokens"}.get(cause, cause)
+            response["incomplete_details"] = {"reason": reason}
+        return response
+
     def error(self, status: int, message: str) -> dict[str, Any]:
         return ChatFormat().error(status, message)
 
@@ -116,7 +135,7 @@ class GeminiFormat:
     """Google's generateContent, streamed with `alt=sse`."""
 
     name = "gemini"
-    path = "/v1beta/models/{deployment}:streamGenerateContent"
+    path = "/v1beta/models/{deployment}:{method:(streamG|g)enerateContent}"
 
     def prompt(self, body: Body) -> str:
         return " ".join([*texts(body.get("systemInstruction", {})), *texts(body["contents"])])
@@ -128,14 +147,23 @@ class GeminiFormat:
         return b""
 
     def piece(self, piece: Piece, at: Progress) -> bytes:
+        return self._chunk(self._part(piece))
+
+    def _part(self, piece: Piece) -> dict[str, Any]:
         match piece:
             case Say(text):
-                return self._chunk({"text": text})
+                return {"text": text}
             case Think(text):
-                return self._chunk({"text": text, "thought": True})
+                return {"text": text, "thought": True}
             case Propose(_, tool, arguments):
                 call = {"name": tool, "args": json.loads("".join(arguments) or "{}")}
-                return self._chunk({"functionCall": call, "thoughtSignature": f"sealed-{tool}"})
+                return {"functionCall": call, "thoughtSignature": f"sealed-{tool}"}
+
+    def whole(self, pieces: Iterable[Piece], cause: str, counts: Counts | None) -> dict[str, Any]:
+        parts = [self._part(piece) for piece in pieces]
+        chunk: dict[str, Any] = json.loads(self.end(cause, counts, Progress())[6:])
+        chunk["candidates"][0]["content"]["parts"] = parts
+        return chunk
 
     def end(self, cause: str, counts: Counts | None, at: Progress) -> bytes:
         reasons = {"length": "MAX_TOKENS", "content_filter": "SAFETY"}

@@ -217,6 +217,8 @@ class _Answer:
             return self._break()
         if plan.refusal is not None:
             return self._refuse(plan.refusal)
+        if not (self.record.body.get("stream") or "stream" in self.request.path):
+            return await self._whole()
         self.response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await self.response.prepare(self.request)
         await self._write(self.spelling.begin(self.record.body, self._counts(), self.at))
@@ -241,6 +243,25 @@ class _Answer:
         await self._write(self.spelling.end(self._cause(), counts, self.at))
         self.record.outcome = Outcome.WHOLE
         return response
+
+    async def _whole(self) -> web.StreamResponse:
+        """The answer in one piece, once all of it is made; any fault breaks the connection."""
+        plan, record = self.plan, self.record
+        await asyncio.sleep(plan.first + plan.pause * max(0, len(plan.pieces) - 1))
+        made: list[Piece] = []
+        for piece in plan.pieces:
+            if record.tokens < self.limit:
+                self._generate(piece)
+                made.append(piece)
+        if plan.fault is Fault.HANG:
+            await asyncio.Event().wait()
+        if plan.fault is not None:
+            return self._break()
+        record.text = "".join(piece.text for piece in made if isinstance(piece, Say))
+        record.counted = plan.counts
+        counts = self._counts() if plan.counts else None
+        record.outcome = Outcome.WHOLE
+        return web.json_response(self.spelling.whole(made, self._cause(), counts))
 
     async def _fail(self, fault: Fault, response: web.StreamResponse) -> web.StreamResponse:
         if fault is Fault.HANG:
