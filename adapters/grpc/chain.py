@@ -65,6 +65,10 @@ class Chain:
         self._emptied: asyncio.Event | None = None
         self.draining = False
 
+    def adopt(self, limits: CallLimits) -> None:
+        """Go by these limits from now on; what runs beyond them goes on."""
+        self._limits = limits
+
     async def until_empty(self) -> None:
         """Return once no call is under way."""
         if self._running:

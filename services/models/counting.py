@@ -26,4 +26,5 @@ class DeploymentCounter:
                 f"no deployment counts for this: {decision.explanation()}", feature="count_tokens"
             )
         counter = deployments.models[decision.candidates[0].deployment.name]
-        return await counter.count_tokens(messages)
+        with deployments.in_use():
+            return await counter.count_tokens(messages)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from core.catalog import Catalog, Deployment
 from core.identifiers import DeploymentName
 from core.ports.language_model import LanguageModel
 from core.routing import RoutingPolicy
+
+
+class Users:
+    """How many work with a snapshot at this moment, and what is done when none does."""
+
+    __slots__ = ("count", "gone")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.gone: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,22 +30,31 @@ class Deployments:
     catalog: Catalog
     models: Mapping[DeploymentName, LanguageModel]
     policy: RoutingPolicy = field(default_factory=RoutingPolicy)
+    users: Users = field(default_factory=Users, compare=False, repr=False)
 
     def deployment(self, name: DeploymentName) -> Deployment | None:
         """The entry of this name; None for one that has left the catalog."""
         return self.catalog.deployments.get(name)
 
-    async def close(self) -> None:
-        """Close every model."""
-        for model in self.models.values():
-            await model.close()
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Within it, no model of the snapshot is closed by a reload."""
+        self.users.count += 1
+        try:
+            yield
+        finally:
+            self.users.count -= 1
+            if not self.users.count and self.users.gone is not None:
+                self.users.gone()
 
 
 class LiveDeployments:
-    """The snapshot in use. A reload swaps it whole; who holds the old one ends with it."""
+    """The snapshot in use. A reload swaps it whole; who works with the old one ends with it."""
 
     def __init__(self, deployments: Deployments) -> None:
         self._current = deployments
+        self._retired: list[Deployments] = []
+        self._closing: set[asyncio.Task[None]] = set()
 
     def current(self) -> Deployments:
         """The snapshot that a new request gets."""
@@ -43,6 +64,41 @@ class LiveDeployments:
         """The entry of this name in the current snapshot."""
         return self._current.deployment(name)
 
+    def swap(self, deployments: Deployments) -> None:
+        """Let new requests have this one. Models that are in no snapshot any more are closed.
+
+        That is when the last of those who work with theirs has ended.
+        """
+        old, self._current = self._current, deployments
+        self._retired.append(old)
+        old.users.gone = lambda: self._retire(old)
+        if not old.users.count:
+            self._retire(old)
+
     async def close(self) -> None:
         """Close every model."""
-        await self._current.close()
+        for task in list(self._closing):
+            await task
+        for model in _models(self._current, *self._retired):
+            await model.close()
+
+    def _retire(self, old: Deployments) -> None:
+        old.users.gone = None
+        self._retired.remove(old)
+        kept = {id(model) for model in _models(self._current, *self._retired)}
+        left = [model for model in _models(old) if id(model) not in kept]
+        if left:
+            task = asyncio.get_running_loop().create_task(_close(left))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+
+async def _close(models: list[LanguageModel]) -> None:
+    for model in models:
+        await model.close()
+
+
+def _models(*snapshots: Deployments) -> list[LanguageModel]:
+    """Each model once."""
+    each = (model for snapshot in snapshots for model in snapshot.models.values())
+    return list({id(model): model for model in each}.values())

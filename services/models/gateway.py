@@ -60,30 +60,31 @@ class Gateway:
         self._lanes = lanes or Lanes(clock)
         self._budgets = budgets
         self._boarding = Boarding(attempts, self._lanes, budgets)
-        self._affinity = Affinity(self._lanes.policy.affinity)
+        self._affinity = Affinity(lambda: self._lanes.policy.affinity)
 
     async def generate(
         self, call: Call, order: GenerationOrder
     ) -> AsyncGenerator[GatewayEvent, None]:
         """As the port says: candidates in order, until one answers or has begun to."""
         journey = self._embark(call, order)
-        if order.explain:
-            yield Routed(journey.decision)
-        while (trial := await self._next(journey)) is not None:
-            journey.trial = trial
-            call.facts.model_version = trial.deployment.name
-            try:
-                async with aclosing(self._heard(journey, trial)) as events:
-                    async for event in events:
-                        journey.hear(event)
-                        yield event
-            except ModelError:
-                if journey.proposed:
-                    break
-                continue
-            yield self._arrived(journey)
-            return
-        raise journey.error()
+        with journey.deployments.in_use():
+            if order.explain:
+                yield Routed(journey.decision)
+            while (trial := await self._next(journey)) is not None:
+                journey.trial = trial
+                call.facts.model_version = trial.deployment.name
+                try:
+                    async with aclosing(self._heard(journey, trial)) as events:
+                        async for event in events:
+                            journey.hear(event)
+                            yield event
+                except ModelError:
+                    if journey.proposed:
+                        break
+                    continue
+                yield self._arrived(journey)
+                return
+            raise journey.error()
 
     def _embark(self, call: Call, order: GenerationOrder) -> Journey:
         deployments = self._deployments()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.catalog import Deployment, Limits
 from core.clock import Clock
@@ -52,6 +52,10 @@ class Lane:
             self._limiter = RateLimiter.of(limits, self._clock.monotonic())
             self._queue.size = limits.queued
         return self
+
+    def adopt(self, policy: ResiliencePolicy) -> None:
+        """Go by this policy from now on."""
+        self._policy = policy
 
     def standing(self) -> Standing:
         """How it does, for routing."""
@@ -194,6 +198,13 @@ class Lanes:
         if lane is None:
             lane = self._lanes[deployment.name] = Lane(deployment, self.clock, self.policy)
         return lane.of(deployment.limits)
+
+    def adopt(self, policy: ResiliencePolicy) -> None:
+        """Go by this policy from now on; what is known of each deployment stays."""
+        self.policy = policy
+        self._hedges = replace(self._hedges, share=policy.hedge.share)
+        for lane in self._lanes.values():
+            lane.adopt(policy)
 
     def standings(self) -> Standings:
         """How each deployment that was called does."""

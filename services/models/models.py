@@ -162,7 +162,8 @@ class Models:
                 f"no deployment counts for this: {decision.explanation()}", feature="count_tokens"
             )
         deployment = decision.candidates[0].deployment
-        tokens = await deployments.models[deployment.name].count_tokens(messages)
+        with deployments.in_use():
+            tokens = await deployments.models[deployment.name].count_tokens(messages)
         return Counted(tokens, deployment)
 
     def deployments(self) -> Sequence[Deployment]:

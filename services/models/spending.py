@@ -83,6 +83,10 @@ class BudgetBook:
         self._accounts: dict[AccountKey, Account] = {}
         self._ids = itertools.count(1)
 
+    def adopt(self, rules: Sequence[BudgetRule]) -> None:
+        """Go by these rules from now on. What was counted under a rule's name stays counted."""
+        self._rules = tuple(rules)
+
     def reserve(
         self,
         principal: Principal,

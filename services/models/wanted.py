@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from core.generation import GenerationOptions, ToolChoice
@@ -50,7 +50,7 @@ def _expected(parts: Sequence[PromptPart]) -> int:
 class Affinity:
     """Which deployment answered a key last, and so has its prompt in a cache."""
 
-    def __init__(self, lasts: Seconds) -> None:
+    def __init__(self, lasts: Callable[[], Seconds]) -> None:
         self._lasts = lasts
         self._known: OrderedDict[tuple[TenantId, str], tuple[DeploymentName, Seconds]]
         self._known = OrderedDict()
@@ -58,11 +58,11 @@ class Affinity:
     def holder(self, order: GenerationOrder, now: Seconds) -> DeploymentName | None:
         """The deployment that answered this order's key; None where that is too long ago."""
         name, since = self._known.get((order.unit.tenant, order.key), (None, now))
-        return name if order.key and now - since < self._lasts else None
+        return name if order.key and now - since < self._lasts() else None
 
     def remember(self, order: GenerationOrder, name: DeploymentName, now: Seconds) -> None:
         """It has answered."""
-        if not order.key or self._lasts <= 0:
+        if not order.key or self._lasts() <= 0:
             return
         key = (order.unit.tenant, order.key)
         self._known[key] = (name, now)

@@ -24,6 +24,10 @@ class Admission:
         self._limits = limits
         self._running: Counter[TenantId] = Counter()
 
+    def adopt(self, limits: TurnLimits) -> None:
+        """Go by these limits from now on; what runs beyond them goes on."""
+        self._limits = limits
+
     @property
     def running(self) -> int:
         """How many runs are counted now. May be asked on any thread."""
