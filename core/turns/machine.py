@@ -100,6 +100,11 @@ class RunState:
     silent: bool = False
     ended: bool = False
 
+    @property
+    def is_free(self) -> bool:
+        """Whether a model's text is emitted as it comes, and changes nothing here."""
+        return self.guard is None and not self.silent and not self.ended
+
 
 Step = tuple[RunState, tuple[Effect, ...]]
 

@@ -18,10 +18,17 @@ from core.errors import (
     ModelsUnavailable,
     Unavailable,
 )
+from core.generation import TextDelta
 from core.grounding.refusals import refusal_text
 from core.identifiers import CollectionName, Seconds
 from core.messages import StoredMessage
-from core.ports.model_gateway import GenerationOrder, ModelGateway, Selected, SpendingUnit
+from core.ports.model_gateway import (
+    GatewayEvent,
+    GenerationOrder,
+    ModelGateway,
+    Selected,
+    SpendingUnit,
+)
 from core.ports.retriever import LONGEST_QUERY, Retriever, SearchRequest
 from core.ports.state import State
 from core.ports.telemetry import Telemetry
@@ -164,17 +171,13 @@ class Answering:
         try:
             async with aclosing(self._gateway.generate(work.call, order)) as heard:
                 async for happening in heard:
-                    if isinstance(happening, Selected):  # the call comes next
-                        await work.run.hold_lease()
-                    state, effects = advance(state, happening)
-                    rest: list[Effect] = []
-                    for effect in effects:
-                        if isinstance(effect, Emit) and not rest:
-                            await work.run.emit(effect.event)
-                        else:
-                            rest.append(effect)
+                    if type(happening) is TextDelta and state.is_free:  # nearly all that is heard
+                        if happening.text and not work.run.say(happening.text):
+                            await work.run.log.room()
+                        continue
+                    state, rest = await self._hear(work, state, happening)
                     if rest:
-                        return state, tuple(rest)
+                        return state, rest
         except (ModelsUnavailable, FeatureUnsupported, ContextTooLong):
             if not only_extractive:
                 raise
@@ -182,6 +185,19 @@ class Answering:
         finally:
             work.run.generated_for(Seconds(self._clock.monotonic() - began))
         raise AssertionError("a generation ends with Completed or raises")
+
+    async def _hear(
+        self, work: _Work, state: RunState, happening: GatewayEvent
+    ) -> tuple[RunState, tuple[Effect, ...]]:
+        """Emit what comes of it; what else there is to do ends the listening."""
+        if isinstance(happening, Selected):  # the call comes next
+            await work.run.hold_lease()
+        state, effects = advance(state, happening)
+        for at, effect in enumerate(effects):
+            if not isinstance(effect, Emit):
+                return state, effects[at:]
+            await work.run.emit(effect.event)
+        return state, ()
 
     async def _search(self, work: _Work) -> Found:
         request = work.request

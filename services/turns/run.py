@@ -11,7 +11,7 @@ from enum import Enum
 from core.errors import ColonnadeError, DeadlineExceeded
 from core.identifiers import Seconds
 from core.ports.state import StoreUnavailable
-from core.turns.events import Latencies, Retrieved, TurnEvent, releases
+from core.turns.events import Latencies, Retrieved, Text, TurnEvent, releases
 from core.turns.rows import EndReason, Turn, TurnFailure
 from core.turns.transcript import Transcript
 from services.turns.audience import Audience
@@ -85,11 +85,20 @@ class Run:
 
     async def emit(self, event: TurnEvent) -> None:
         """Put an event into the log; waits while the store cannot keep up."""
+        if not self._put(event):
+            await self.log.room()
+
+    def say(self, text: str) -> bool:
+        """The same of text of the answer; False: wait for room in the log before more."""
+        return self._put(Text(text))
+
+    def _put(self, event: TurnEvent) -> bool:
         now = self._clock.monotonic()
         self.log.write(event, now)
         self.transcript.add(event)
-        self._measure(event, Seconds(now - self._began))
-        await self.log.room()
+        if self.latencies.first_text is None:
+            self._measure(event, Seconds(now - self._began))
+        return self.log.has_room
 
     async def hold_lease(self) -> None:
         """Make sure that the turn is ours, before a provider or a tool is called for it.

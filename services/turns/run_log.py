@@ -138,6 +138,11 @@ class RunLog:
             self._last_asked = float("-inf")
             self._mark(self, True)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be written without waiting for `room`."""
+        return self._room.is_set()
+
     async def room(self) -> None:
         """Wait until the buffer has room: a store that can't keep up slows the provider down."""
         await self._room.wait()

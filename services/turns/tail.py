@@ -25,7 +25,7 @@ class Tail:
         self._events: deque[LoggedEvent] = deque()
         self._bytes = 0
         self._next = turn.next_seq
-        self._changed: asyncio.Future[None] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
 
     def publish(self, events: Sequence[LoggedEvent]) -> None:
         """Take over events that are committed, and wake every reader once."""
@@ -85,9 +85,9 @@ class Tail:
         Raises what the store says when it has been away for too long.
         """
         before = len(self._interruptions)
-        if self._changed is None:
-            self._changed = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._changed)
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(told)
+        await told
         if len(self._interruptions) > before:
             away = self._interruptions[-1]
             raise type(away)(away.message)
@@ -100,6 +100,7 @@ class Tail:
         return [self._events[i] for i in range(-newest, 0)]
 
     def _wake(self) -> None:
-        changed, self._changed = self._changed, None
-        if changed is not None and not changed.done():
-            changed.set_result(None)
+        waiting, self._waiting = self._waiting, []
+        for told in waiting:
+            if not told.done():  # else who waited has left
+                told.set_result(None)

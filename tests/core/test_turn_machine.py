@@ -264,6 +264,18 @@ def test_a_free_answer_is_passed_on_as_it_comes(pieces: list[str], cause: StopCa
     assert story.count(End) == 1
 
 
+@given(
+    st.builds(RunState, st.booleans(), groundings, st.just("en"), silent=st.booleans()), st.text()
+)
+def test_a_free_state_does_nothing_with_text_but_emit_it(state: RunState, text: str) -> None:
+    for each in (state, replace(state, ended=True)):
+        happened = advance(each, TextDelta(text))
+        if each.is_free:
+            assert happened == (each, (Emit(Text(text)),) if text else ())
+        else:
+            assert happened == (each, ())
+
+
 @given(st.lists(st.sampled_from(GOOD), min_size=1, max_size=5, unique=True), tiers)
 def test_a_good_answer_passes_whole(chosen: list[str], tier: Tier) -> None:
     story = drive([said(tier, [" ".join(chosen)])])
