@@ -74,6 +74,7 @@ def _bytes(*names: str) -> list[Column[bytes]]:
 
 _BUSY = text("state IN ('RUNNING', 'WAITING') AND conversation IS NOT NULL")
 _TO_SWEEP = text("sweep IS NOT NULL")
+_ORPHANED = text("NOT booked AND epoch = 0")
 _IN_CONVERSATION = text("conversation IS NOT NULL")
 
 turn = Table(
@@ -174,6 +175,12 @@ attempt = Table(
     *_flags("booked"),
     *_text("error"),
     PrimaryKeyConstraint("unit", "number"),
+    Index(
+        "ix_attempt_orphaned",
+        "began_at",
+        sqlite_where=_ORPHANED,
+        postgresql_where=_ORPHANED,
+    ),
 )
 
 ledger = Table(

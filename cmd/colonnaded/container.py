@@ -58,6 +58,7 @@ from services.models.embedding import Embedding, EmbeddingCache
 from services.models.gateway import Gateway
 from services.models.lanes import Lanes
 from services.models.models import Models
+from services.models.orphaned import OrphanedAttempts
 from services.models.response_cache import ResponseCache
 from services.models.spending import BudgetBook
 from services.retrieval import Retrieval
@@ -149,6 +150,13 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(policies.turn_timings, settings),
     )
     attempts = providers.Singleton(Attempts, state, turns.provided.hold_lease, turns.provided.ride)
+    orphaned = providers.Singleton(
+        OrphanedAttempts,
+        state,
+        deployments.provided.deployment,
+        clock,
+        settings.provided.server.max_deadline_seconds,
+    )
     lanes = providers.Singleton(
         Lanes,
         clock,

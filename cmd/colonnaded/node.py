@@ -53,26 +53,35 @@ async def serving(
         turns = await container.turns.async_()
         server = await container.server.async_()
         settled = await turns.open(alone=data.alone)
+        chores = await _chores(container, settings, alone=data.alone)
         data.let_others_in()
-        forgetting = asyncio.create_task(_forget_deleted(container, settings))
         try:
-            port = await server.open()
             host = settings.server.address.rpartition(":")[0]
-            container.log().note("serving", address=f"{host}:{port}", settled_turns=settled)
-            yield Serving(f"{host}:{port}", settled)
+            address = f"{host}:{await server.open()}"
+            container.log().note("serving", address=address, settled_turns=settled)
+            yield Serving(address, settled)
             await server.drain()
             await turns.drain(Seconds(settings.server.drain_seconds))
             if not settings.mesh.hosts(Target.CHAT):  # then what runs here is for others' turns
                 await server.finish(Seconds(settings.server.drain_seconds))
             await server.close(_LAST_WORDS)
         finally:
-            forgetting.cancel()
+            chores.cancel()
             await server.close(Seconds(0.0))
             await turns.close()
     finally:
         closing = container.shutdown_resources()
         if closing is not None:
             await closing
+
+
+async def _chores(
+    container: Container, settings: Settings, *, alone: bool
+) -> asyncio.Future[tuple[None, None]]:
+    """What is done now and then, after it was done once where it has to be."""
+    orphaned = await container.orphaned.async_()
+    await orphaned.open(alone=alone)
+    return asyncio.gather(_forget_deleted(container, settings), orphaned.watch())
 
 
 async def _forget_deleted(container: Container, settings: Settings) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from contracts.state_samples import (
     ACME,
+    OTHER,
     a_conversation,
     a_line,
     a_turn_on,
@@ -18,7 +19,7 @@ from contracts.state_samples import (
 )
 from core.generation import TokenUsage
 from core.identifiers import TurnId, UserId
-from core.ports.state import State, StoreConflict
+from core.ports.state import EVERY_TENANT, State, StoreConflict
 from core.turns.rows import Attempt, ExecutionRecord, LedgerLine
 
 EXACT = Decimal("0.1000000000000000000000000001")
@@ -127,3 +128,20 @@ async def test_what_was_spent_stays_when_the_conversation_goes(state: State) -> 
     assert await attempts(state) == [an_attempt()]
     async with state.snapshot(ACME) as tx:
         assert await tx.spending.execution(TurnId("turn-1")) is None
+
+
+class TestOrphans:
+    async def test_are_open_attempts_of_no_turn_that_began_long_ago(self, state: State) -> None:
+        bare = replace(an_attempt(unit="gen-1"), epoch=0)
+        newer = replace(bare, unit="gen-2", began_at=later(60))
+        rival = replace(bare, unit="gen-3", tenant=OTHER, began_at=later(30))
+        booked = replace(bare, unit="gen-4", booked=True)
+        async with state.transaction(EVERY_TENANT) as tx:
+            for attempt in (newer, rival, bare, booked, an_attempt()):
+                tx.spending.begin(attempt)
+        async with state.snapshot(EVERY_TENANT) as tx:
+            assert await tx.spending.orphaned(later(61), 10) == [bare, rival, newer]
+            assert await tx.spending.orphaned(later(60), 10) == [bare, rival]
+            assert await tx.spending.orphaned(later(61), 1) == [bare]
+        async with state.snapshot(ACME) as tx:
+            assert await tx.spending.orphaned(later(61), 10) == [bare, newer]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from core.identifiers import TurnId
 from core.ports.state import StoreConflict
@@ -42,6 +43,14 @@ class FakeSpendingRows:
         rows = (await self._view.read()).attempts.values()
         mine = [r for r in rows if r.unit == unit and admits(self._view.scope, r.tenant)]
         return sorted(mine, key=lambda row: row.number)
+
+    async def orphaned(self, began_before: datetime, limit: int) -> Sequence[Attempt]:
+        rows = (await self._view.read()).attempts.values()
+        found = [
+            row for row in rows if not row.booked and row.epoch == 0 and row.began_at < began_before
+        ]
+        mine = [row for row in found if admits(self._view.scope, row.tenant)]
+        return sorted(mine, key=lambda row: (row.began_at, row.unit, row.number))[:limit]
 
     def book(self, line: LedgerLine) -> None:
         must_admit(self._view.scope, line.tenant)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from adapters.state.encoding.spending import (
     ATTEMPT,
@@ -15,6 +16,7 @@ from adapters.state.encoding.spending import (
     ledger_of,
     ledger_row,
 )
+from adapters.state.encoding.values import micros
 from adapters.state.rows.session import Session
 from adapters.state.rows.statements import insert, select, update
 from core.identifiers import TurnId
@@ -23,6 +25,11 @@ from core.turns.rows import Attempt, ExecutionRecord, LedgerLine
 _BEGIN = insert("attempt", ATTEMPT)
 _UPDATE = update("attempt", ATTEMPT, ("unit", "number", "tenant"))
 _ATTEMPTS = select(ATTEMPT, "FROM attempt WHERE unit = ?2 AND {mine} ORDER BY number {locked}")
+_ORPHANED = select(
+    ATTEMPT,
+    "FROM attempt WHERE NOT booked AND epoch = 0 AND began_at < ?3 AND {mine} "
+    "ORDER BY began_at, unit, number LIMIT ?2",
+)
 
 _BOOK = insert(
     "ledger",
@@ -59,6 +66,11 @@ class SqlSpendingRows:
     async def attempts(self, unit: str) -> Sequence[Attempt]:
         """See SpendingRows.attempts."""
         return await self._session.all(attempt_of, _ATTEMPTS, unit)
+
+    async def orphaned(self, began_before: datetime, limit: int) -> Sequence[Attempt]:
+        """See SpendingRows.orphaned."""
+        before = micros(began_before)
+        return await self._session.all(attempt_of, _ORPHANED, limit, before, rows=limit)
 
     def book(self, line: LedgerLine) -> None:
         """See SpendingRows.book."""

@@ -215,6 +215,7 @@ CREATE TABLE turn (
 	CONSTRAINT pk_turn PRIMARY KEY (id)
 );
 CREATE INDEX ix_api_key_tenant_created_at ON api_key (tenant, created_at);
+CREATE INDEX ix_attempt_orphaned ON attempt (began_at) WHERE NOT booked AND epoch = 0;
 CREATE INDEX ix_chunk_tenant_collection_document_ordinal ON chunk (tenant, collection, document, ordinal);
 CREATE INDEX ix_conversation_tenant_owner_updated_at_id ON conversation (tenant, owner, updated_at, id);
 CREATE INDEX ix_idempotency_turn ON idempotency (turn);
@@ -223,4 +224,4 @@ CREATE INDEX ix_turn_conversation ON turn (conversation) WHERE conversation IS N
 CREATE INDEX ix_turn_state_created_at_id ON turn (state, created_at, id);
 CREATE INDEX ix_turn_sweep ON turn (sweep, ended_at, id) WHERE sweep IS NOT NULL;
 CREATE UNIQUE INDEX ux_turn_busy_branch ON turn (tenant, conversation, parent) WHERE state IN ('RUNNING', 'WAITING') AND conversation IS NOT NULL;
-INSERT INTO alembic_version VALUES ('0003');
+INSERT INTO alembic_version VALUES ('0004');
