@@ -19,6 +19,7 @@ from storm.options import StormOptions
 _ROOT = Path(__file__).parents[2]
 _START_S = 60.0
 _DRAIN_S = 40.0
+_TRIES = 6
 
 
 class ServerLife:
@@ -28,6 +29,7 @@ class ServerLife:
         self.number = number
         self.port = _free_port()
         self.lives = 0
+        self.failed_starts = 0
         self.log = options.folder / f"server-{number}.log"
         self._folder = options.folder
         self._settings = options.folder / f"server-{number}.toml"
@@ -46,7 +48,21 @@ class ServerLife:
         return f"calls-{self.number}-{self.lives}"
 
     async def start(self) -> None:
-        """Start a process, and wait until it listens."""
+        """Start a process, and wait until it listens; as a supervisor does, once more if need be.
+
+        One that begins while the store's server is being restarted may end for want of it.
+        """
+        for _ in range(_TRIES):
+            if await self._listens():
+                return
+            last = self.log.read_text().rstrip().rpartition("\n")[2]
+            if not last.startswith("core.ports.state.StoreUnavailable"):
+                break
+            self.failed_starts += 1
+        raise RuntimeError(f"server {self.number} did not start; see {self.log}")
+
+    async def _listens(self) -> bool:
+        """Start a process; whether it came to listen."""
         self.lives += 1
         notebook = self._folder / f"{self.life}.jsonl"
         command = (sys.executable, "-m", "storm.server", str(self._settings), str(notebook))
@@ -60,8 +76,9 @@ class ServerLife:
             )
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), _START_S)
-        if not line.startswith(b"listening on"):
-            raise RuntimeError(f"server {self.number} did not start; see {self.log}")
+        if not line:
+            await self._process.wait()
+        return line.startswith(b"listening on")
 
     async def kill(self) -> None:
         """As a crash ends it."""

@@ -153,6 +153,7 @@ def _figures(
         "seconds": round(took, 1),
         "kills": nodes.kills,
         "restarts": nodes.restarts,
+        "failed_starts": sum(server.failed_starts for server in nodes.servers),
         "pauses": nodes.pauses,
         "cuts": nodes.cuts,
         "store_restarts": outages.store_restarts,
