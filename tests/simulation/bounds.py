@@ -67,10 +67,7 @@ class Bounds:
                 self._world.report("what nobody ends is taken over in time", what)
         if owner is not None and self._is_well(owner) and not self._has_begun(turn):
             since = max(world.rows.changed_at[turn.id], self._able_since(owner))
-            if (
-                not turn.detach
-                and min(now, _at(turn.deadline_at)) > since + _STATEMENT_S + 0.5 + self._slack
-            ):
+            if min(now, _at(turn.deadline_at)) > since + 0.7 + self._slack and not turn.detach:
                 world.report("what is claimed is run", f"{turn.id} at {owner.boot}")
         elif owner is not None and self._is_well(owner) and not self._is_wedged(turn):
             due = max(_at(turn.deadline_at), self._able_since(owner))
@@ -122,7 +119,8 @@ class Bounds:
         since = max([call.began, *(time for time in away if time is not None)])
         if owner.actor.paused or owner.stopping or all(time is None for time in away):
             return
-        most = world.around.timings.hold + 2 * _STATEMENT_S + 1.0 + self._slack
+        hangs = 2 * _STATEMENT_S if world.store.hangs else 0.0
+        most = world.around.timings.hold + hangs + 1.2 + self._slack
         if now > since + most:
             world.report("spending stops in time", f"{call.turn} with the store away")
 

@@ -16,8 +16,8 @@ from simulation.generating import make_plan
 from simulation.plan import Plan
 from simulation.world import Result, World
 
-_COLLECT_EVERY = 20
-_CHUNK = 100
+_COLLECT_EVERY = 100
+_CHUNK = 200
 
 
 @dataclass(slots=True)
@@ -84,8 +84,17 @@ def _parts(chunks: Sequence[Sequence[int]], workers: int) -> Iterator[Summary]:
     if workers <= 1:
         yield from map(run_seeds, chunks)
         return
-    with multiprocessing.get_context("fork").Pool(workers) as pool:
-        yield from pool.imap_unordered(run_seeds, chunks)
+    with multiprocessing.get_context("fork").Pool(workers, maxtasksperchild=1) as pool:
+        yield from pool.imap_unordered(_run_and_exit, chunks)
+
+
+def _run_and_exit(seeds: Sequence[int]) -> Summary:
+    """The same, in a process that ends with it: what is left goes with the process."""
+    gc.disable()
+    summary = Summary()
+    for seed in seeds:
+        summary.add(seed, World(make_plan(seed)).run())
+    return summary
 
 
 def _collect(number: int) -> None:
