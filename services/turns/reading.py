@@ -122,6 +122,8 @@ class Readers:
                 raise NotFound("turn", seat.turn)
             check_position(turn, after)
             events = await view.events.read(seat.turn, after, self._timings.read_events)
+        if (events[0].seq if events else turn.next_seq) != after + 1:
+            raise _lost(turn, after)
         return _Page(turn, events)
 
 
@@ -217,12 +219,16 @@ def check_position(turn: Turn, after: int) -> None:
             first_kept=str(turn.log_from),
         )
     if after >= turn.next_seq:
-        raise TurnLogLost(
-            f"the log ends at {turn.next_seq - 1}; events after it were lost by the store, "
-            "so drop what you have of this turn and read it from 0",
-            turn_id=turn.id,
-            last_sequence=str(turn.next_seq - 1),
-        )
+        raise _lost(turn, turn.next_seq - 1)
+
+
+def _lost(turn: Turn, last: int) -> TurnLogLost:
+    return TurnLogLost(
+        f"the log ends at {last}; events after it were lost by the store, "
+        "so drop what you have of this turn and read it from 0",
+        turn_id=turn.id,
+        last_sequence=str(last),
+    )
 
 
 def _within(events: Sequence[LoggedEvent], most_bytes: int) -> Sequence[LoggedEvent]:

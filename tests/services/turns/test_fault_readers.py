@@ -89,11 +89,17 @@ async def test_fault_14_a_reader_registers_while_the_owner_abandons(
             assert row.reason is EndReason.ABANDONED
 
 
-async def test_fault_14_both_can_happen(state: State) -> None:
-    """One who comes well before is in time, one who comes well after is not."""
+@pytest.mark.parametrize("notices", [True, False])
+async def test_fault_14_both_can_happen(state: State, notices: bool) -> None:
+    """One who comes well before is in time, one who comes well after is not.
+
+    Without notices it is the store alone that tells the owner.
+    """
     ends: list[EndReason | None] = []
-    for pause in (0.2, 0.6):
+    for pause in (0.3, 0.6):
         async with turn_cluster(state, [a_model(TALE)]) as cluster:
+            if not notices:
+                cluster.exchange.lose_everything()
             one, two = await cluster.start(boot=f"a{pause}"), await cluster.start(boot=f"b{pause}")
             with reading(one.stream(a_request(linger=Seconds(0.4)))) as here:
                 turn = (await here.until(2)).turn

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.errors import TurnLogExpired
+from core.errors import TurnLogExpired, TurnLogLost
 from core.identifiers import TurnId
 from core.ports.state import State
 from core.turns.rows import EndReason, TurnState
@@ -143,6 +143,23 @@ async def test_a_reader_of_a_compacted_log_is_told(fake: FakeState) -> None:
             await node.get(read.turn, with_events=True)
         done = await node.resume(read.turn, row.next_seq - 1)
         assert (done.batches, done.error) == ([], None)
+
+
+@pytest.mark.parametrize("kept", [0, 2])
+async def test_a_log_that_lost_events_is_told_and_not_waited_for(state: State, kept: int) -> None:
+    """As a store may be after a failover: the row says that there were more."""
+    async with turn_node(state, [a_model(TALE)], timings=SMALL_TAIL) as node:
+        read = await node.ask("Tell")
+        await asyncio.sleep(1)
+        row, log = await node.row(read.turn), await node.log(read.turn)
+        async with state.transaction(ACME) as tx:
+            await tx.turns.lock([row.id])
+            tx.events.delete(row)
+            tx.events.append(row, log[:kept])
+        broken = await node.resume(read.turn)
+        assert broken.numbers == [event.seq for event in log[:kept]]
+        assert isinstance(broken.error, TurnLogLost)
+        assert broken.error.metadata["last_sequence"] == str(kept)
 
 
 async def test_a_reader_gets_what_is_there_in_one_message(state: State) -> None:

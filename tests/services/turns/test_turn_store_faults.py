@@ -243,6 +243,24 @@ async def test_what_is_held_back_is_bounded(fake: FakeState) -> None:
         assert (await asking).text == "x" * 50_000
 
 
+async def test_a_store_that_cannot_keep_up_slows_the_provider(fake: FakeState) -> None:
+    """A commit takes half a second: between two of them no more is read than may be held back."""
+    timings = TurnTimings(hold_bytes=1000)
+    model = a_model(script(*["x" * 100] * 100))
+    async with turn_node(fake, [model], timings=timings) as node:
+        asking = asyncio.create_task(node.ask("Hi"))
+        before = 0
+        while not asking.done():
+            fake.faults.hold_commits(touching="events")
+            await asyncio.sleep(0.5)
+            read = len(model.calls[0].events) if model.calls else 0
+            assert read - before <= 12
+            before = read
+            fake.faults.release_commits()
+            await asyncio.sleep(0)
+        assert (await asking).text == "x" * 10_000
+
+
 async def test_a_deadline_that_passes_while_the_store_is_away(fake: FakeState) -> None:
     async with turn_node(fake, [a_model(script("a", Hang()))]) as node:
         with reading(node.stream(a_request(), node.call(deadline=2))) as reader:
