@@ -6,7 +6,7 @@ A provider that streams 64 chunks of Chat Completions runs in a process of its o
 is a process, too, and reads streams from it, 32 at a time: `raw` (a socket, nothing parsed),
 `aiohttp` and `httpx` (their bytes, nothing parsed), and `ours` (the adapter: parsed, checked,
 joined, within its time limits). Rounds alternate between the clients, at full speed, with chunks
-10 ms apart, and with answers of one chunk. CPU is that of the client's process; a figure is the
+10 ms apart, with answers of one chunk, and with answers that come whole. CPU is that of the client's process; a figure is the
 median over the rounds, in seconds for 1,000 streams. `httpx` takes part where `--httpx` names
 the folder that it was installed into. The last line is JSON.
 """
@@ -31,14 +31,15 @@ from benchmarks.relaying.processes import Child, child
 CHUNKS = 64
 CONCURRENT = 32
 PAUSE_S = 0.01
-MODES = {"full": (CHUNKS, 0.0), "paced": (CHUNKS, PAUSE_S), "short": (1, 0.0)}
+WHOLE = "whole"
+MODES = {"full": (CHUNKS, 0.0), "paced": (CHUNKS, PAUSE_S), "short": (1, 0.0), WHOLE: (1, 0.0)}
 """Chunks of an answer, and seconds between them."""
 CLIENTS = ("raw", "aiohttp", "httpx", "ours")
 
 Ask = Callable[[str, int], Awaitable[None]]
 """Reads one stream of a mode from the provider at a port."""
 
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def main() -> None:
@@ -108,28 +109,35 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
                 if line.startswith(b"content-length:")
             )
             await reader.readexactly(length)
-            chunks, pause = MODES[head.split(b"/")[1].decode()]
-            writer.write(_HEAD)
-            for number in range(chunks):
-                writer.write(_chunk(number, last=number == chunks - 1))
-                await asyncio.sleep(pause)
-            writer.write(b"0\r\n\r\n")
+            await _write(writer, head.split(b"/")[1].decode())
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
 
 
-def _chunk(number: int, *, last: bool) -> bytes:
-    delta = {"content": f" word{number}"}
-    finish = "stop" if last else None
-    said = {
-        "id": "chatcmpl-1",
-        "object": "chat.completion.chunk",
-        "created": 1_700_000_000,
-        "model": "m",
-        "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}],
-    }
-    event = b"data: " + json.dumps(said).encode() + b"\n\n" + (b"data: [DONE]\n\n" * last)
-    return f"{len(event):x}\r\n".encode() + event + b"\r\n"
+async def _write(writer: asyncio.StreamWriter, mode: str) -> None:
+    chunks, pause = MODES[mode]
+    kind = "application/json" if mode == WHOLE else "text/event-stream"
+    writer.write(_HEAD.format(kind).encode())
+    if mode == WHOLE:
+        text = "".join(f" word{number}" for number in range(CHUNKS))
+        writer.write(_framed(_said({"message": {"role": "assistant", "content": text}}, "stop")))
+    for number in range(chunks) if mode != WHOLE else ():
+        last = number == chunks - 1
+        said = _said({"delta": {"content": f" word{number}"}}, "stop" if last else None)
+        end = b"data: [DONE]\n\n" if last else b""
+        writer.write(_framed(b"data: " + said + b"\n\n" + end))
+        await asyncio.sleep(pause)
+    writer.write(b"0\r\n\r\n")
+
+
+def _said(piece: dict[str, object], finish: str | None) -> bytes:
+    choice = {"index": 0, **piece, "logprobs": None, "finish_reason": finish}
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_700_000_000}
+    return json.dumps({**head, "model": "m", "choices": [choice]}).encode()
+
+
+def _framed(data: bytes) -> bytes:
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
 
 
 def _be(name: str) -> None:
@@ -217,7 +225,8 @@ def _ours() -> Ask:
         if mode not in models:
             where = replace(server, base_url=f"http://127.0.0.1:{port}/{mode}")
             models[mode] = OpenAICompatible(deployment, where, now=lambda: datetime.now(UTC))
-        async with aclosing(models[mode].stream(request, timeout=Seconds(30))) as events:
+        asked = replace(request, whole=mode == WHOLE)
+        async with aclosing(models[mode].stream(asked, timeout=Seconds(30))) as events:
             async for _ in events:
                 pass
 

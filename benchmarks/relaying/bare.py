@@ -16,7 +16,7 @@ import grpc
 import uvloop
 
 from adapters.grpc.server import ServerOptions, channel_options
-from benchmarks.relaying.processes import serve_until_told
+from benchmarks.relaying.processes import serve_until_told, tune
 from benchmarks.relaying.source import chunks
 from colonnade.v1.chat_pb2 import ChatRequest
 from colonnade.v1.turns_pb2 import Delta, TurnEvent, TurnEvents
@@ -81,5 +81,5 @@ async def _serve(handler: Handler) -> None:
 
 
 if __name__ == "__main__":
-    sys.setswitchinterval(0.001)  # as our own process has it
+    tune()
     uvloop.run(_serve({"bare": bare, "joined": joined}[sys.argv[1]]))

@@ -13,6 +13,7 @@ import json
 import sys
 import time
 import uuid
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -23,6 +24,8 @@ from benchmarks.relaying.source import ages_ms
 from colonnade.v1.chat_pb2 import ChatRequest
 from colonnade.v1.messages_pb2 import Message, Part
 
+_A_CONNECTION = 500
+"""Clients that share a connection."""
 METHOD = "/colonnade.v1.ChatService/StreamChat"
 
 
@@ -51,17 +54,29 @@ class Load:
 
     async def run(self) -> Seen:
         """The window."""
-        async with grpc.aio.insecure_channel(self._order["address"]) as channel:
-            call: Any = channel.unary_stream(METHOD)
-            await channel.channel_ready()
+        count, ramp = self._order["clients"], self._order.get("ramp_s", 0.0)
+        async with AsyncExitStack() as stack:
+            calls = [await self._connected(stack) for _ in range(-(-count // _A_CONNECTION))]
             began = time.perf_counter()
             until = began + self._order["seconds"]
-            clients = (self._client(call, until) for _ in range(self._order["clients"]))
-            await asyncio.gather(*clients)
+            await asyncio.gather(
+                *(
+                    self._client(calls[number % len(calls)], until, ramp * number / count)
+                    for number in range(count)
+                )
+            )
             self.seen.wall_s = time.perf_counter() - began
         return self.seen
 
-    async def _client(self, call: Any, until: float) -> None:
+    async def _connected(self, stack: AsyncExitStack) -> Any:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        channel = grpc.aio.insecure_channel(self._order["address"], options=options)
+        await stack.enter_async_context(channel)
+        await channel.channel_ready()
+        return channel.unary_stream(METHOD)
+
+    async def _client(self, call: Any, until: float, after: float) -> None:
+        await asyncio.sleep(after)
         while True:
             await self._stream(call)
             if time.perf_counter() >= until:
@@ -70,7 +85,7 @@ class Load:
     async def _stream(self, call: Any) -> None:
         id = ChatRequest(request_id=str(uuid.uuid4())).SerializeToString()
         began, first = time.perf_counter(), None
-        async for message in call(id + self._question, metadata=self._metadata, timeout=60):
+        async for message in call(id + self._question, metadata=self._metadata, timeout=120):
             if first is None:
                 first = time.perf_counter()
             self.seen.messages += 1

@@ -21,7 +21,7 @@ from typing import Any
 import uvloop
 from dependency_injector import providers
 
-from benchmarks.relaying.processes import serve_until_told
+from benchmarks.relaying.processes import serve_until_told, tune
 from benchmarks.relaying.scripted import DEPLOYMENT, ScriptedModel
 from benchmarks.relaying.source import KEY
 from colonnaded.container import Container
@@ -122,6 +122,6 @@ async def _serve(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.setswitchinterval(0.001)  # as `colonnade serve` has it
+    tune()
     with suppress(KeyboardInterrupt):
         uvloop.run(_serve(Path(sys.argv[1])))

@@ -1,0 +1,57 @@
+"""The programs that measure run, and end with one line of JSON that has what they promise."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVERS = ("ours", "bare", "bare_joined")
+RELAY = {
+    *(f"{name}_streams_per_cpu_s{mode}" for name in SERVERS for mode in ("", "_paced")),
+    *(f"ratio{of}{mode}" for of in ("", "_joined") for mode in ("", "_paced")),
+    *(
+        f"{name}messages_per_stream{mode}"
+        for name in ("", "bare_", "bare_joined_")
+        for mode in ("", "_paced")
+    ),
+    "first_event_ms_p50",
+    "bare_first_event_ms_p50",
+    "added_chunk_ms_p50",
+    "added_chunk_ms_p99",
+    "commit_ms_p99",
+}
+
+
+def figures(module: str, *options: str) -> dict[str, float]:
+    """What the last line says."""
+    run = subprocess.run(
+        [sys.executable, "-m", module, "--json", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.mesh
+@pytest.mark.slow
+def test_the_relay_says_all_that_it_is_asked_for() -> None:
+    found = figures("benchmarks.relay", "--rounds", "1", "--seconds", "0.05", "--clients", "2")
+    assert found.keys() >= RELAY
+    assert all(found[key] > 0 for key in RELAY if not key.startswith("added"))
+    assert found["bare_messages_per_stream"] == 64
+
+
+@pytest.mark.mesh
+@pytest.mark.slow
+def test_the_streams_tell_memory_and_growth() -> None:
+    found = figures("benchmarks.streams", "--streams", "20", "--minutes", "0")
+    assert found.keys() >= {"kb_a_stream", "growth_percent", "commit_ms_p99"}
