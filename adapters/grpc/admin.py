@@ -9,6 +9,7 @@ from colonnade.v1 import admin_pb2
 from core.call import Call
 from core.pages import PageRequest
 from core.turns.rows import Attempt, LedgerLine, TurnState
+from services.configuration import Configuration
 from services.turn_operations import TurnDetails, TurnOperations, TurnRow
 
 _STATES_BACK = {number: state for state, number in STATES.items()}
@@ -17,8 +18,9 @@ _STATES_BACK = {number: state for state, number in STATES.items()}
 class AdminServicer:
     """One function a method of the contract."""
 
-    def __init__(self, turns: TurnOperations) -> None:
+    def __init__(self, turns: TurnOperations, configuration: Configuration) -> None:
         self._turns = turns
+        self._configuration = configuration
 
     async def ListTurns(
         self, request: admin_pb2.ListTurnsRequest, call: Call
@@ -48,6 +50,14 @@ class AdminServicer:
     ) -> admin_pb2.TurnStatus:
         """Stop one turn."""
         return _details(await self._turns.cancel(call, chat_requests.turn_id(request.turn_id)))
+
+    async def ReloadConfig(
+        self, request: admin_pb2.ReloadConfigRequest, call: Call
+    ) -> admin_pb2.ReloadConfigResponse:
+        """Read the settings again."""
+        del request, call
+        done = await self._configuration.reload()
+        return admin_pb2.ReloadConfigResponse(applied_keys=done.applied, restart_keys=done.restart)
 
 
 def _states(request: admin_pb2.ListTurnsRequest) -> frozenset[TurnState]:

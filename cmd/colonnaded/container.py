@@ -37,14 +37,16 @@ from colonnaded.openers.embedders import open_embedders
 from colonnaded.openers.indexes import open_keyword_index, open_vector_index
 from colonnaded.openers.mesh import open_gateway_client
 from colonnaded.openers.metrics import make_metrics, open_metrics_page
-from colonnaded.openers.models import open_deployments
+from colonnaded.openers.models import ModelOpener, open_deployments
 from colonnaded.openers.prompts import open_prompts
 from colonnaded.openers.state import open_state
+from colonnaded.reloading import Reloading
 from colonnaded.settings import Settings
 from core.retrieval.fusion import FusionPolicy
 from services.authentication import Authenticator
 from services.chat.answering import Answering
 from services.chat.chat import Chat
+from services.configuration import Configuration
 from services.context import ContextBuilder
 from services.conversations import Conversations
 from services.indexing import IndexFollower
@@ -114,7 +116,9 @@ class Container(containers.DeclarativeContainer):
     keywords = providers.Resource(open_keyword_index, data, state)
     documents = providers.Resource(open_document_reader, settings)
     embedders = providers.Resource(open_embedders, settings)
-    deployments = providers.Resource(open_deployments, settings, embedders, clock)
+    opener = providers.Singleton(ModelOpener, embedders, clock)
+    snapshot = opener.provided.snapshot
+    deployments = providers.Resource(open_deployments, settings, opener)
     gateway_client = providers.Resource(open_gateway_client, settings, clock)
 
     indexes = providers.Singleton(IndexFollower, state, vectors, keywords)
@@ -167,6 +171,7 @@ class Container(containers.DeclarativeContainer):
         BudgetBook,
         providers.Factory(gateway_policies.budget_rules, settings),
         clock.provided.now,
+        providers.Factory(gateway_policies.budget_notes, log),
     )
     answers = providers.Singleton(
         ResponseCache,
@@ -258,6 +263,12 @@ class Container(containers.DeclarativeContainer):
         ids,
         providers.Factory(policies.call_limits, settings),
     )
+    configuration = providers.Singleton(
+        Configuration, bus, providers.Callable(policies.reload_log, log)
+    )
+    reloading = providers.Singleton(
+        Reloading, settings, snapshot, deployments, lanes, budgets, admission, chain
+    )
     servicers = providers.Dict(
         {
             CHAT: providers.Singleton(ChatServicer, chat),
@@ -270,7 +281,7 @@ class Container(containers.DeclarativeContainer):
                 contexts,
                 settings.provided.retrieval.default_collection,
             ),
-            ADMIN: providers.Singleton(AdminServicer, turn_operations),
+            ADMIN: providers.Singleton(AdminServicer, turn_operations, configuration),
             GATEWAY: providers.Singleton(ModelGatewayServicer, far_gateway, counter, clock),
         }
     )

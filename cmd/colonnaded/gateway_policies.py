@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from adapters.telemetry.structured_log import StructuredLog
 from colonnaded.gateway_settings import (
     EXTRACTIVE,
     BudgetSettings,
@@ -27,6 +29,7 @@ from core.resilience.load import HedgePolicy
 from core.resilience.policy import ResiliencePolicy
 from core.resilience.retries import RetryPolicy
 from core.routing import RoutingPolicy, TaskClass
+from services.models.spending import BudgetAlert
 
 TIERS = {
     "extractive": Tier.EXTRACTIVE,
@@ -213,6 +216,22 @@ def _read(path: Path) -> PriceTable:
 def budget_rules(settings: Settings) -> tuple[BudgetRule, ...]:
     """The budgets, by name."""
     return tuple(_budget(name, chosen) for name, chosen in sorted(settings.budgets.items()))
+
+
+def budget_notes(log: StructuredLog) -> Callable[[BudgetAlert], None]:
+    """Has the log say when a threshold of a budget is crossed."""
+
+    def note(alert: BudgetAlert) -> None:
+        log.note(
+            "budget",
+            budget=str(alert.account),
+            threshold=str(alert.threshold),
+            spent=str(alert.spent),
+            limit=str(alert.limit),
+            currency=alert.currency,
+        )
+
+    return note
 
 
 def _budget(name: str, chosen: BudgetSettings) -> BudgetRule:

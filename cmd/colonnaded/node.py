@@ -11,35 +11,46 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from adapters.grpc.server import GrpcServer
 from colonnaded.container import Container
 from colonnaded.mesh_settings import Target
+from colonnaded.reloading import Reloading
 from colonnaded.settings import Settings
 from colonnaded.targets import SEARCHING, narrow
 from core.errors import Unavailable
 from core.identifiers import Seconds
+from services.configuration import Configuration
+from services.turns.turns import Turns
 
 _M_ARENA_MAX = -8
 """The option of glibc's mallopt(3) that bounds the number of arenas."""
 _BETWEEN_FORGETTING = Seconds(60.0)
+Override = Callable[[Container], None]
+Reread = Callable[[], Settings]
 _LAST_WORDS = Seconds(2.0)
 """What calls get to send their status once their turns have ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """A node that serves: where it listens, and how many turns of an earlier life it settled."""
+    """A node that serves: where it listens, and how many turns of an earlier life it settled.
+
+    `reload` has it read its settings again; what came of it stands in the log.
+    """
 
     address: str
     settled: int
+    reload: Callable[[], None]
 
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, override: Callable[[Container], None] | None = None
+    settings: Settings, override: Override | None = None, reread: Reread | None = None
 ) -> AsyncIterator[Serving]:
     """A node while the block runs. Leaving it drains: running streams end, or can be resumed.
 
-    `override` may replace parts of the container before anything is opened.
+    `override` may replace parts of the container before anything is opened. `reread` gives the
+    settings anew; without, they stay as they are.
     """
     container = Container(settings=settings)
     narrow(container, settings.mesh)
@@ -55,18 +66,18 @@ async def serving(
         settled = await turns.open(alone=data.alone)
         chores = await _chores(container, settings, alone=data.alone)
         data.let_others_in()
+        configuration = await _configuration(container, reread)
         try:
             host = settings.server.address.rpartition(":")[0]
             address = f"{host}:{await server.open()}"
             container.log().note("serving", address=address, settled_turns=settled)
-            yield Serving(address, settled)
-            await server.drain()
-            await turns.drain(Seconds(settings.server.drain_seconds))
-            if not settings.mesh.hosts(Target.CHAT):  # then what runs here is for others' turns
-                await server.finish(Seconds(settings.server.drain_seconds))
-            await server.close(_LAST_WORDS)
+            yield Serving(address, settled, configuration.soon)
+            await _drain(settings, server, turns)
         finally:
             chores.cancel()
+            with suppress(asyncio.CancelledError):
+                await chores
+            await configuration.close()
             await server.close(Seconds(0.0))
             await turns.close()
     finally:
@@ -75,13 +86,36 @@ async def serving(
             await closing
 
 
-async def _chores(
-    container: Container, settings: Settings, *, alone: bool
-) -> asyncio.Future[tuple[None, None]]:
+async def _drain(settings: Settings, server: GrpcServer, turns: Turns) -> None:
+    """Take nothing new, and let end what runs; the callers learn how."""
+    patience = Seconds(settings.server.drain_seconds)
+    await server.drain()
+    await turns.drain(patience)
+    if not settings.mesh.hosts(Target.CHAT):  # then what runs here is for others' turns
+        await server.finish(patience)
+    await server.close(_LAST_WORDS)
+
+
+async def _chores(container: Container, settings: Settings, *, alone: bool) -> asyncio.Task[None]:
     """What is done now and then, after it was done once where it has to be."""
     orphaned = await container.orphaned.async_()
     await orphaned.open(alone=alone)
-    return asyncio.gather(_forget_deleted(container, settings), orphaned.watch())
+
+    async def now_and_then() -> None:
+        await asyncio.gather(_forget_deleted(container, settings), orphaned.watch())
+
+    return asyncio.create_task(now_and_then())
+
+
+async def _configuration(container: Container, reread: Reread | None) -> Configuration:
+    """What reads the settings again, listening."""
+    configuration: Configuration = await container.configuration.async_()
+    if reread is None:
+        configuration.open(None)
+        return configuration
+    reloading: Reloading = await container.reloading.async_()
+    configuration.open(lambda: reloading.reload(reread))
+    return configuration
 
 
 async def _forget_deleted(container: Container, settings: Settings) -> None:
@@ -98,14 +132,20 @@ async def _forget_deleted(container: Container, settings: Settings) -> None:
 async def run(
     settings: Settings,
     started: Callable[[Serving], None],
-    override: Callable[[Container], None] | None = None,
+    override: Override | None = None,
+    reread: Reread | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; a second one ends the drain at once."""
+    """Serve until SIGTERM or SIGINT; a second one ends the drain at once.
+
+    SIGHUP has the settings read again.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, stop)
-    async with serving(settings, override) as node:
+    async with serving(settings, override, reread) as node:
+        if hasattr(signal, "SIGHUP"):
+            loop.add_signal_handler(signal.SIGHUP, node.reload)
         started(node)
         await stop.wait()
 
@@ -113,16 +153,17 @@ async def run(
 def run_forever(
     settings: Settings,
     started: Callable[[Serving], None],
-    override: Callable[[Container], None] | None = None,
+    override: Override | None = None,
+    reread: Reread | None = None,
 ) -> None:
     """`run` on uvloop where it can be had, in a process that is tuned for it."""
     _tune()
     if sys.platform == "win32":
-        asyncio.run(run(settings, started, override))
+        asyncio.run(run(settings, started, override, reread))
         return
     import uvloop
 
-    uvloop.run(run(settings, started, override))
+    uvloop.run(run(settings, started, override, reread))
 
 
 def _tune() -> None:

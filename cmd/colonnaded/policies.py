@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from adapters.grpc.chain import CallLimits
 from adapters.grpc.server import ServerOptions, Tls
 from adapters.telemetry.structured_log import LogOptions, StructuredLog
 from colonnaded.settings import Settings
 from core.chunking import ChunkPolicy
+from core.errors import InvalidInput
 from core.identifiers import ApiKeyId, CollectionName, Seconds, TenantId, UserId
 from core.principal import EVERY_SCOPE, Principal
 from services.chat.answering import AnsweringPolicy
+from services.configuration import Reloaded
 from services.ingestion.ingestion import IngestLimits
 from services.turns.admission import TurnLimits
 from services.turns.timings import TurnTimings
@@ -23,6 +27,20 @@ DEMO = Principal(TenantId("demo"), UserId("demo"), ApiKeyId("demo"), frozenset({
 def telemetry(settings: Settings) -> StructuredLog:
     """The log, on standard error."""
     return StructuredLog(LogOptions(settings.log.format == "json", settings.log.level))
+
+
+def reload_log(log: StructuredLog) -> Callable[[Reloaded | InvalidInput], None]:
+    """Writes down what came of a reload that nobody waits for."""
+
+    def tell(outcome: Reloaded | InvalidInput) -> None:
+        if isinstance(outcome, InvalidInput):
+            problems = [f"{v.field}: {v.description}" for v in outcome.violations]
+            log.note("reload_refused", problems=problems)
+        else:
+            applied, restart = list(outcome.applied), list(outcome.restart)
+            log.note("reloaded", applied_keys=applied, restart_keys=restart)
+
+    return tell
 
 
 def demo_principal(settings: Settings) -> Principal | None:

@@ -18,7 +18,7 @@ from colonnaded.container import (
     Container,
 )
 from colonnaded.mesh_settings import MeshSettings, Target
-from colonnaded.openers.mesh import open_catalog
+from colonnaded.openers.mesh import catalog_alone, open_catalog
 
 _SERVICES: dict[ServiceDescriptor, Target | None] = {
     CHAT: Target.CHAT,
@@ -42,6 +42,7 @@ def narrow(container: Container, mesh: MeshSettings) -> None:
         container.deployments.override(
             providers.Resource(open_catalog, container.settings, container.gateway_client)
         )
+        container.snapshot.override(providers.Object(catalog_alone))
         container.gateway.override(container.gateway_client)
         container.counter.override(container.gateway_client)
     if not mesh.hosts(*SEARCHING):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from core.catalog import Deployment, Limits
@@ -199,10 +200,11 @@ class Lanes:
             lane = self._lanes[deployment.name] = Lane(deployment, self.clock, self.policy)
         return lane.of(deployment.limits)
 
-    def adopt(self, policy: ResiliencePolicy) -> None:
-        """Go by this policy from now on; what is known of each deployment stays."""
+    def adopt(self, policy: ResiliencePolicy, known: AbstractSet[DeploymentName]) -> None:
+        """Go by this policy from now on; what was learned of deployments that are known stays."""
         self.policy = policy
         self._hedges = replace(self._hedges, share=policy.hedge.share)
+        self._lanes = {name: lane for name, lane in self._lanes.items() if name in known}
         for lane in self._lanes.values():
             lane.adopt(policy)
 

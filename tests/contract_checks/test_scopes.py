@@ -11,6 +11,7 @@ SCOPES = {
     "AdminService.CancelTurn": "admin.write",
     "AdminService.GetTurnStatus": "admin.read",
     "AdminService.ListTurns": "admin.read",
+    "AdminService.ReloadConfig": "admin.write",
     "ChatService.CancelChat": "chat.write",
     "ChatService.Chat": "chat.write",
     "ChatService.GetTurn": "chat.read",

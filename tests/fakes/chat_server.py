@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -90,8 +91,9 @@ class ChatServerDouble:
 
     `once_a_connection`: a second request on a connection meets its end, as if it had crossed it.
 
-    `gone` is set when a client has left before the end of its answer; `open` counts the requests
-    that are being answered; `peers` are the ends of the connections that they came on.
+    `gone` is set when a client has left before the end of its answer, at `left_at` on the monotonic
+    clock; `open` counts the requests that are being answered; `peers` are the ends of the
+    connections that they came on.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class ChatServerDouble:
         self.peers: set[object] = set()
         self.came = asyncio.Event()
         self.gone = asyncio.Event()
+        self.left_at = 0.0
         self.url = ""
 
     async def __aenter__(self) -> Self:
@@ -146,6 +149,7 @@ class ChatServerDouble:
         try:
             return await self._answer(request, self._choose(body) if self._choose else self.reply)
         except (asyncio.CancelledError, ConnectionError):
+            self.left_at = time.monotonic()
             self.gone.set()
             raise
         finally:

@@ -25,7 +25,7 @@ from core.principal import Principal
 from core.prompting.parts import PromptPart, Provenance, SourceKind, Trust
 
 SERVICE = gateway_pb2.DESCRIPTOR.services_by_name["ModelGatewayService"].full_name
-_PAUSES = (0.05, 0.2, 0.5)
+_PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
 """Seconds before each further try, while nothing has been heard."""
 _LAST_WORDS = Seconds(0.25)
 """What the other process gets beyond the order's deadline, to say itself how it ended."""
@@ -38,7 +38,7 @@ class GatewayClient:
     """Generates and counts in another process, on behalf of this one's callers.
 
     Until the first event came, a call whose connection broke, or that was turned away by a
-    process that shuts down, is sent again, three times at most: each attempt is on record where
+    process that shuts down, is sent again, five times at most: each attempt is on record where
     it was made, so that a second one is never hidden. After it, the loss ends the generation as
     a provider's would.
     """

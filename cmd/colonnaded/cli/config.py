@@ -47,6 +47,25 @@ def show(config: ConfigFile = None, output: OutputOption = Output.TEXT) -> None:
         print(f"{key} = {json.dumps(value, ensure_ascii=False)}")
 
 
+@app.command()
+def reload(output: OutputOption = Output.TEXT) -> None:
+    """Have the running server read its settings again; what is not sound changes nothing."""
+    from colonnaded.cli.connected import connected
+
+    with connected() as client:
+        done = client.admin.reload()
+    if output is Output.JSON:
+        keys = {"applied": list(done.applied_keys), "restart": list(done.restart_keys)}
+        print(json.dumps(keys))
+        return
+    for key in done.applied_keys:
+        print(f"{key}: counts now")
+    for key in done.restart_keys:
+        print(f"{key}: counts once the server is started again")
+    if not (done.applied_keys or done.restart_keys):
+        print("nothing has changed")
+
+
 def _flat(prefix: str, value: object) -> list[tuple[str, object]]:
     """Tables as dotted keys; a reference to a secret names its place, never the secret."""
     if not isinstance(value, Mapping) or not value:

@@ -15,6 +15,7 @@ from colonnaded.cli.options import ConfigFile, settings_or_fail
 if TYPE_CHECKING:
     from colonnaded.mesh_settings import Target
     from colonnaded.node import Serving
+    from colonnaded.settings import Settings
 
 
 def serve(
@@ -34,20 +35,24 @@ def serve(
     # gRPC would say on standard error that it skips its handlers at each fork; ours only exec.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     settings = settings_or_fail(config)
-    try:
-        settings = settings.with_overrides(
+
+    def told(loaded: Settings) -> Settings:
+        return loaded.with_overrides(
             address=address, demo_key=demo_key, targets=_targets(target or ())
         )
+
+    try:
+        settings = told(settings)
     except ValueError as error:
         fail(str(error), Exit.SETTINGS)
     from colonnaded.data_directory import DataDirectoryLocked
     from colonnaded.node import run_forever
     from colonnaded.secrets import MissingSecret
-    from colonnaded.settings import SettingsError
+    from colonnaded.settings import SettingsError, load_settings
     from core.errors import ColonnadeError
 
     try:
-        run_forever(settings, _started)
+        run_forever(settings, _started, reread=lambda: told(load_settings(config)))
     except (DataDirectoryLocked, MissingSecret, SettingsError, OSError) as error:
         fail(str(error), Exit.SETTINGS)
     except ColonnadeError as error:

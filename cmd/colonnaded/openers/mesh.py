@@ -60,8 +60,8 @@ class FarCatalog(LiveDeployments):
         return self._client.deployment(name) or super().deployment(name)
 
 
-async def open_catalog(settings: Settings, client: GatewayClient) -> AsyncIterator[FarCatalog]:
-    """The catalog; nothing in it is opened."""
+def catalog_alone(settings: Settings) -> Deployments:
+    """The snapshot of the settings without its models. Raises SettingsError."""
     prices = price_table(settings)
     catalog = Catalog(
         {
@@ -70,4 +70,9 @@ async def open_catalog(settings: Settings, client: GatewayClient) -> AsyncIterat
         },
         {name: route_of(name, route) for name, route in settings.routes.items()},
     )
-    yield FarCatalog(Deployments(catalog, {}, routing_policy(settings)), client)
+    return Deployments(catalog, {}, routing_policy(settings))
+
+
+async def open_catalog(settings: Settings, client: GatewayClient) -> AsyncIterator[FarCatalog]:
+    """The catalog; nothing in it is opened."""
+    yield FarCatalog(catalog_alone(settings), client)

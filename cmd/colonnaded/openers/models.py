@@ -7,6 +7,7 @@ from pathlib import Path
 
 from colonnaded.gateway_policies import deployment_of, price_table, route_of, routing_policy
 from colonnaded.gateway_settings import EXTRACTIVE
+from colonnaded.secrets import references_in
 from colonnaded.settings import DeploymentSettings, Settings
 from core.catalog import Catalog, Deployment
 from core.clock import Clock
@@ -15,22 +16,57 @@ from core.ports.language_model import LanguageModel
 from services.embedders import Embedders
 from services.models.deployments import Deployments, LiveDeployments
 
+_OUTSIDE = frozenset(
+    {
+        *("prices", "residency", "labels", "takes_prefix", "tier", "languages"),
+        *("requests_per_minute", "tokens_per_minute", "concurrent", "queued"),
+        *("longest_wait_seconds", "attempt_seconds"),
+    }
+)
+"""What the gateway alone goes by: where nothing else has changed, the same model goes on."""
+
+
+class ModelOpener:
+    """Makes snapshots of the settings. A model that was opened for the same goes on in the next."""
+
+    def __init__(self, embedders: Embedders, clock: Clock) -> None:
+        self._embedders = embedders
+        self._clock = clock
+        self._opened: dict[DeploymentName, tuple[object, LanguageModel]] = {}
+
+    def snapshot(self, settings: Settings) -> Deployments:
+        """All deployments and routes. The extractive deployment is always there.
+
+        Raises SettingsError, MissingSecret, and OSError for a file that can't be used; then
+        nothing has changed.
+        """
+        chosen = {EXTRACTIVE: DeploymentSettings(adapter="extractive"), **settings.deployments}
+        prices = price_table(settings)
+        entries = {
+            DeploymentName(name): deployment_of(name, entry, prices)
+            for name, entry in chosen.items()
+        }
+        opened = {name: self._model(entry, chosen[name]) for name, entry in entries.items()}
+        self._opened = opened
+        routes = {name: route_of(name, route) for name, route in settings.routes.items()}
+        models = {name: model for name, (_, model) in opened.items()}
+        return Deployments(Catalog(entries, routes), models, routing_policy(settings))
+
+    def _model(self, entry: Deployment, chosen: DeploymentSettings) -> tuple[object, LanguageModel]:
+        references = references_in(chosen.model_copy(update={"token": None}))  # read each time
+        secrets = [(key, reference.resolve()) for key, reference in references]
+        mark = (chosen.model_dump(exclude=set(_OUTSIDE)), entry.context_window, secrets)
+        known = self._opened.get(entry.name)
+        if known is not None and known[0] == mark:
+            return known
+        return mark, _open(entry, chosen, self._embedders, self._clock)
+
 
 async def open_deployments(
-    settings: Settings, embedders: Embedders, clock: Clock
+    settings: Settings, opener: ModelOpener
 ) -> AsyncIterator[LiveDeployments]:
-    """The snapshot of the settings. The extractive deployment is always in it."""
-    chosen = {EXTRACTIVE: DeploymentSettings(adapter="extractive"), **settings.deployments}
-    prices = price_table(settings)
-    models = {
-        DeploymentName(name): _open(deployment_of(name, entry, prices), entry, embedders, clock)
-        for name, entry in chosen.items()
-    }
-    catalog = Catalog(
-        {name: model.deployment for name, model in models.items()},
-        {name: route_of(name, route) for name, route in settings.routes.items()},
-    )
-    live = LiveDeployments(Deployments(catalog, models, routing_policy(settings)))
+    """The deployments of the settings, until the process ends."""
+    live = LiveDeployments(opener.snapshot(settings))
     try:
         yield live
     finally:

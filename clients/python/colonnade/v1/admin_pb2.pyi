@@ -352,3 +352,50 @@ class CancelTurnRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelTurnRequest: _TypeAlias = CancelTurnRequest  # noqa: Y015
+
+@_typing.final
+class ReloadConfigRequest(_message.Message):
+    """Request of `ReloadConfig`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReloadConfigRequest: _TypeAlias = ReloadConfigRequest  # noqa: Y015
+
+@_typing.final
+class ReloadConfigResponse(_message.Message):
+    """Response of `ReloadConfig`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLIED_KEYS_FIELD_NUMBER: _builtins.int
+    RESTART_KEYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def applied_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The keys whose values have changed, and count from now on, in order."""
+
+    @_builtins.property
+    def restart_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The keys whose values have changed, and count once the server is started again, in order."""
+
+    def __init__(
+        self,
+        *,
+        applied_keys: _abc.Iterable[_builtins.str] | None = ...,
+        restart_keys: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_keys", b"applied_keys", "restart_keys", b"restart_keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReloadConfigResponse: _TypeAlias = ReloadConfigResponse  # noqa: Y015

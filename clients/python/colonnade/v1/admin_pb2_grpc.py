@@ -54,6 +54,11 @@ class AdminServiceStub(object):
                 request_serializer=colonnade_dot_v1_dot_admin__pb2.CancelTurnRequest.SerializeToString,
                 response_deserializer=colonnade_dot_v1_dot_admin__pb2.TurnStatus.FromString,
                 _registered_method=True)
+        self.ReloadConfig = channel.unary_unary(
+                '/colonnade.v1.AdminService/ReloadConfig',
+                request_serializer=colonnade_dot_v1_dot_admin__pb2.ReloadConfigRequest.SerializeToString,
+                response_deserializer=colonnade_dot_v1_dot_admin__pb2.ReloadConfigResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
@@ -95,6 +100,19 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReloadConfig(self, request, context):
+        """Reads the settings again on every process of the installation that the bus reaches, and goes
+        by what they say of deployments, routes, prices, budgets and limits. Calls that run go on with
+        what they began with. Settings with a problem change nothing at all. Safe to retry.
+
+        Errors: INVALID_ARGUMENT (each problem with its key, of this process's settings),
+        FAILED_PRECONDITION (POLICY_REFUSED) where the server was started without settings to read
+        again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +130,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.CancelTurn,
                     request_deserializer=colonnade_dot_v1_dot_admin__pb2.CancelTurnRequest.FromString,
                     response_serializer=colonnade_dot_v1_dot_admin__pb2.TurnStatus.SerializeToString,
+            ),
+            'ReloadConfig': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReloadConfig,
+                    request_deserializer=colonnade_dot_v1_dot_admin__pb2.ReloadConfigRequest.FromString,
+                    response_serializer=colonnade_dot_v1_dot_admin__pb2.ReloadConfigResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -200,6 +223,33 @@ class AdminService(object):
             '/colonnade.v1.AdminService/CancelTurn',
             colonnade_dot_v1_dot_admin__pb2.CancelTurnRequest.SerializeToString,
             colonnade_dot_v1_dot_admin__pb2.TurnStatus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReloadConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/colonnade.v1.AdminService/ReloadConfig',
+            colonnade_dot_v1_dot_admin__pb2.ReloadConfigRequest.SerializeToString,
+            colonnade_dot_v1_dot_admin__pb2.ReloadConfigResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,15 @@ class AdminServiceStub:
 
     Errors: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE.
     """
+    ReloadConfig: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ReloadConfigRequest, _admin_pb2.ReloadConfigResponse]
+    """Reads the settings again on every process of the installation that the bus reaches, and goes
+    by what they say of deployments, routes, prices, budgets and limits. Calls that run go on with
+    what they began with. Settings with a problem change nothing at all. Safe to retry.
+
+    Errors: INVALID_ARGUMENT (each problem with its key, of this process's settings),
+    FAILED_PRECONDITION (POLICY_REFUSED) where the server was started without settings to read
+    again.
+    """
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -86,6 +95,15 @@ class AdminServiceAsyncStub(AdminServiceStub):
     Safe to retry.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE.
+    """
+    ReloadConfig: _aio.UnaryUnaryMultiCallable[_admin_pb2.ReloadConfigRequest, _admin_pb2.ReloadConfigResponse]  # type: ignore[assignment]
+    """Reads the settings again on every process of the installation that the bus reaches, and goes
+    by what they say of deployments, routes, prices, budgets and limits. Calls that run go on with
+    what they began with. Settings with a problem change nothing at all. Safe to retry.
+
+    Errors: INVALID_ARGUMENT (each problem with its key, of this process's settings),
+    FAILED_PRECONDITION (POLICY_REFUSED) where the server was started without settings to read
+    again.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -131,6 +149,21 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         Safe to retry.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ReloadConfig(
+        self,
+        request: _admin_pb2.ReloadConfigRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ReloadConfigResponse, _abc.Awaitable[_admin_pb2.ReloadConfigResponse]]:
+        """Reads the settings again on every process of the installation that the bus reaches, and goes
+        by what they say of deployments, routes, prices, budgets and limits. Calls that run go on with
+        what they began with. Settings with a problem change nothing at all. Safe to retry.
+
+        Errors: INVALID_ARGUMENT (each problem with its key, of this process's settings),
+        FAILED_PRECONDITION (POLICY_REFUSED) where the server was started without settings to read
+        again.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -12,6 +12,8 @@ from colonnade.v1.admin_pb2 import (
     CancelTurnRequest,
     GetTurnStatusRequest,
     ListTurnsRequest,
+    ReloadConfigRequest,
+    ReloadConfigResponse,
     TurnStatus,
 )
 from colonnade.v1.turns_pb2 import TurnState
@@ -54,3 +56,7 @@ class AsyncAdmin:
         """Stop a turn, whoever asked for it."""
         request = CancelTurnRequest(turn_id=turn_id)
         return await self._calls.unary(self._stub.CancelTurn, request, timeout)
+
+    async def reload(self, *, timeout: float = CALL_TIMEOUT) -> ReloadConfigResponse:
+        """Have the server, and those that it can tell, read their settings again."""
+        return await self._calls.unary(self._stub.ReloadConfig, ReloadConfigRequest(), timeout)

@@ -11,6 +11,8 @@ from colonnade.v1.admin_pb2 import (
     CancelTurnRequest,
     GetTurnStatusRequest,
     ListTurnsRequest,
+    ReloadConfigRequest,
+    ReloadConfigResponse,
     TurnStatus,
 )
 from colonnade.v1.admin_pb2_grpc import AdminServiceStub
@@ -51,3 +53,7 @@ class Admin:
         """Stop a turn, whoever asked for it."""
         request = CancelTurnRequest(turn_id=turn_id)
         return self._calls.unary(self._stub.CancelTurn, request, timeout)
+
+    def reload(self, *, timeout: float = CALL_TIMEOUT) -> ReloadConfigResponse:
+        """Have the server, and those that it can tell, read their settings again."""
+        return self._calls.unary(self._stub.ReloadConfig, ReloadConfigRequest(), timeout)
