@@ -38,6 +38,15 @@ async def test_a_spent_budget_is_told_by_name() -> None:
         assert refusal.metadata == {"budget": "daily", "limit": "budget daily"}
 
 
+async def test_a_threshold_that_is_crossed_stands_in_the_log() -> None:
+    budget = {"daily": {"limit": "0.00001", "period": "day", "hard": False}}
+    async with served_node(a_model(script("a", "b", "c")), budgets=budget) as node:
+        await node.stubs.models.Generate(wants(), metadata=node.key())
+        await node.stubs.models.Generate(wants(), metadata=node.key())
+        (line, *_) = node.lines("budget")
+        assert (line["budget"], line["threshold"], line["limit"]) == ("daily", "0.8", "0.00001")
+
+
 async def test_an_embedder_that_nobody_knows_is_not_found(node: ServedNode) -> None:
     request = embeddings_pb2.EmbedRequest(model="bert", texts=["a"])
     refusal = await refused(node.stubs.models.Embed(request, metadata=node.key()))
