@@ -6,9 +6,9 @@ A provider that streams 64 chunks of Chat Completions runs in a process of its o
 is a process, too, and reads streams from it, 32 at a time: `raw` (a socket, nothing parsed),
 `aiohttp` and `httpx` (their bytes, nothing parsed), and `ours` (the adapter: parsed, checked,
 joined, within its time limits). Rounds alternate between the clients, at full speed, with chunks
-10 ms apart, with answers of one chunk, and with answers that come whole. CPU is that of the client's process; a figure is the
-median over the rounds, in seconds for 1,000 streams. `httpx` takes part where `--httpx` names
-the folder that it was installed into. The last line is JSON.
+10 ms apart, with answers of one chunk, and with answers that come whole. CPU is that of the
+client's process; a figure is the median over the rounds, in seconds for 1,000 answers. `httpx`
+takes part where `--httpx` names the folder that it was installed into. The last line is JSON.
 """
 
 from __future__ import annotations

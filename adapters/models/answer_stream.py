@@ -71,7 +71,7 @@ class StreamedAnswer:
 
     async def leave(self) -> None:
         """See ArrivingAnswer."""
-        if self._done:
+        if self._done and not self._body.at_eof():
             with suppress(TimeoutError, aiohttp.ClientError):
                 async with asyncio.timeout(GOODBYE):
                     while not self._body.at_eof():

@@ -25,7 +25,7 @@ from adapters.models.openai_dialects import GENERIC, Dialect
 from adapters.models.provider_errors import read_error
 from adapters.models.sealed_thoughts import SealedThoughts
 from adapters.models.thoughts import ThoughtSplitter
-from adapters.models.tool_names import ToolNames
+from adapters.models.tool_names import NO_NAMES, ToolNames
 from adapters.models.wire import invalid, malformed
 from core.generation import (
     AnswerOrigin,
@@ -66,14 +66,13 @@ _FAILURES = {
 }
 _END = b"[DONE]"
 _APART = {"timings", "x_groq"}
-_NO_NAMES = ToolNames((), 64)
 _ANY = TypeAdapter[JsonValue](JsonValue)
 
 
 class ChunkReader:
     """Reads one answer's chunks, in order, and knows at the end whether it was whole."""
 
-    def __init__(self, dialect: Dialect = GENERIC, names: ToolNames = _NO_NAMES) -> None:
+    def __init__(self, dialect: Dialect = GENERIC, names: ToolNames = NO_NAMES) -> None:
         self._calls = CallNumbers(names)
         self._seals = SealedThoughts(dialect)
         self._split: ThoughtSplitter | None = None

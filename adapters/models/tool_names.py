@@ -35,6 +35,8 @@ class ToolNames:
             if isinstance(part, ToolCallPart)
         ]
         chosen = [options.chosen_tool] if options.chosen_tool else []
+        if not (options.tools or spoken_of or chosen):
+            return NO_NAMES
         return cls([*(tool.name for tool in options.tools), *spoken_of, *chosen], longest)
 
     def there(self, name: str) -> str:
@@ -44,6 +46,10 @@ class ToolNames:
     def back(self, name: str) -> str:
         """Our name; a name that nobody gave is the model's own, and stays."""
         return self._back.get(name, name)
+
+
+NO_NAMES = ToolNames((), 64)
+"""Those of a request without tools."""
 
 
 def _legal(name: str, longest: int) -> str:
