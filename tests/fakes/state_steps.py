@@ -19,8 +19,10 @@ from core.ports.state import State, StoreUnavailable
 async def opened(url: str, **changes: object) -> AsyncIterator[PostgresState]:
     """A store on PostgreSQL with these options, for the length of a block."""
     state = await open_postgres(replace(PostgresOptions(url), **changes))  # type: ignore[arg-type] # a test names options
-    yield state
-    await state.close()
+    try:
+        yield state
+    finally:
+        await state.close()
 
 
 async def titles(state: State) -> set[str]:

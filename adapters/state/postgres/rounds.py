@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from adapters.state.postgres.clock import ServerClock
-from adapters.state.postgres.failures import BatchFailed
+from adapters.state.postgres.failures import BatchFailed, unavailable
 from adapters.state.postgres.link import Call, Rows
 from adapters.state.postgres.pool import Pool
 from adapters.state.postgres.scopes import BEGIN, COMMIT, scope_alone, scope_and_time
@@ -45,8 +45,9 @@ class _Part:
 class Rounds:
     """Gathers what is asked within one turn of the event loop."""
 
-    def __init__(self, pool: Pool, clock: ServerClock) -> None:
+    def __init__(self, pool: Pool, clock: ServerClock, queue_limit: int) -> None:
         self._pool = pool
+        self._queue_limit = queue_limit
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._reads: list[_Part] = []
@@ -74,18 +75,22 @@ class Rounds:
     async def _wait(
         self, place: list[_Part], scope: Scope, calls: Sequence[Call]
     ) -> tuple[datetime | None, list[Rows]]:
+        if len(place) >= self._queue_limit:
+            raise unavailable("too many wait for it")
         part = _Part(scope, calls, self._loop.create_future())
         place.append(part)
         return await part.answer
 
     def _send_reads(self) -> None:
-        while parts := _taken(self._reads):
-            self._start(parts, is_commit=False)
+        while self._reads:
+            if parts := _taken(self._reads):
+                self._start(parts, is_commit=False)
 
     def _send_commits(self) -> None:
-        while self._committing < _COMMITS_AT_ONCE and (parts := _taken(self._commits)):
-            self._committing += 1
-            self._start(parts, is_commit=True)
+        while self._commits and self._committing < _COMMITS_AT_ONCE:
+            if parts := _taken(self._commits):
+                self._committing += 1
+                self._start(parts, is_commit=True)
 
     def _start(self, parts: list[_Part], *, is_commit: bool) -> None:
         work = self._commit_all(parts) if is_commit else self._read_all(parts)
@@ -129,8 +134,11 @@ class Rounds:
                 await self._pool.undo(link)
                 raise
             self._pool.release(link)
-        except (BatchFailed, StoreUnavailable) as failed:
+        except BatchFailed as failed:
             _fail(parts, failed)
+        except StoreUnavailable as away:
+            gathered, self._commits = self._commits, []
+            _fail([*parts, *gathered], away)  # who waits behind them is no better off
         else:
             for part in parts:
                 if not part.answer.done():
@@ -156,4 +164,5 @@ def _fail(parts: list[_Part], failed: BatchFailed | StoreUnavailable) -> None:
         elif failed.answered:
             part.answer.set_exception(Apart())
         else:
-            part.answer.set_exception(BatchFailed(failed.error, answered=False))
+            error = failed.error  # each gets one of its own, since they come to differ
+            part.answer.set_exception(BatchFailed(type(error)(str(error)), answered=False))

@@ -57,4 +57,6 @@ async def open_postgres(options: PostgresOptions) -> PostgresState:
     await asyncio.to_thread(prepare, target, options.acquire_timeout)
     clock = ServerClock(options.now)
     pool = Pool(lambda: connect(options, target), options)
-    return PostgresState(House(pool, Rounds(pool, clock), clock, Doors(), options))
+    return PostgresState(
+        House(pool, Rounds(pool, clock, options.queue_limit), clock, Doors(), options)
+    )

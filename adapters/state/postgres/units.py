@@ -80,7 +80,7 @@ class Block(AbstractAsyncContextManager[PostgresTransaction]):
 
     async def __aenter__(self) -> PostgresTransaction:
         if not self._house.clock.is_known:
-            await self._until_decided([])
+            await self._ask_the_time()
         return PostgresTransaction(self._session, self)
 
     async def __aexit__(
@@ -93,13 +93,24 @@ class Block(AbstractAsyncContextManager[PostgresTransaction]):
         try:
             if error is None:
                 await self._end()
-            else:
-                await self._undo()
+        finally:
+            await self._leave()
+
+    async def _ask_the_time(self) -> None:
+        """Of the server; what fails here is not followed by the end of the block."""
+        try:
+            await self._shared_read([])
         except BaseException:
-            await self._undo()
+            await self._leave()
             raise
+
+    async def _leave(self) -> None:
+        """Leave nothing behind."""
+        try:
+            await self._undo()
         finally:
             if self._is_inside:
+                self._is_inside = False
                 self._house.doors.leave()
 
     async def _end(self) -> None:
@@ -111,7 +122,8 @@ class Block(AbstractAsyncContextManager[PostgresTransaction]):
             if self._session.has_written:
                 await self._commit(rest)
             elif self._link is not None:
-                self._house.pool.release_after(self._link, ROLLBACK)
+                link, self._link = self._link, None
+                self._house.pool.release_after(link, ROLLBACK)
 
     async def _commit(self, rest: Sequence[Call]) -> None:
         rows = sum(len(call.rows) for call in rest)
@@ -119,7 +131,8 @@ class Block(AbstractAsyncContextManager[PostgresTransaction]):
             return
         await self._until_decided([*rest, COMMIT])
         if self._link is not None:
-            self._house.pool.release(self._link)
+            link, self._link = self._link, None
+            self._house.pool.release(link)
 
     async def _shared_read(self, calls: Sequence[Call]) -> list[Rows]:
         """Read along with others, or else alone."""
