@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import dataclass, field
-from queue import Empty, Full, PriorityQueue
+from dataclasses import dataclass
+from queue import Full
 from threading import Thread
 from typing import TYPE_CHECKING, Protocol
 
 from adapters.embedders.batching import BatchLimits, batches
+from adapters.embedders.waiting import Job, Line
 from core.errors import Exhausted, Unavailable
 from core.ports.embedder import TextKind
 
@@ -44,23 +44,13 @@ class Space:
     languages: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Job:
-    """One batch. Queries come first, then who came first."""
-
-    priority: int
-    number: int
-    texts: Sequence[str] = field(compare=False)
-    kind: TextKind = field(compare=False)
-    result: Future[list[Vector]] = field(compare=False)
-
-
 class ThreadedEmbedder:
     """An Embedder whose model is loaded at its first use, in the thread that then runs it.
 
     Each call is cut into small batches that queue one after another, queries before documents:
-    a query waits for one batch at most, and a cancel takes effect with the next. A load that
-    failed is tried again by the next call. Raises Exhausted when `QUEUE_LENGTH` batches wait.
+    a query waits for one batch at most, and a cancel takes effect with the next. What several
+    callers wait for is encoded together where it fits into one batch. A load that failed is
+    tried again by the next call. Raises Exhausted when `QUEUE_LENGTH` batches wait.
     Belongs to one event loop.
     """
 
@@ -70,7 +60,7 @@ class ThreadedEmbedder:
         self._space = space
         self._load = load
         self._limits = limits or BatchLimits()
-        self._queue: PriorityQueue[_Job] = PriorityQueue(QUEUE_LENGTH)
+        self._line = Line(QUEUE_LENGTH)
         self._numbers = itertools.count()
         self._thread: Thread | None = None
         self._closed = False
@@ -102,17 +92,18 @@ class ThreadedEmbedder:
     async def close(self) -> None:
         """Let the running batch end, refuse those that wait, free the model. Idempotent."""
         self._closed = True
+        for job in self._line.close():
+            if job.result.set_running_or_notify_cancel():
+                job.result.set_exception(self._refusal())
         if self._thread is not None:
-            with suppress(Full):  # a full queue wakes the thread as well
-                self._queue.put_nowait(self._job(-1, [], TextKind.QUERY))
             await asyncio.to_thread(self._thread.join)
 
-    def _submit(self, texts: Sequence[str], kind: TextKind) -> _Job:
+    def _submit(self, texts: Sequence[str], kind: TextKind) -> Job:
         if self._closed:
             raise self._refusal()
         job = self._job(0 if kind is TextKind.QUERY else 1, texts, kind)
         try:
-            self._queue.put_nowait(job)
+            self._line.put(job)
         except Full:
             raise Exhausted(
                 f"the embedder {self.name} has {QUEUE_LENGTH} batches waiting",
@@ -123,35 +114,45 @@ class ThreadedEmbedder:
             self._thread.start()
         return job
 
-    def _job(self, priority: int, texts: Sequence[str], kind: TextKind) -> _Job:
-        return _Job(priority, next(self._numbers), texts, kind, Future())
+    def _job(self, priority: int, texts: Sequence[str], kind: TextKind) -> Job:
+        return Job(priority, next(self._numbers), texts, kind, Future())
 
     def _serve(self) -> None:
         """The thread: load once, then batch after batch until closed."""
         encoder: Encoder | None = None
-        while not self._closed:
-            job = self._queue.get()
-            if not job.result.set_running_or_notify_cancel():
+        while jobs := self._line.take(self._limits):
+            wanted = [job for job in jobs if job.result.set_running_or_notify_cancel()]
+            if not wanted:
                 continue
             try:
-                if self._closed:
-                    raise self._refusal()
                 if encoder is None:
                     encoder = self._load()
-                job.result.set_result(_rows(encoder.encode(job.texts, job.kind)))
-            except BaseException as error:  # noqa: BLE001 - whoever awaits the batch gets it
-                job.result.set_exception(error)
-        self._refuse_waiting()
-
-    def _refuse_waiting(self) -> None:
-        with suppress(Empty):
-            while True:
-                job = self._queue.get_nowait()
-                if job.result.set_running_or_notify_cancel():
-                    job.result.set_exception(self._refusal())
+            except BaseException as error:  # noqa: BLE001  # whoever awaits the batch gets it
+                for job in wanted:
+                    job.result.set_exception(error)
+                continue
+            _encode(encoder, wanted)
 
     def _refusal(self) -> Unavailable:
         return Unavailable(f"the embedder {self.name} is closed")
+
+
+def _encode(encoder: Encoder, jobs: Sequence[Job]) -> None:
+    """Encode jobs of one kind together. Where that fails each gets its own answer or error."""
+    try:
+        together = [text for job in jobs for text in job.texts]
+        rows = _rows(encoder.encode(together, jobs[0].kind))
+    except BaseException as error:  # noqa: BLE001  # whoever awaits the batch gets it
+        if len(jobs) == 1:
+            jobs[0].result.set_exception(error)
+            return
+        for job in jobs:
+            _encode(encoder, [job])
+        return
+    at = 0
+    for job in jobs:
+        job.result.set_result(rows[at : at + len(job.texts)])
+        at += len(job.texts)
 
 
 def _rows(matrix: NDArray[np.float32]) -> list[Vector]:

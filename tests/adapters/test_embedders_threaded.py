@@ -208,3 +208,54 @@ async def test_vectors_cannot_be_written_to(embedder: ThreadedEmbedder, model: G
     [vector] = await embedder.embed(["d1"], TextKind.DOCUMENT)
 
     assert vector.readonly
+
+
+def queries(embedder: ThreadedEmbedder, *texts: str) -> list[asyncio.Task[list[memoryview]]]:
+    """A caller for each."""
+    return [asyncio.create_task(embedder.embed([text], TextKind.QUERY)) for text in texts]
+
+
+async def test_what_several_callers_wait_for_is_encoded_together(
+    embedder: ThreadedEmbedder, model: GatedModel
+) -> None:
+    first = queries(embedder, "q0")
+    await model.batch_started()
+    rest = queries(embedder, "q1", "q2", "q3", "q4", "q5")
+    document = documents(embedder, "d1")
+    await asyncio.sleep(0)
+    model.let_pass(10)
+    await asyncio.gather(*first, *rest, document)
+    assert model.seen == [["q0"], ["q1", "q2"], ["q3", "q4"], ["q5"], ["d1"]]
+
+
+async def test_long_texts_are_not_padded_to_more_than_a_batch(model: GatedModel) -> None:
+    embedder = ThreadedEmbedder(SPACE, lambda: model, BatchLimits(texts=8, characters=20))
+    first = queries(embedder, "q0")
+    await model.batch_started()
+    rest = queries(embedder, "short", "x" * 9, "y" * 9)
+    await asyncio.sleep(0)
+    model.let_pass(10)
+    await asyncio.gather(*first, *rest)
+    await embedder.close()
+    assert model.seen == [["q0"], ["short", "x" * 9], ["y" * 9]]
+
+
+async def test_who_sends_what_cannot_be_encoded_fails_alone() -> None:
+    class Picky(GatedModel):
+        def encode(self, texts: Sequence[str], kind: TextKind) -> NDArray[np.float32]:
+            found = super().encode(texts, kind)
+            if "bad" in texts:
+                raise ValueError("bad")
+            return found
+
+    model = Picky()
+    embedder = ThreadedEmbedder(SPACE, lambda: model)
+    first = queries(embedder, "q0")
+    await model.batch_started()
+    good, bad, other = queries(embedder, "good", "bad", "other")
+    await asyncio.sleep(0)
+    model.let_pass(10)
+    outcomes = await asyncio.gather(good, bad, other, return_exceptions=True)
+    await asyncio.gather(*first)
+    await embedder.close()
+    assert [isinstance(outcome, ValueError) for outcome in outcomes] == [False, True, False]
