@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from types import SimpleNamespace
@@ -27,6 +28,8 @@ from core.messages import Message
 
 LONGEST_REFUSAL = 65_536
 """Bytes of a response without an answer that are read."""
+AT_ONCE = Seconds(1.0)
+"""How soon a connection's end is noticed that a request has crossed."""
 LONGEST_MESSAGE = 300
 """Characters of an error's message; the provider's own words may be of any length."""
 
@@ -133,14 +136,14 @@ class RemoteModel:
 
         Such a request was not answered with a single byte; RFC 9110 (9.2.2) lets a client repeat
         it. Some servers, llama.cpp's among them, close every connection after a stream without
-        saying so before.
+        saying so before. A connection that breaks later may have been at work: that is an error.
         """
         text = json.dumps(written.body, ensure_ascii=False, separators=(",", ":"))
         data = text.encode("utf-8", "replace")
         url = self._upstream.base_url.rstrip("/") + written.path
         session = self._open_session()
         while True:
-            way = _Way()
+            way = _Way(asyncio.get_running_loop().time() + AT_ONCE)
             try:
                 return await session.post(
                     url,
@@ -157,7 +160,8 @@ class RemoteModel:
                     f"no connection to the provider within {seconds:g} s",
                 ) from None
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                if not way.was_used_before:
+                late = asyncio.get_running_loop().time() > way.crossed_before
+                if late or not way.was_used_before:
                     raise
 
     def _headers(self, written: WireRequest, token: str, key: str) -> dict[str, str]:
@@ -212,10 +216,15 @@ class RemoteModel:
         return ModelError(error.kind, shown, retry_after=error.retry_after)
 
 
+@dataclass(slots=True)
 class _Way:
-    """How a request goes out: on a new connection, or on one that served another before."""
+    """How a request goes out: on a new connection, or on one that served another before.
 
-    was_used_before = False
+    One that crosses the connection's end is told so until `crossed_before`, on the loop's clock.
+    """
+
+    crossed_before: float
+    was_used_before: bool = False
 
 
 def _watch_connections() -> aiohttp.TraceConfig:

@@ -21,6 +21,7 @@ from dataclasses import replace
 
 import pytest
 
+from adapters.models import remote_model
 from adapters.models.time_limits import TimeLimits
 from core.generation import ModelError, ModelFinished, StopCause
 from core.generation import ModelErrorKind as Kind
@@ -77,6 +78,21 @@ class TestBrokenStreams:
             _, error = await broken_answer(model)
         assert error.kind is Kind.CONNECTION
         assert len(server.records) == 1
+
+    async def test_a_request_that_was_worked_on_is_not_sent_again(
+        self, format: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A used connection that breaks late has not just crossed the request."""
+        monkeypatch.setattr(remote_model, "AT_ONCE", 0.05)
+
+        def plan(asked: Asked) -> Plan:
+            return Plan() if asked.number == 0 else Plan(before=0.2, hangs_up=True)
+
+        async with provider(format, plan) as (model, server):
+            await events_of(model)
+            _, error = await broken_answer(model)
+        assert error.kind is Kind.CONNECTION
+        assert len(server.records) == 2
 
     async def test_an_unknown_end_is_no_answer(self, format: str) -> None:
         async with provider(format, Plan(cause="novelty")) as (model, _):
