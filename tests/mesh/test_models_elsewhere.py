@@ -65,7 +65,7 @@ def test_each_hosts_what_it_was_told_to_and_says_so(tmp_path: Path) -> None:
         assert code_of(refused.value) is grpc.StatusCode.UNIMPLEMENTED
         with two.chat.client() as client, pytest.raises(grpc.RpcError) as missing:
             client.stubs.models.Generate(GenerateRequest(), metadata=client.metadata)
-        assert missing.value.code() is grpc.StatusCode.UNIMPLEMENTED  # type: ignore[attr-defined]
+        assert missing.value.code() is grpc.StatusCode.UNIMPLEMENTED
         serving, unknown = HealthCheckResponse.SERVING, None
         told = {
             service: (health(two.chat, service), health(models, service))

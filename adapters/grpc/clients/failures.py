@@ -46,6 +46,10 @@ class ConnectionLost(Exception):
     """The status is not one that a server of ours gave: the connection, or the process, is gone."""
 
 
+class Misconfigured(Unavailable):
+    """The other process refuses this one; only an operator can mend that."""
+
+
 @dataclass(slots=True)
 class _Told:
     """The details of a status."""
@@ -64,7 +68,7 @@ def domain_error(error: grpc.aio.AioRpcError) -> ColonnadeError | ConnectionLost
     if told is None or told.reason is None:
         return _without_details(error)
     if told.reason in _CREDENTIALS:
-        return Unavailable(
+        return Misconfigured(
             "the process that hosts the models refuses this server; its operator must see to "
             f"mesh.key ({told.reason.value})"
         )
@@ -82,7 +86,7 @@ def _without_details(error: grpc.aio.AioRpcError) -> ColonnadeError | Connection
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return Exhausted("the prompt is larger than a message may be", limit="message size")
     if code is grpc.StatusCode.UNIMPLEMENTED:
-        return Unavailable("the process at mesh.models does not host models")
+        return Misconfigured("the process at mesh.models does not host models")
     return ConnectionLost(error.details() or code.name)
 
 

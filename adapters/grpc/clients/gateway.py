@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import grpc
 
-from adapters.grpc.clients.failures import ConnectionLost, domain_error
+from adapters.grpc.clients.failures import ConnectionLost, Misconfigured, domain_error
 from adapters.grpc.delegation import caller_metadata
 from adapters.grpc.gateway_events import event_from
 from adapters.grpc.gateway_orders import order_message, part_message
@@ -17,7 +17,7 @@ from colonnade.v1.gateway_pb2_grpc import ModelGatewayServiceStub
 from core.call import Call
 from core.catalog import Deployment
 from core.clock import Clock
-from core.errors import ColonnadeError, DeadlineExceeded, ModelsUnavailable, Reason, Unavailable
+from core.errors import ColonnadeError, DeadlineExceeded, ModelsUnavailable, Reason
 from core.identifiers import ApiKeyId, CallId, DeploymentName, Seconds, TenantId, UserId
 from core.messages import Message
 from core.ports.model_gateway import GatewayEvent, GenerationOrder, Selected
@@ -121,10 +121,10 @@ class GatewayClient:
 
     def _again(self, error: Exception, order: GenerationOrder, pause: float) -> bool:
         """Whether another process may still answer in time."""
-        passing = isinstance(error, ConnectionLost) or (
-            isinstance(error, Unavailable) and error.reason is Reason.SERVICE_UNAVAILABLE
+        refused = isinstance(error, Misconfigured) or (
+            isinstance(error, ColonnadeError) and error.reason is not Reason.SERVICE_UNAVAILABLE
         )
-        return passing and self._clock.monotonic() + pause < order.deadline
+        return not refused and self._clock.monotonic() + pause < order.deadline
 
 
 def _told(error: ColonnadeError | ConnectionLost, asked: DeploymentName | None) -> ColonnadeError:

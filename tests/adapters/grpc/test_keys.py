@@ -117,6 +117,7 @@ async def test_each_method_wants_the_scope_of_its_option(node: ServedNode) -> No
             assert await ended(call(node.channel, method, alone)) in (
                 code_pb2.OK,
                 code_pb2.INVALID_ARGUMENT,
+                code_pb2.FAILED_PRECONDITION,  # this server has no settings to read again
             ), method.full_name
 
 
