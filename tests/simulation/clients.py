@@ -288,7 +288,8 @@ LEFT = object()
 
 def _asking(request: ChatRequest) -> Serve:
     async def serve(life: Life, link: Link, call: Call) -> object:
-        return await _pump(link, life, life.chat.ask(call, request))
+        await _pump(link, life.chat.ask(call, request))
+        return None
 
     return serve
 
@@ -296,12 +297,13 @@ def _asking(request: ChatRequest) -> Serve:
 def _resuming(turn: TurnId, after: int) -> Serve:
     async def serve(life: Life, link: Link, call: Call) -> object:
         resumed = life.chat.resume(call, turn, after, accepts_retractions=True)
-        return await _pump(link, life, resumed)
+        await _pump(link, resumed)
+        return None
 
     return serve
 
 
-async def _pump(link: Link, life: Life, batches: AsyncGenerator[Batch, None]) -> None:
+async def _pump(link: Link, batches: AsyncGenerator[Batch, None]) -> None:
     async with aclosing(batches):
         async for batch in batches:
             await link.send(batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from simulation.plan import (
@@ -73,7 +74,7 @@ class Faults:
             return
         for fault in self._at_steps.pop(life.number, ()):
             assert fault.step is not None
-            life.actor.alarms.append((fault.step, lambda fault=fault: self._at_step(life, fault)))
+            life.actor.alarms.append((fault.step, partial(self._at_step, life, fault)))
         life.actor.alarms.sort(key=lambda alarm: alarm[0])
 
     def _at_step(self, life: Life, fault: Kill | Pause) -> None:

@@ -72,6 +72,11 @@ class Handle:
         return self._when
 
 
+def seeded_loop(draw: random.Random) -> SeededLoop:
+    """A loop. What it lacks (sockets, threads, processes, signals) nobody here may ask for."""
+    return SeededLoop(draw)  # type: ignore[abstract]
+
+
 class SeededLoop(asyncio.AbstractEventLoop):
     """Runs until `finish` is called. `digest` stands for the whole course of events."""
 

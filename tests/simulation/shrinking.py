@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from simulation.plan import Plan, Setup, Step
 from simulation.running import run_plan
@@ -62,11 +64,16 @@ def _calmed(plan: Plan) -> Iterator[Callable[[Plan], Plan]]:
     for name in Setup.__dataclass_fields__:
         value = getattr(Setup(), name)
         if name != "replicas":
-            yield lambda p, n=name, v=value: replace(p, setup=replace(p.setup, **{n: v}))
+            yield partial(_with_setup, name=name, value=value)
     for number, question in enumerate(plan.questions):
         for script in range(len(question.scripts)):
             for at in range(len(question.scripts[script])):
-                yield lambda p, n=number, s=script, a=at: _without(p, n, s, a)
+                yield partial(_without, question=number, script=script, at=at)
+
+
+def _with_setup(plan: Plan, name: str, value: Any) -> Plan:
+    """The plan with one field of its setup changed."""
+    return replace(plan, setup=replace(plan.setup, **{name: value}))
 
 
 def _without(plan: Plan, question: int, script: int, at: int) -> Plan:

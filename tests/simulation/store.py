@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, TypeVar
 
-from core.ports.state import Scope, StoreConflict, StoreUnavailable
+from core.ports.state import ApiKeyRows, KnowledgeRows, Scope, StoreConflict, StoreUnavailable
 from simulation.loop import Actor, SeededLoop
 from simulation.store_rows import (
     ConversationTable,
@@ -207,6 +207,16 @@ class SimulatedTransaction:
         self._failed: Exception | None = None
         self._closed = False
 
+    @property
+    def knowledge(self) -> KnowledgeRows:
+        """Documents are none of a turn's affair."""
+        raise NotImplementedError
+
+    @property
+    def api_keys(self) -> ApiKeyRows:
+        """Nor are keys."""
+        raise NotImplementedError
+
     def write(self, keys: list[Key], change: Callable[[View], None]) -> None:
         """Record a write: the rows that it holds, and what it does to them."""
         if self._closed:
@@ -276,7 +286,8 @@ class SimulatedTransaction:
         return view
 
     def _look(self, read: Callable[[View], Result]) -> Statement:
+        """The read of a snapshot: it takes no locks, and sees the moment of the first."""
+        yield []
         if self._snapshot is None:
             self._snapshot = self._store.server.tables
         return read(View(self._store.server, self._unit, self._snapshot))
-        yield  # a statement is a generator

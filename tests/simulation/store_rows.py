@@ -382,8 +382,10 @@ class SpendingTable(_Table):
 
 
 def _of_unit(view: View, table: str, unit: str) -> list[Any]:
-    rows = view.of(table)
-    return [rows[key] for key in sorted(key for key in rows if key[0] == unit)]  # type: ignore[index]
+    rows = view.of(table).values()
+    if table == "attempts":
+        return sorted((row for row in rows if row.unit == unit), key=lambda row: row.number)
+    return sorted((row for row in rows if row.unit == unit), key=lambda row: row.attempt)
 
 
 class ConversationTable(_Table):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 
-from simulation.loop import Actor, SeededLoop
+from simulation.loop import Actor, SeededLoop, seeded_loop
 
 
 def _loop(seed: int = 1) -> SeededLoop:
-    return SeededLoop(random.Random(seed))
+    return seeded_loop(random.Random(seed))
 
 
 def test_the_steps_of_one_actor_keep_their_order() -> None:

@@ -6,6 +6,7 @@ import os
 
 from simulation.command import told
 from simulation.running import run_seeds
+from simulation.world import Result
 
 FIXED = 300
 FRESH = 60
@@ -26,7 +27,7 @@ def test_the_protocol_holds_in_schedules_that_are_new() -> None:
     assert not summary.failed, _told(summary.failed)
 
 
-def _told(failed: dict[int, object]) -> str:
-    lines = [told(seed, result) for seed, result in sorted(failed.items())]  # type: ignore[arg-type]
+def _told(failed: dict[int, Result]) -> str:
+    lines = [told(seed, result) for seed, result in sorted(failed.items())]
     again = f"python -m tests.simulation --seed {min(failed)} --trace"
     return "\n".join([*lines, f"run it again, cut down: {again}"])

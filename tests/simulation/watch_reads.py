@@ -12,9 +12,10 @@ from simulation.codec import TableCodec
 from simulation.network import Link, Lost
 from simulation.plan import Action, Ask, Cancel, Setup
 from simulation.replica import Life
-from simulation.store_server import Server
+from simulation.store import SimulatedStore
 from simulation.watch_rows import Report, RowWatch
 
+_MOMENT_S = 2.0
 _MAY_BE_TOLD = frozenset(
     {
         Reason.SERVICE_UNAVAILABLE,
@@ -29,7 +30,7 @@ class ReadWatch:
     """Told of each batch as it is sent and as it is read, and of how each stream ends."""
 
     def __init__(
-        self, report: Report, codec: TableCodec, rows: RowWatch, server: Server, setup: Setup
+        self, report: Report, codec: TableCodec, rows: RowWatch, store: SimulatedStore, setup: Setup
     ) -> None:
         self.report = report
         self.readings: list[Reading] = []
@@ -38,7 +39,8 @@ class ReadWatch:
         self.reused_ids = 0
         self._codec = codec
         self._rows = rows
-        self._server = server
+        self._server = store.server
+        self._now = store.now
         self._limited = setup.turns_limit < 8
 
     def sent(self, link: Link, batch: Batch) -> None:
@@ -153,10 +155,20 @@ class ReadWatch:
         """A limit is asked for a turn that is to begin, never for one that is attached to."""
         if not self._limited:
             self.report("a refusal has its reason", f"{step}: no limit is reached")
-        for turn in self._server.tables["turns"].values():
-            mine = turn.request_id == f"q{step.question}" and turn.owner == life.boot
-            if mine and turn.state is TurnState.RUNNING:
-                self.report("whoever attaches is not turned away", f"{turn.id}: {step}")
+        here = [
+            turn
+            for turn in self._server.tables["turns"].values()
+            if turn.owner == life.boot and self._holds_place(turn)
+        ]
+        alone = len(here) == 1 and here[0].run == 1 and here[0].state is TurnState.RUNNING
+        if alone and here[0].request_id == f"q{step.question}":
+            self.report("whoever attaches is not turned away", f"{here[0].id}: {step}")
+
+    def _holds_place(self, turn: Turn) -> bool:
+        """Whether its run counts against the limit, or did a moment ago."""
+        if turn.ended_at is None:
+            return True
+        return (self._now() - turn.ended_at).total_seconds() < _MOMENT_S
 
     def _turn_of(self, reading: Reading) -> Turn | None:
         turn: Turn | None = self._server.tables["turns"].get(reading.turn)

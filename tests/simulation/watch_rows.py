@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.turns.rows import Attempt, EndReason, LedgerLine, LoggedEvent, Turn, TurnState
+from core.turns.transcript import Transcript
 from services.turns.timings import TurnTimings
 from simulation.codec import TableCodec
 from simulation.plan import Setup
@@ -73,7 +74,7 @@ class RowWatch:
 
     def committed(self, moment: Moment) -> None:
         """Look at one commit."""
-        turns: dict[str, Turn] = moment.own.get("turns", ABSENT)  # type: ignore[assignment]
+        turns: dict[str, Turn] = moment.own.get("turns", ABSENT)
         for id, new in turns.items():
             old = moment.before["turns"].get(id)
             if old is None or _standing(old) != _standing(new):
@@ -281,12 +282,8 @@ class RowWatch:
         """The conversation holds what the log holds."""
         if new.conversation is None:
             return
-        text = "".join(
-            event.text
-            for logged in log
-            if logged.kind == "delta"
-            for _, event in self._codec.decode(logged.body)
-        )
+        events = (event for logged in log for _, event in self._codec.decode(logged.body))
+        text = Transcript.of(events).text
         answers = [
             m
             for m in moment.after("messages").values()
@@ -336,7 +333,7 @@ class RowWatch:
                 self.report("no id is forgotten too early", f"{turn.id} ended {turn.ended_at}")
 
     def _attempts(self, moment: Moment) -> None:
-        changes: dict[Any, Attempt] = moment.own.get("attempts", ABSENT)  # type: ignore[assignment]
+        changes: dict[Any, Attempt] = moment.own.get("attempts", ABSENT)
         for key, new in changes.items():
             old = moment.before["attempts"].get(key)
             if old is None:
@@ -358,7 +355,7 @@ class RowWatch:
             self.report("nothing begins after a cancel", f"{new.unit}: attempt {new.number}")
 
     def _ledger(self, moment: Moment) -> None:
-        changes: dict[Any, LedgerLine] = moment.own.get("ledger", ABSENT)  # type: ignore[assignment]
+        changes: dict[Any, LedgerLine] = moment.own.get("ledger", ABSENT)
         for key, new in changes.items():
             old = moment.before["ledger"].get(key)
             if key not in moment.after("attempts"):

@@ -16,7 +16,7 @@ from services.turns.timings import TurnTimings
 from simulation.clients import Client, Heard, Stream
 from simulation.codec import TableCodec
 from simulation.faults import Faults
-from simulation.loop import SeededLoop
+from simulation.loop import seeded_loop
 from simulation.network import BusWeather, Exchange
 from simulation.plan import Action, Ask, Cancel, Decide, Look, Plan, Resume, Setup
 from simulation.provider import Provider
@@ -83,7 +83,7 @@ class World:
         self.tracing = trace
         draw = random.Random(plan.seed)
         self._draw = random.Random(draw.random())
-        self.loop = SeededLoop(random.Random(draw.random()))
+        self.loop = seeded_loop(random.Random(draw.random()))
         self.loop.on_fault = lambda what: self.report("no bug is met", what)
         setup = plan.setup
         latency = Latency(setup.latency / 2, setup.latency, setup.spike, setup.spike_rate)
@@ -286,7 +286,7 @@ class World:
             longest=self._longest,
         )
         server.on_commit = self._committed
-        self.reads = ReadWatch(self.report, around.codec, self.rows, server, self.plan.setup)
+        self.reads = ReadWatch(self.report, around.codec, self.rows, self.store, self.plan.setup)
         self.calls = CallWatch(
             self.report,
             around.provider,
