@@ -161,11 +161,12 @@ class Gateway:
         early = Flight(self._stream(journey, first, ()))
         flights = {early: first}
         try:
+            await asyncio.sleep(0)  # it has begun, so it ends on record, also if we are left now
             for event in opening:
                 yield event
             winner = await first_to_speak([early], after)
             if winner is None and not early.failed:
-                if (second := await self._second(journey)) is not None:
+                if (second := await self._second(journey, first)) is not None:
                     flights[Flight(self._stream(journey, second, ()))] = second
                 winner = await first_to_speak(list(flights), None)
             winner = winner or early
@@ -188,11 +189,15 @@ class Gateway:
         names = slow.deployment.name, chosen.deployment.name
         return Switched(*names, slow.attempt.number, "slow"), chosen.selected()
 
-    async def _second(self, journey: Journey) -> Trial | None:
-        """Another attempt beside one that is silent, if that is allowed and somebody has room."""
+    async def _second(self, journey: Journey, first: Trial) -> Trial | None:
+        """Another attempt beside one that is silent, if that is allowed and somebody has room.
+
+        Its words must count for as much: a lesser tier is always quicker.
+        """
         if not self._lanes.may_hedge():
             return None
-        candidate = journey.course.next()
+        tier = first.deployment.tier
+        candidate = journey.course.next(lambda each: each.deployment.tier >= tier)
         if candidate is None:
             return None
         try:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
 
-from core.catalog import FallbackCause, Limits, Strategy
+from core.catalog import FallbackCause, Limits, Strategy, Tier
 from core.errors import Exhausted, Reason
 from core.generation import GenerationRequest, ModelError, ModelErrorKind, TokenUsage
 from core.identifiers import DeploymentName, Seconds, TenantId
@@ -76,6 +77,29 @@ class TestHedging:
         for _ in range(100):
             await node.hear()
         assert len(second.calls) <= 10 + 100 * 0.1 + 25  # saved, a share, some by the second
+
+    async def test_a_lesser_tier_is_no_second(self) -> None:
+        first = a_model(script(Wait(2), "a"), name="first")
+        lesser = a_model(script("b"), name="lesser", tier=Tier.SMALL)
+        heard = await gateway_node(first, lesser, resilience=self.POLICY).hear()
+        assert (heard.text, lesser.calls) == ("a", [])
+
+    async def test_who_was_not_asked_as_a_second_is_still_there_as_the_next(self) -> None:
+        policy = replace(self.POLICY, hedge=replace(self.POLICY.hedge, share=0.0))
+        first = a_model(script(Wait(2), Fail(DOWN)), name="first", price="1")
+        second = a_model(script("b"), name="second", price="2")
+        node = gateway_node(first, second, resilience=policy)
+        for _ in range(12):  # the reserve of hedges is used up
+            assert (await node.hear()).text == "b"
+
+    async def test_leaving_at_once_leaves_nothing_behind(self) -> None:
+        first = a_model(script(Hang()), name="first", price="1")
+        node = gateway_node(first, a_model(name="second", price="2"), resilience=self.POLICY)
+        async with aclosing(node.stream(node.order())) as events:
+            await anext(events)
+        assert first.running == 0
+        assert node.lanes.of(first.deployment).load.outstanding == 0
+        assert [attempt.booked for attempt in await node.attempts()] == [True]
 
     async def test_leaving_stops_both(self) -> None:
         first = a_model(script(Hang()), name="first", price="1")
