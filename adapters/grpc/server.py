@@ -25,10 +25,14 @@ _Watcher = grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.He
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """A server certificate and its key, PEM."""
+    """A server certificate and its key, PEM.
+
+    With `client_ca` only clients get in that show a certificate which it has signed.
+    """
 
     certificate: bytes
     key: bytes
+    client_ca: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,10 @@ class GrpcServer:
                 port = self._server.add_insecure_port(address)
             else:
                 pair = (tls.key, tls.certificate)
-                port = self._server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+                credentials = grpc.ssl_server_credentials(
+                    [pair], tls.client_ca, require_client_auth=tls.client_ca is not None
+                )
+                port = self._server.add_secure_port(address, credentials)
         except RuntimeError as taken:
             raise OSError(
                 f"cannot listen on {address}: another process has the port, or the address is "

@@ -100,7 +100,8 @@ def server_options(settings: Settings) -> ServerOptions:
     """How the server listens. Raises OSError where a certificate can't be read."""
     server, tls = settings.server, None
     if server.tls_certificate is not None and server.tls_key is not None:
-        tls = Tls(server.tls_certificate.read_bytes(), server.tls_key.read_bytes())
+        client_ca = server.tls_client_ca.read_bytes() if server.tls_client_ca else None
+        tls = Tls(server.tls_certificate.read_bytes(), server.tls_key.read_bytes(), client_ca)
     return ServerOptions(
         address=server.address,
         message_bytes=server.max_message_bytes,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -33,6 +32,8 @@ from colonnaded.metrics_settings import MetricsSettings
 from colonnaded.provider_settings import ProviderSettings
 from colonnaded.secrets import SecretReference
 from colonnaded.setting_table import Name, Positive, Table
+from colonnaded.settings_file import SettingsError as SettingsError  # noqa: PLC0414  # for importers
+from colonnaded.settings_file import read_settings
 from colonnaded.store_settings import BusSettings, StateSettings
 from core.catalog import Capability
 
@@ -55,6 +56,7 @@ class ServerSettings(Table):
     max_deadline_seconds: Positive = 3600.0
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    tls_client_ca: Path | None = None
     reflection: bool = True
 
     @property
@@ -66,6 +68,8 @@ class ServerSettings(Table):
     def _pair(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together: set both, or neither")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_ca is of use with tls_certificate and tls_key only")
         return self
 
 
@@ -199,6 +203,7 @@ class Settings(BaseSettings):
         env_prefix="COLONNADE_", env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
+    include: tuple[Path, ...] = ()
     data_dir: Path = Path("colonnade-data")
     server: ServerSettings = ServerSettings()
     auth: AuthSettings = AuthSettings()
@@ -274,14 +279,6 @@ def _check(settings: Settings) -> None:
     check_mesh(settings.mesh)
 
 
-class SettingsError(Exception):
-    """The settings cannot be used. `problems` has a line each: the key, and how to mend it."""
-
-    def __init__(self, source: str, problems: list[str]) -> None:
-        super().__init__("\n".join([f"{source}:", *(f"  {problem}" for problem in problems)]))
-        self.problems = problems
-
-
 def load_settings(file: Path | None = None) -> Settings:
     """The settings of this process. Raises SettingsError with every problem at once.
 
@@ -290,14 +287,7 @@ def load_settings(file: Path | None = None) -> Settings:
     if file is None:
         named = os.environ.get("COLONNADE_CONFIG")
         file = Path(named) if named else DEFAULT_FILE if DEFAULT_FILE.exists() else None
-    content: dict[str, object] = {}
-    if file is not None:
-        try:
-            content = tomllib.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SettingsError(str(file), [f"can't be read: {error.strerror}"]) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(str(file), [f"is not TOML: {error}"]) from error
+    content = read_settings(file) if file is not None else {}
     try:
         return Settings(**content)  # type: ignore[arg-type]  # pydantic checks them just here
     except ValidationError as error:

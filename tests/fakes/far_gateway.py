@@ -9,14 +9,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from adapters.grpc.chain import CallLimits, Chain
-from adapters.grpc.clients.channel import MeshTarget, open_channel
+from adapters.grpc.clients.channel import ClientTls, MeshTarget, open_channel
 from adapters.grpc.clients.gateway import SERVICE, GatewayClient
 from adapters.grpc.gateway import ModelGatewayServicer
-from adapters.grpc.server import GrpcServer, ServerOptions
+from adapters.grpc.server import GrpcServer, ServerOptions, Tls
 from colonnade.v1 import gateway_pb2
 from core.api_keys import ApiKey, digest_of
 from core.clock import Clock
@@ -55,7 +54,11 @@ async def let_in(state: State, secret: str = MESH_SECRET, *scopes: str) -> None:
 
 @asynccontextmanager
 async def gateway_server(
-    gateway: ModelGateway, state: State, clock: Clock, address: str = "127.0.0.1:0"
+    gateway: ModelGateway,
+    state: State,
+    clock: Clock,
+    address: str = "127.0.0.1:0",
+    tls: Tls | None = None,
 ) -> AsyncIterator[tuple[str, GrpcServer]]:
     """A server of the internal service, and its address."""
     ids = itertools.count(1)
@@ -67,7 +70,9 @@ async def gateway_server(
         CallLimits(),
     )
     servicer = ModelGatewayServicer(gateway, WordCounter(), clock)
-    server = GrpcServer({DESCRIPTOR: servicer}, chain, ServerOptions(address, reflection=False))
+    server = GrpcServer(
+        {DESCRIPTOR: servicer}, chain, ServerOptions(address, tls=tls, reflection=False)
+    )
     port = await server.open()
     try:
         yield f"127.0.0.1:{port}", server
@@ -77,10 +82,10 @@ async def gateway_server(
 
 @asynccontextmanager
 async def gateway_client(
-    *addresses: str, clock: Clock, secret: str = MESH_SECRET
+    *addresses: str, clock: Clock, secret: str = MESH_SECRET, tls: ClientTls | None = None
 ) -> AsyncIterator[GatewayClient]:
     """A client of the processes at these addresses."""
-    target = replace(MeshTarget((), SERVICE), addresses=addresses)
+    target = MeshTarget(addresses, SERVICE, tls)
     client = GatewayClient(open_channel(target), lambda: secret, clock)
     try:
         yield client

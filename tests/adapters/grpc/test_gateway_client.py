@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from grpc import StatusCode
 
-from adapters.grpc.clients.channel import MeshTarget, open_channel
+from adapters.grpc.clients.channel import ClientTls, MeshTarget, open_channel
 from adapters.grpc.clients.gateway import SERVICE
 from adapters.grpc.clients.targets import target_of
 from adapters.grpc.delegation import caller_metadata
 from adapters.grpc.gateway_orders import order_message
+from adapters.grpc.server import Tls
 from colonnade.v1.gateway_pb2 import DelegatedCaller, RunGenerationRequest
 from colonnade.v1.gateway_pb2_grpc import ModelGatewayServiceStub
 from core.call import Call
 from core.errors import ColonnadeError, Internal, ModelsUnavailable, Unavailable
 from core.generation import ModelError, ModelErrorKind
-from core.identifiers import ApiKeyId, CallId, Seconds, TenantId, UserId
+from core.identifiers import ApiKeyId, CallId, DeploymentName, Seconds, TenantId, UserId
 from core.messages import Message, Role
-from core.ports.model_gateway import GatewayEvent, GenerationOrder
+from core.ports.model_gateway import GatewayEvent, GenerationOrder, Restarted
 from core.principal import DELEGATE_SCOPE, Principal
 from fakes.far_gateway import (
     MESH_SECRET,
@@ -228,8 +232,9 @@ class TestTrouble:
             async def generate(
                 self, call: Call, order: GenerationOrder
             ) -> AsyncGenerator[GatewayEvent, None]:
-                raise RuntimeError("the password is 1234")
-                yield
+                if order.question:
+                    raise RuntimeError("the password is 1234")
+                yield Restarted(DeploymentName("a"), "b")
 
         node = gateway_node(a_model())
         async with far_gateway(Broken(), node.state, node.clock) as client:
@@ -266,3 +271,33 @@ class TestTrouble:
 async def test_a_channel_connects_when_it_is_used() -> None:
     channel = open_channel(MeshTarget(("127.0.0.1:1",), SERVICE))
     await channel.close()
+
+
+async def test_with_certificates_of_both_nobody_else_gets_in(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    node = gateway_node(a_model())
+    await let_in(node.state)
+    tls = Tls(certificate, key, client_ca=certificate)
+    async with gateway_server(node.gateway, node.state, node.clock, tls=tls) as (address, _):
+        port = address.rpartition(":")[2]
+        ours = ClientTls(certificate, certificate, key)
+        async with gateway_client(f"localhost:{port}", clock=node.clock, tls=ours) as client:
+            assert (await replace(node, gateway=client).hear()).error is None
+        for strangers in (ClientTls(certificate), None):
+            async with gateway_client(
+                f"localhost:{port}", clock=node.clock, tls=strangers
+            ) as client:
+                heard = await replace(node, gateway=client).hear(within=0.5)
+                assert isinstance(heard.error, ModelsUnavailable)
+
+
+def self_signed(folder: Path) -> tuple[bytes, bytes]:
+    """A certificate that vouches for itself, and its key."""
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("the program openssl, which makes the certificate, is not here")
+    made = [program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    about = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    files = ["-keyout", str(folder / "key"), "-out", str(folder / "cert")]
+    subprocess.run([*made, *about, *files], check=True, capture_output=True)
+    return (folder / "cert").read_bytes(), (folder / "key").read_bytes()
