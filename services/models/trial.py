@@ -22,7 +22,7 @@ from core.prices import cost_of
 from core.prompting.prompt import Prompt
 from core.resilience.failures import Verdict
 from core.routing import Candidate
-from core.turns.outcome import bookable_usage
+from core.turns.outcome import BYTES_PER_TOKEN_FLOOR, bookable_usage
 from core.turns.rows import Attempt
 from services.models.attempt_steps import NOTHING
 from services.models.lanes import Passage
@@ -58,14 +58,20 @@ class Trial:
 
     def end(self) -> Attempt:
         """It is over: its row as it ended. From now on `spent` tells what it is booked as."""
+        received = min(self.output, self._most_tokens * BYTES_PER_TOKEN_FLOOR)
         if self.finished is not None:
-            ended = replace(self.attempt, used=self.finished.usage, output_bytes=self.output)
+            ended = replace(self.attempt, used=self.finished.usage, output_bytes=received)
         else:
             used = None if self.called else NOTHING
-            ended = replace(self.attempt, used=used, output_bytes=self.output, error=self.failure)
+            ended = replace(self.attempt, used=used, output_bytes=received, error=self.failure)
         usage, estimated = bookable_usage(ended)
         self.spent = Spent(usage, cost_of(usage, self.deployment.prices), 1, estimated)
         return ended
+
+    @property
+    def _most_tokens(self) -> int:
+        """What it could write at most: an estimate by bytes must not be above that."""
+        return self.options.max_output_tokens or self.deployment.max_output_tokens
 
     @property
     def tokens(self) -> int:

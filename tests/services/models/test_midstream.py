@@ -235,6 +235,13 @@ async def test_a_reader_that_leaves_has_its_usage_booked() -> None:
     assert (line.usage, line.estimated) == (TokenUsage(5, 2), True)
 
 
+async def test_no_estimate_is_above_what_could_be_written() -> None:
+    node = gateway_node(cut("a" * 400))
+    await node.hear(options=GenerationOptions(max_output_tokens=50))
+    (line,) = await node.ledger()
+    assert (line.usage.completion, line.estimated) == (50, True)
+
+
 async def test_a_truncated_stream_is_a_failure_and_tries_the_next() -> None:
     """Elsewhere: a truncated stream returned as a clean success (portkey 1797)."""
     first = a_model(name="first", price="1")
