@@ -191,10 +191,7 @@ class SpendingRows(Protocol):
         """A unit's attempts in order of number, locked for this transaction."""
 
     async def orphaned(self, began_before: datetime, limit: int) -> Sequence[Attempt]:
-        """Attempts of no turn (those have epoch 0) that are not booked, oldest first.
-
-        Only those that began before this time: their callers are gone.
-        """
+        """Unbooked attempts of no turn (epoch 0) that began before this time, oldest first."""
 
     def book(self, line: LedgerLine) -> None:
         """Write the ledger line of an attempt: once; a later one replaces an estimate only."""
