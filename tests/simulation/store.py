@@ -229,6 +229,9 @@ class SimulatedTransaction:
         self, read: Callable[[View], Result], lock: Callable[[View], list[Key]] | None = None
     ) -> Result:
         """Have the store do this after the writes that were recorded; `lock` names rows."""
+        if self._snapshot is not None and not self._closed:
+            # The moment is fixed: what is read later is known by now.
+            return read(View(self._store.server, self._unit, self._snapshot))
         statement = self._statement(read, lock) if self._writable else self._look(read)
         found: Result = await self._ask(statement)
         return found

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from simulation.world import World
 
 _TICK = 0.25
-_AFTERWARDS_S = 1.5
+_AFTERWARDS_S = 1.0
 _SWEEPS_S = 3 * 1.2
 _SLACK_S = 2.5
 

@@ -206,8 +206,9 @@ class RowWatch:
     def _written(self, moment: Moment, old: Turn, new: Turn) -> None:
         """Written without a new epoch: by its owner, or a wish that anybody may note."""
         mine = moment.unit.boot == old.owner
-        kept = replace(new, cancel=old.cancel, detach=old.detach, decision=old.decision)
-        if not mine and kept != old:
+        if not mine and old != replace(
+            new, cancel=old.cancel, detach=old.detach, decision=old.decision
+        ):
             self.report(
                 "a stale runner changes nothing",
                 f"{old.id} of {old.owner} by {moment.unit.boot}: {_difference(old, new)}",
