@@ -33,6 +33,17 @@ async def test_events_come_back_as_they_were(state: State) -> None:
         assert await tx.events.read(LOG, 0, 10) == logged
 
 
+async def test_so_do_many_whatever_is_in_them(state: State) -> None:
+    kinds = ["", "NULL", '"', "\\", "{a,b}", "it's", "模型\n", " "]
+    logged = [
+        LoggedEvent(seq, 1, 1, kind, bytes(range(256)) + kind.encode())
+        for seq, kind in enumerate(kinds, 1)
+    ]
+    await append(state, logged)
+    async with state.snapshot(ACME) as tx:
+        assert await tx.events.read(LOG, 0, 10) == logged
+
+
 async def test_they_are_read_in_order_after_a_number_up_to_a_limit(state: State) -> None:
     await append(state, events(4, 3), events(1, 3))
     assert await numbers(state) == [1, 2, 3, 4, 5, 6]

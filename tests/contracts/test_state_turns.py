@@ -121,6 +121,12 @@ class TestLock:
             again = await tx.turns.lock([TurnId("a")], wait=False)
             assert list(again) == ["a"]
 
+    async def test_takes_any_name_for_what_it_is(self, state: State) -> None:
+        names = ["", "NULL", '"', "\\", "{a,b}", "it's", "模型\n", " ", "a,b"]
+        await insert(state, *(a_turn(name) for name in names), a_turn("a"), a_turn("b"))
+        async with state.transaction(ACME) as tx:
+            assert list(await tx.turns.lock(map(TurnId, names))) == sorted(names)
+
     async def test_takes_many(self, state: State) -> None:
         ids = [f"turn-{number}" for number in range(1200)]
         await insert(state, *(a_turn(id) for id in ids))
