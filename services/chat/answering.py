@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -145,9 +144,9 @@ class Answering:
         return await self._perform(work, state, effects)
 
     async def _perform(self, work: _Work, state: RunState, effects: Sequence[Effect]) -> EndReason:
-        pending: deque[Effect] = deque(effects)
+        pending = list(effects)
         while pending:
-            match pending.popleft():
+            match pending.pop(0):
                 case Emit(event):
                     await work.run.emit(event)
                 case Search():

@@ -104,8 +104,7 @@ class RunLog:
         self._last_commit = float("-inf")
         self._last_asked = float(began)
         self._away_since: float | None = None
-        self._room = asyncio.Event()
-        self._room.set()
+        self._full: asyncio.Future[None] | None = None
 
     def write(self, event: TurnEvent, now: Seconds) -> None:
         """Put an event into the buffer; text that arrives within a tick travels together.
@@ -118,7 +117,7 @@ class RunLog:
         if isinstance(event, Text | Reasoning):
             self.held_bytes += len(event.text.encode())
             if self.held_bytes > self._timings.hold_bytes:
-                self._room.clear()
+                self._fill()
         self._events.append(event)
         if len(self._events) == 1:
             self._mark(self, now - self._last_commit >= self._timings.tick)
@@ -141,11 +140,12 @@ class RunLog:
     @property
     def has_room(self) -> bool:
         """Whether more may be written without waiting for `room`."""
-        return self._room.is_set()
+        return self._full is None
 
     async def room(self) -> None:
         """Wait until the buffer has room: a store that can't keep up slows the provider down."""
-        await self._room.wait()
+        while self._full is not None:
+            await asyncio.shield(self._full)
 
     def seal(self) -> None:
         """Take no more events: a producer that is slow to stop has nothing more to say."""
@@ -225,8 +225,7 @@ class RunLog:
         self.lease_end = lease_end
         if read_elsewhere is not None:
             self.read_elsewhere, self._last_asked = read_elsewhere, now
-        if not self._room.is_set():
-            self._room.set()
+        self._empty()
         if events:
             self.first_commit = now if self.first_commit is None else self.first_commit
             self.tail.publish(events)
@@ -240,7 +239,7 @@ class RunLog:
         for waiting in (*self._in_flight, *self._steps):
             _fail(waiting, Lost("another has this turn"))
         self._in_flight, self._steps = [], []
-        self._room.set()
+        self._empty()
 
     def failed(self, error: Exception) -> None:
         """What this run brought, and no other, cannot be committed; it is dropped."""
@@ -249,7 +248,16 @@ class RunLog:
         for waiting in failing:
             _fail(waiting, error)
         self._go_on()
-        self._room.set()
+        self._empty()
+
+    def _fill(self) -> None:
+        if self._full is None:
+            self._full = asyncio.get_running_loop().create_future()
+
+    def _empty(self) -> None:
+        full, self._full = self._full, None
+        if full is not None:
+            full.set_result(None)
 
     def _go_on(self) -> None:
         if self._steps:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 
 from core.ports.state import StoreUnavailable
@@ -22,7 +21,7 @@ class Tail:
         self.closed = False
         self._interruptions: list[StoreUnavailable] = []
         self._timings = timings
-        self._events: deque[LoggedEvent] = deque()
+        self._events: list[LoggedEvent] = []
         self._bytes = 0
         self._next = turn.next_seq
         self._waiting: list[asyncio.Future[None]] = []
@@ -33,10 +32,7 @@ class Tail:
             self._events.append(event)
             self._bytes += len(event.body)
             self._next = event.seq + 1
-        while (
-            self._bytes > self._timings.tail_bytes or len(self._events) > self._timings.tail_events
-        ):
-            self._bytes -= len(self._events.popleft().body)
+        self._forget_oldest()
         self._wake()
 
     def close(self, ended: Turn | None) -> None:
@@ -50,6 +46,14 @@ class Tail:
         """Tell all who wait that the store has been away for too long."""
         self._interruptions.append(away)
         self._wake()
+
+    def _forget_oldest(self) -> None:
+        most, first = self._timings.tail_events, 0
+        while self._bytes > self._timings.tail_bytes or len(self._events) - first > most:
+            self._bytes -= len(self._events[first].body)
+            first += 1
+        if first:
+            del self._events[:first]
 
     def holds(self, sequence: int) -> bool:
         """Whether the event with this number is here, or is the next to come."""
@@ -94,10 +98,7 @@ class Tail:
 
     def _newer(self, after: int) -> Sequence[LoggedEvent]:
         skip = max(0, after + 1 - self._events[0].seq)
-        if skip == 0:
-            return list(self._events)
-        newest = len(self._events) - skip
-        return [self._events[i] for i in range(-newest, 0)]
+        return self._events[skip:]
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, []
