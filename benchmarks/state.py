@@ -1,6 +1,6 @@
 """Turns settled a second through the state's port, beside the bare drivers writing the same rows.
 
-    python -m benchmarks.state [--json] [--seconds 40]
+    python -m benchmarks.state [--json] [--seconds 31]
 
 A turn is a claim (its id looked up, then the id, the turn and a message written), three appends
 of an event, and a settlement with a message and a ledger line. Claims are transactions of their
@@ -197,7 +197,7 @@ def report(race: Race) -> dict[str, float]:
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=36.0, help="how long to measure")
+    parser.add_argument("--seconds", type=float, default=31.0, help="how long to measure")
     parser.add_argument("--json", action="store_true", help="nothing but the last line")
     arguments = parser.parse_args()
     sys.setswitchinterval(0.001)  # as the server does

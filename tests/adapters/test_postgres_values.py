@@ -27,7 +27,7 @@ async def test_a_text_with_a_zero_character_is_refused_and_nothing_is_kept(
             tx.conversations.insert(a_conversation("first"))
             tx.conversations.insert(replace(a_conversation("second"), title=text))
 
-    with pytest.raises(InvalidInput, match="U.0000"):
+    with pytest.raises(InvalidInput, match=r"U.0000"):
         await title("cut\x00here")
     assert await titles(state) == set()
     await keep(state, "after")
