@@ -43,6 +43,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         cpu_before, samples = server.cpu_s(), _samples(server, seconds)
         cpu_share = (server.cpu_s() - cpu_before) / max(seconds, SAMPLE_S)
         commits = sorted(server.ask()["commits_ms"])
+        load.kill()  # in the middle of its streams
         return _figures(samples, idle_kb, commits, clients) | {"cpu_share": round(cpu_share, 3)}
 
 
