@@ -80,6 +80,7 @@ def order_message(order: GenerationOrder, left: Seconds) -> gateway_pb2.RunGener
             write=order.cache.write,
             max_age=values.duration(order.cache.longest),
         ),
+        begun=order.begun,
     )
 
 
@@ -114,6 +115,7 @@ def order_from(message: gateway_pb2.RunGenerationRequest, now: Seconds) -> Gener
             cache.write,
             values.seconds(cache.max_age) if cache.HasField("max_age") else None,
         ),
+        begun=message.begun,
     )
 
 

@@ -65,7 +65,8 @@ class GenerationOrder:
 
     `key` names what the request belongs to (a conversation): it stays with the deployment that
     has its prompt in a cache, and on the same side of a canary. `accepts_restart`: whoever reads
-    can take back what was said so far. `explain` asks for the routing decision.
+    can take back what was said so far. `explain` asks for the routing decision. `begun` is the
+    beginning of the answer, which the readers have already: who is asked goes on from it.
     """
 
     unit: SpendingUnit
@@ -84,6 +85,7 @@ class GenerationOrder:
     accepts_restart: bool = False
     explain: bool = False
     cache: CachePolicy = UNCACHED
+    begun: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class CachingGateway:
     def generate(self, call: Call, order: GenerationOrder) -> AsyncGenerator[GatewayEvent, None]:
         """As the port says."""
         wanted = order.cache.read or order.cache.write
-        if not wanted or order.context or order.unit.epoch is not None:
+        if not wanted or order.context or order.begun or order.unit.epoch is not None:
             return self._inner.generate(call, order)
         return self._cached(call, order)
 

@@ -99,7 +99,8 @@ class Gateway:
         if not decision.candidates:
             raise unreachable(decision)
         self._lanes.called()
-        return Journey(call, order, deployments, decision, Course(decision))
+        begun = [order.begun] if order.begun else []
+        return Journey(call, order, deployments, decision, Course(decision), text=begun)
 
     def _arrived(self, journey: Journey) -> GatewayEvent:
         assert journey.trial is not None  # somebody has just answered

@@ -172,6 +172,8 @@ class Journey:
     def error(self) -> ColonnadeError:
         """What the caller gets: the one cause where all share it, else all of them."""
         troubles = [failed.trouble for failed in self.failures]
+        if not troubles:  # nobody goes on from what was begun
+            return ModelsUnavailable([])
         first = troubles[0]
         if isinstance(first, ContextTooLong) and _all(troubles, ContextTooLong):
             return first

@@ -151,6 +151,23 @@ class TestEvents:
         assert heard.text == "b"
         assert heard.of(Restarted) == [Restarted(DeploymentName("first"), "connection")]
 
+    async def test_an_answer_that_was_begun_elsewhere_is_gone_on_from(
+        self, open_gateway: Open
+    ) -> None:
+        stubborn = a_model(script("anew"), name="first")
+        second = a_model(script(" b"), name="second", price="2", takes_prefix=True)
+        node = await open_gateway(stubborn, second)
+        heard = await node.hear(begun="a ")
+        assert (heard.text, heard.asked) == ("b", ["second"])
+        assert [event.continues for event in heard.of(Selected)] == [True]
+        assert second.calls[0].request.messages[-1].text == "a"
+        assert stubborn.calls == []
+
+    async def test_or_refused_where_nobody_can(self, open_gateway: Open) -> None:
+        node = await open_gateway(a_model(script("anew")))
+        heard = await node.hear(begun="a")
+        assert (heard.text, type(heard.error)) == ("", ModelsUnavailable)
+
     async def test_the_decision_is_told_where_it_is_asked_for(self, open_gateway: Open) -> None:
         ways = a_route("second", "first")
         models = [a_model(name=name) for name in ("first", "second", "third")]

@@ -9,6 +9,7 @@ from contextlib import aclosing
 import grpc
 
 from adapters.grpc.clients.failures import ConnectionLost, Misconfigured, domain_error
+from adapters.grpc.clients.heard import Heard
 from adapters.grpc.delegation import caller_metadata
 from adapters.grpc.gateway_events import event_from
 from adapters.grpc.gateway_orders import order_message, part_message
@@ -26,7 +27,7 @@ from core.prompting.parts import PromptPart, Provenance, SourceKind, Trust
 
 SERVICE = gateway_pb2.DESCRIPTOR.services_by_name["ModelGatewayService"].full_name
 _PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
-"""Seconds before each further try, while nothing has been heard."""
+"""Seconds before each further try."""
 _LAST_WORDS = Seconds(0.25)
 """What the other process gets beyond the order's deadline, to say itself how it ended."""
 _COUNTING = Seconds(10.0)
@@ -37,10 +38,10 @@ _PROCESS = Principal(TenantId("mesh"), UserId("mesh"), ApiKeyId("mesh"))
 class GatewayClient:
     """Generates and counts in another process, on behalf of this one's callers.
 
-    Until the first event came, a call whose connection broke, or that was turned away by a
-    process that shuts down, is sent again, five times at most: each attempt is on record where
-    it was made, so that a second one is never hidden. After it, the loss ends the generation as
-    a provider's would.
+    A call whose connection broke, or that was turned away by a process that shuts down, is sent
+    again, five times at most: each attempt is on record where it was made, so that a second one
+    is never hidden. Text that was heard stands, and another process goes on from it where a
+    deployment can; else the loss ends the generation as a provider's would.
     """
 
     def __init__(self, channel: grpc.aio.Channel, key: Callable[[], str], clock: Clock) -> None:
@@ -54,20 +55,23 @@ class GatewayClient:
         self, call: Call, order: GenerationOrder
     ) -> AsyncGenerator[GatewayEvent, None]:
         """See ModelGateway."""
-        asked: DeploymentName | None = None
-        heard = False
+        heard, wanted = Heard(), order
         for pause in (*_PAUSES, None):
             try:
-                async with aclosing(self._events(call, order)) as events:
+                async with aclosing(self._events(call, wanted)) as events:
                     async for event in events:
-                        heard = True
-                        if isinstance(event, Selected):
-                            asked = self._note(call, event)
+                        if (switched := heard.switched(event)) is not None:
+                            yield switched
+                        heard.note(event)
+                        self._note(call, event)
                         yield event
                 return
             except (ConnectionLost, ColonnadeError) as error:
-                if heard or pause is None or not self._again(error, order, pause):
-                    raise _told(error, asked) from error
+                told = _told(error, heard)
+                following = self._following(error, heard, order, pause)
+                if following is None or pause is None:
+                    raise told from error
+                wanted = following
             await asyncio.sleep(pause)
 
     async def count(self, messages: Sequence[Message], model: str) -> int:
@@ -79,7 +83,7 @@ class GatewayClient:
                 request, timeout=_COUNTING, metadata=self._metadata(call)
             )
         except grpc.aio.AioRpcError as error:
-            raise _told(domain_error(error), None) from error
+            raise _told(domain_error(error), Heard()) from error
         return answer.tokens
 
     def deployment(self, name: DeploymentName) -> Deployment | None:
@@ -113,24 +117,36 @@ class GatewayClient:
     def _metadata(self, call: Call) -> tuple[tuple[str, str | bytes], ...]:
         return ("authorization", f"Bearer {self._key()}"), caller_metadata(call)
 
-    def _note(self, call: Call, event: Selected) -> DeploymentName:
-        name = event.deployment.name
-        self._seen[name] = event.deployment
-        call.facts.model_version = name
-        return name
+    def _note(self, call: Call, event: GatewayEvent) -> None:
+        if isinstance(event, Selected):
+            name = event.deployment.name
+            self._seen[name] = event.deployment
+            call.facts.model_version = name
 
-    def _again(self, error: Exception, order: GenerationOrder, pause: float) -> bool:
-        """Whether another process may still answer in time."""
-        refused = isinstance(error, Misconfigured) or (
-            isinstance(error, ColonnadeError) and error.reason is not Reason.SERVICE_UNAVAILABLE
+    def _following(
+        self, error: Exception, heard: Heard, order: GenerationOrder, pause: float | None
+    ) -> GenerationOrder | None:
+        """What is asked of another process, which may still answer in time; None where none can."""
+        if pause is None or self._clock.monotonic() + pause >= order.deadline:
+            return None
+        if isinstance(error, ConnectionLost):
+            return heard.rest(order)
+        passing = not isinstance(error, Misconfigured) and (
+            isinstance(error, ColonnadeError) and error.reason is Reason.SERVICE_UNAVAILABLE
         )
-        return not refused and self._clock.monotonic() + pause < order.deadline
+        return heard.rest(order) if passing and (heard.lost or not heard.asked) else None
 
 
-def _told(error: ColonnadeError | ConnectionLost, asked: DeploymentName | None) -> ColonnadeError:
-    """What the caller is told: a lost process is no other trouble than a lost provider."""
+def _told(error: ColonnadeError | ConnectionLost, heard: Heard) -> ColonnadeError:
+    """What the caller is told: a lost process is no other trouble than a lost provider.
+
+    Where nobody could go on from what a lost one said, its loss is the cause.
+    """
+    gone = heard.lost or (heard.asked if isinstance(error, ConnectionLost) else None)
+    if gone is not None:
+        return ModelsUnavailable([(gone.deployment.name, "connection")])
     if isinstance(error, ConnectionLost):
-        return ModelsUnavailable([(asked or "models", "connection")])
+        return ModelsUnavailable([("models", "connection")])
     return error
 
 

@@ -25,10 +25,10 @@ from colonnade.v1.gateway_pb2 import DelegatedCaller, RunGenerationRequest
 from colonnade.v1.gateway_pb2_grpc import ModelGatewayServiceStub
 from core.call import Call
 from core.errors import ColonnadeError, Internal, ModelsUnavailable, Unavailable
-from core.generation import ModelError, ModelErrorKind
+from core.generation import ModelError, ModelErrorKind, TextDelta
 from core.identifiers import ApiKeyId, CallId, DeploymentName, Seconds, TenantId, UserId
 from core.messages import Message, Role
-from core.ports.model_gateway import GatewayEvent, GenerationOrder, Restarted
+from core.ports.model_gateway import GatewayEvent, GenerationOrder, Restarted, Switched
 from core.principal import DELEGATE_SCOPE, Principal
 from fakes.far_gateway import (
     MESH_SECRET,
@@ -38,7 +38,7 @@ from fakes.far_gateway import (
     let_in,
 )
 from fakes.gateway_node import GatewayNode, gateway_node
-from fakes.language_model import Fail, script
+from fakes.language_model import Fail, Hang, script
 from fakes.rich_errors import refused
 from fakes.turn_node import a_model
 
@@ -218,6 +218,45 @@ class TestTrouble:
             heard = await replace(node, gateway=client).hear(within=0.5)
         assert isinstance(heard.error, ModelsUnavailable)
         assert heard.error.attempts == (("models", "connection"),)
+
+    @pytest.mark.parametrize("takes_prefix", [True, False])
+    async def test_another_goes_on_where_one_is_lost_in_mid_stream(
+        self, takes_prefix: bool
+    ) -> None:
+        first = a_model(script("a ", "b ", Hang()), takes_prefix=takes_prefix)
+        second = a_model(script("c"), takes_prefix=takes_prefix)
+        node, other = gateway_node(first), gateway_node(second)
+        for each in (node, other):
+            await let_in(each.state)
+        async with AsyncExitStack() as stack:
+            address, server = await stack.enter_async_context(
+                gateway_server(node.gateway, node.state, node.clock)
+            )
+            client = await stack.enter_async_context(gateway_client(address, clock=node.clock))
+            order = replace(node, gateway=client).order(within=3.0)
+            call = Call(ANN, CallId("call-7"), order.deadline)
+            heard: list[GatewayEvent] = []
+            error: ColonnadeError | None = None
+            try:
+                async for event in client.generate(call, order):
+                    heard.append(event)
+                    if event == TextDelta("b "):
+                        await server.close(Seconds(0.0))
+                        lives = gateway_server(other.gateway, other.state, other.clock, address)
+                        await stack.enter_async_context(lives)
+            except ColonnadeError as raised:
+                error = raised
+        text = [event.text for event in heard if isinstance(event, TextDelta)]
+        if takes_prefix:
+            assert (text, error) == (["a ", "b ", "c"], None)
+            [switched] = [event for event in heard if isinstance(event, Switched)]
+            assert (switched.failed, switched.cause) == ("strong", "connection")
+            assert second.calls[0].request.messages[-1].text == "a b"
+        else:
+            assert text == ["a ", "b "]
+            assert isinstance(error, ModelsUnavailable)
+            assert error.attempts == (("strong", "connection"),)
+            assert second.calls == []
 
     async def test_what_the_gateway_gave_up_is_not_asked_again(self) -> None:
         model = a_model(script(Fail(ModelError(ModelErrorKind.OVERLOADED, "full"))))
