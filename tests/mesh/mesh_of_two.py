@@ -40,9 +40,14 @@ class Mesh:
 
 
 @contextmanager
-def mesh(folder: Path, url: str, *, hosts: int = 1, dead: Sequence[str] = ()) -> Iterator[Mesh]:
-    """One that chats, and so many that host models; `dead` are addresses where nobody is."""
-    shared = _SHARED.format(folder=folder) + upstream_settings(url)
+def mesh(
+    folder: Path, url: str, *, hosts: int = 1, dead: Sequence[str] = (), more: str = ""
+) -> Iterator[Mesh]:
+    """One that chats, and so many that host models; `dead` are addresses where nobody is.
+
+    `more` is said of the deployment.
+    """
+    shared = _SHARED.format(folder=folder) + upstream_settings(url) + more
     models = tuple(_process(folder, f"models-{n}", shared + _MODELS) for n in range(hosts))
     addresses = [*dead, *(each.address for each in models)]
     chat = _process(folder, "chat", shared + _CHAT.format(folder=folder, addresses=addresses))

@@ -147,6 +147,45 @@ def _ended(client: Client, turn_id: str) -> Any:
     return turn
 
 
+async def test_another_host_goes_on_from_the_text_of_one_that_was_killed(tmp_path: Path) -> None:
+    def rest(body: dict[str, Any]) -> Stream:
+        last = body["messages"][-1]
+        said = len(last["content"].split()) if last["role"] == "assistant" else 0
+        words = WORDS[said:60]
+        return Stream.of(*(f" {word.strip()}" for word in words), pause=0.02)
+
+    async with ChatServerDouble(choose=rest) as upstream:
+        await in_thread(_gone_on, tmp_path, upstream.url)
+        assert upstream.requests[-1]["messages"][-1]["role"] == "assistant"  # type: ignore[index]
+
+
+def _gone_on(folder: Path, url: str) -> None:
+    with (
+        mesh(folder, url, hosts=2, more="takes_prefix = true\n") as three,
+        three.chat.client() as client,
+    ):
+        following = _next_host(three, client)
+        _, turn_id = read_some(client, 8)
+        following.kill()
+        turn = _ended(client, turn_id)
+        assert turn.finish_reason == FINISH_REASON_STOP
+        assert turn.answer.parts[0].text.split() == "".join(WORDS[:60]).split()
+        details = client.admin.turn(turn_id)
+        assert [attempt.booked for attempt in details.attempts] == [True, True]
+        assert [attempt.usage.estimated for attempt in details.attempts] == [True, False]
+
+
+def _next_host(mesh: Mesh, client: Client) -> ServerProcess:
+    """Whose turn it is, once both have taken calls: not that of the one who was the last."""
+    for asked in range(1, 20):
+        before = [len(each.calls()) for each in mesh.models]
+        client.stubs.chat.Chat(asking(), timeout=30, metadata=client.metadata)
+        after = _shares(mesh, asked)
+        if min(after) > 0:
+            return mesh.models[0 if after[1] > before[1] else 1]
+    raise AssertionError("one of them is never asked")
+
+
 async def test_where_one_of_two_is_dead_nobody_notices(tmp_path: Path) -> None:
     async with ChatServerDouble(Stream.of("Yes.")) as upstream:
         await in_thread(_one_dead, tmp_path, upstream.url)
