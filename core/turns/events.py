@@ -156,13 +156,18 @@ def kind_of(event: TurnEvent) -> str:
     return _KINDS[type(event)]
 
 
+_SAID = (Text, Reasoning)
+
+
 def joined(events: Sequence[TurnEvent]) -> list[TurnEvent]:
     """The same events with neighbouring texts (and thoughts) put together: one a tick."""
+    if len(events) == 1:
+        return list(events)
     result: list[TurnEvent] = []
     pending: list[str] = []
     kind: type[Text] | type[Reasoning] | None = None
     for event in events:
-        if isinstance(event, Text | Reasoning):
+        if isinstance(event, _SAID):
             if kind is not type(event):
                 _flush(result, kind, pending)
                 kind = type(event)

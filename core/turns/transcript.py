@@ -71,11 +71,12 @@ class Transcript:
 
     def add(self, event: TurnEvent) -> None:
         """Take one more event."""
+        if type(event) is Text:
+            self._text.append(event.text)
+            return
         match event:
             case Started() | Retracted():
                 self._begin(event)
-            case Text(text):
-                self._text.append(text)
             case Reasoning(text):
                 self._reasoning.append(text)
             case Cited(citation):

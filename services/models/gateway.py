@@ -14,6 +14,7 @@ from core.generation import (
     ModelError,
     ModelErrorKind,
     ModelFinished,
+    TextDelta,
 )
 from core.identifiers import Seconds
 from core.ports.model_gateway import GatewayEvent, GenerationOrder, Routed, Switched
@@ -221,14 +222,16 @@ class Gateway:
             async with aclosing(Arriving(trial.model.stream(request, timeout=left))) as pieces:
                 await self._first(pieces, trial)
                 async for piece in pieces:
+                    passes = held.is_open and seam.is_closed  # as nearly every piece
+                    if passes and type(piece) is TextDelta and piece.text.isascii():
+                        trial.output += len(piece.text)
+                        yield piece
+                        continue
                     if isinstance(piece, ModelFinished):
                         trial.finished = piece
                         continue
                     said = storable(piece)
                     trial.output += size(said)
-                    if held.is_open and seam.is_closed:  # as for nearly every piece
-                        yield said
-                        continue
                     for out in held.put(seam.join(said), self._clock.monotonic()):
                         yield out
             if trial.finished is None:

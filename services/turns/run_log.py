@@ -20,6 +20,9 @@ RENEW_EARLY = 0.8
 """A run that was silent for so much of the renewal's interval is renewed at the next look."""
 
 
+_SAID = (Text, Reasoning)
+
+
 class Step(Protocol):
     """A change of the turn's row that is committed with, and after, the buffered events."""
 
@@ -114,8 +117,9 @@ class RunLog:
         """
         if self._sealed:
             raise Lost("this run is over")
-        if isinstance(event, Text | Reasoning):
-            self.held_bytes += len(event.text.encode())
+        if isinstance(event, _SAID):
+            text = event.text
+            self.held_bytes += len(text) if text.isascii() else len(text.encode())
             if self.held_bytes > self._timings.hold_bytes:
                 self._fill()
         self._events.append(event)
