@@ -267,7 +267,7 @@ class Container(containers.DeclarativeContainer):
         Configuration, bus, providers.Callable(policies.reload_log, log)
     )
     reloading = providers.Singleton(
-        Reloading, settings, snapshot, deployments, lanes, budgets, admission, chain
+        Reloading, settings, snapshot, deployments, lanes, answers, budgets, admission, chain
     )
     servicers = providers.Dict(
         {

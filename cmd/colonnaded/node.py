@@ -137,14 +137,14 @@ async def run(
 ) -> None:
     """Serve until SIGTERM or SIGINT; a second one ends the drain at once.
 
-    SIGHUP has the settings read again.
+    SIGHUP has the settings read again, where there is a way to them.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, stop)
     async with serving(settings, override, reread) as node:
-        if hasattr(signal, "SIGHUP"):
+        if reread is not None and sys.platform != "win32":
             loop.add_signal_handler(signal.SIGHUP, node.reload)
         started(node)
         await stop.wait()

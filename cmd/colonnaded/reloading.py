@@ -13,6 +13,7 @@ from core.errors import FieldViolation, InvalidInput
 from services.configuration import Reloaded
 from services.models.deployments import Deployments, LiveDeployments
 from services.models.lanes import Lanes
+from services.models.response_cache import ResponseCache
 from services.models.spending import BudgetBook
 from services.turns.admission import Admission
 
@@ -31,6 +32,8 @@ LIVE = (
     "server.max_deadline_seconds",
 )
 """The keys, and tables, that count without a restart."""
+_ANSWERING = frozenset({"deployments", "routes", "routing"})
+"""The tables by which the same question may get another answer."""
 Snapshot = Callable[[Settings], Deployments]
 
 
@@ -47,6 +50,7 @@ class Reloading:
         snapshot: Snapshot,
         live: LiveDeployments,
         lanes: Lanes,
+        answers: ResponseCache,
         budgets: BudgetBook,
         admission: Admission,
         chain: Chain,
@@ -55,6 +59,7 @@ class Reloading:
         self._snapshot = snapshot
         self._live = live
         self._lanes = lanes
+        self._answers = answers
         self._budgets = budgets
         self._admission = admission
         self._chain = chain
@@ -68,6 +73,8 @@ class Reloading:
             raise _refusal(error) from error
         applied = [key for key in _changed(self._current, settings) if _counts_now(key)]
         restart = [key for key in _changed(self._started, settings) if not _counts_now(key)]
+        if any(key.partition(".")[0] in _ANSWERING for key in applied):
+            self._answers.clear()
         self._take_over(settings, snapshot)
         return Reloaded(tuple(applied), tuple(restart))
 

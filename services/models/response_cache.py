@@ -84,6 +84,11 @@ class ResponseCache:
         while self._bytes > self._most_bytes:
             self._drop(next(iter(self._entries)))
 
+    def clear(self) -> None:
+        """Forget every answer: others might be given now."""
+        self._entries.clear()
+        self._bytes = 0
+
     def _drop(self, key: CacheKey) -> None:
         if (dropped := self._entries.pop(key, None)) is not None:
             self._bytes -= dropped.weight

@@ -15,6 +15,7 @@ from grpc import StatusCode
 from colonnade.client.stubs import AsyncStubs
 from colonnade.v1.admin_pb2 import ReloadConfigRequest
 from colonnade.v1.models_pb2 import GenerateRequest
+from colonnade.v1.routing_pb2 import CachePolicy
 from colonnaded.container import Container
 from colonnaded.node import serving
 from colonnaded.settings import load_settings
@@ -128,7 +129,9 @@ async def test_a_refused_reload_changes_nothing_and_says_why(tmp_path: Path) -> 
         server.write("this is no TOML")
         assert (await refused(server.reload())).code is StatusCode.INVALID_ARGUMENT
         assert await server.said() == ("first", "one")
-        assert (await server.container.deployments.async_()).deployment(DeploymentName("second")) is None
+        assert (await server.container.deployments.async_()).deployment(
+            DeploymentName("second")
+        ) is None
 
 
 async def test_a_price_or_limit_changes_without_another_model(tmp_path: Path) -> None:
@@ -176,3 +179,22 @@ async def test_a_storm_of_reloads_is_not_noticed(tmp_path: Path) -> None:
         assert len({name for name, _ in heard}) > 3
         live = await server.container.deployments.async_()
         await until(lambda: not live._retired and not live._closing)
+
+
+async def test_an_answer_that_was_kept_is_asked_for_anew(tmp_path: Path) -> None:
+    async with (
+        ChatServerDouble(Stream.of("old")) as old,
+        ChatServerDouble(Stream.of("new")) as new,
+        reloadable(tmp_path, deployment("first", old.url)) as server,
+    ):
+        request = GenerateRequest(
+            messages=[user("Count.")], cache=CachePolicy(read=True, write=True)
+        )
+        for _ in range(2):
+            answer = await server.stubs.models.Generate(request)
+            assert answer.message.parts[0].text == "old"
+        assert len(old.requests) == 1
+        server.write(deployment("first", new.url))
+        await server.reload()
+        answer = await server.stubs.models.Generate(request)
+        assert (answer.message.parts[0].text, answer.cached) == ("new", False)
