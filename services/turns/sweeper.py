@@ -10,14 +10,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
-from core.identifiers import Seconds
+from core.identifiers import Seconds, TenantId, TurnId
 from core.ports.state import EVERY_TENANT, State, StoreConflict, StoreUnavailable
 from core.turns.retention import compacted, forgotten, may_compact, may_forget
-from core.turns.rows import Turn
+from core.turns.rows import ReaderRow, Turn
 from services.turns.approvals import Approvals
 from services.turns.orphans import Orphans
 from services.turns.replica import Replica, StoreContact
 from services.turns.timings import TurnTimings
+
+_NO_TURN, _NO_TENANT = TurnId(""), TenantId("")
+"""Of the reader's row that only says that its replica can write."""
 
 
 class Sweeper:
@@ -35,6 +38,7 @@ class Sweeper:
         self._state = state
         self._orphans = orphans
         self._approvals = approvals
+        self._boot = replica.boot
         self._boottime = replica.boottime
         self._draw = replica.draw
         self._contact = contact
@@ -73,11 +77,14 @@ class Sweeper:
     async def _orphaned(self) -> None:
         """End what nobody runs.
 
-        The write that comes first proves contact: it needs all that owners' renewals need.
+        The write that comes first proves contact: it needs all that owners' renewals need, room on
+        the disk too. So it always changes a row, this replica's own.
         """
         sent = self._boottime()
         async with self._state.transaction(EVERY_TENANT) as tx:
             now = tx.now
+            expires = now + timedelta(seconds=self._timings.reader_row)
+            tx.readers.put(ReaderRow(_NO_TURN, _NO_TENANT, self._boot, expires))
             tx.readers.expire(now)
             due = await tx.turns.due(now, self._before(now, self._timings.hard), self._limit)
         self._contact.reached(sent)

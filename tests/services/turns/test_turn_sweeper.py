@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import NotFound, TurnLogExpired
 from core.identifiers import BootId, RequestId, Seconds, TurnId
-from core.ports.state import State
+from core.ports.state import EVERY_TENANT, State
 from core.turns.rows import EndReason, ReaderRow, Turn, TurnState
 from fakes.language_model import Hang, script
 from fakes.turn_cluster import IN_TOUCH, LEASE, Cluster, turn_cluster
@@ -29,6 +29,25 @@ async def _orphans(cluster: Cluster, count: int) -> list[TurnId]:
     turns = [(await reader.until(1)).turn for reader in readers]
     cluster.kill(owner)
     return turns
+
+
+async def test_every_sweep_writes_a_row_so_that_a_full_disk_breaks_contact(state: State) -> None:
+    """What changes nothing needs no room: it would not tell that owners cannot renew."""
+    async with turn_cluster(state, [a_model(script(Hang()))]) as cluster:
+        one, two = await cluster.start_two()
+        await asyncio.sleep(0.5)
+        async with state.snapshot(EVERY_TENANT) as view:
+            written = {row.boot: row.expires_at for row in await view.readers.of(TurnId(""))}
+        assert len(written) == 2
+        await asyncio.sleep(1.5)
+        async with state.snapshot(EVERY_TENANT) as view:
+            later = {row.boot: row.expires_at for row in await view.readers.of(TurnId(""))}
+        assert all(later[boot] > expires for boot, expires in written.items())
+        cluster.kill(two)
+        await asyncio.sleep(TurnTimings().reader_row + 1.5)
+        async with state.snapshot(EVERY_TENANT) as view:
+            assert len(await view.readers.of(TurnId(""))) == 1
+        assert one is not two
 
 
 async def test_each_orphan_is_settled_by_one_of_several_sweepers(state: State) -> None:
