@@ -116,7 +116,7 @@ class Approvals:
         in_doubt = False
         while True:
             try:
-                return await self._wake(turn, nonce, wait=wait)
+                return await self._wake(turn, nonce, wait=wait or in_doubt)
             except StoreUnavailable as away:
                 in_doubt |= not away.outcome_known
                 if not in_doubt or monotonic() >= until:

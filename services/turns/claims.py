@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -124,11 +123,11 @@ class Claims:
             self._admission.place(key.tenant),
             self._clock.monotonic(),
         )
-        async with self._alone(key):
-            task = asyncio.get_running_loop().create_task(self._finish(claiming, begin))
-            self.under_way.add(task)
-            task.add_done_callback(self.under_way.discard)
-            return await asyncio.shield(task)
+        await self._enter(key)
+        task = asyncio.get_running_loop().create_task(self._finish(claiming, begin))
+        self.under_way.add(task)
+        task.add_done_callback(lambda done: self._leave(key, done))
+        return await asyncio.shield(task)
 
     async def _finish(self, claiming: _Claiming, begin: Begin) -> Claim:
         """Try until it is known what came of it; then begin what was claimed."""
@@ -319,17 +318,27 @@ class Claims:
             return longest
         return Seconds(min(longest, max(0.0, call.deadline - now)))
 
-    @asynccontextmanager
-    async def _alone(self, key: IdempotencyKey) -> AsyncIterator[None]:
+    async def _enter(self, key: IdempotencyKey) -> None:
+        """Wait until no equal call of this process is at work."""
         queue = self._queues.setdefault(key, _Queue())
         queue.length += 1
         try:
-            async with queue.lock:
-                yield
-        finally:
-            queue.length -= 1
-            if queue.length == 0:
-                del self._queues[key]
+            await queue.lock.acquire()
+        except BaseException:
+            self._forget(key, queue)
+            raise
+
+    def _leave(self, key: IdempotencyKey, task: asyncio.Task[Claim]) -> None:
+        """The claim is known, whether or not its call still waits for it: the next may try."""
+        self.under_way.discard(task)
+        queue = self._queues[key]
+        queue.lock.release()
+        self._forget(key, queue)
+
+    def _forget(self, key: IdempotencyKey, queue: _Queue) -> None:
+        queue.length -= 1
+        if queue.length == 0:
+            del self._queues[key]
 
 
 async def _locked(tx: Transaction, id: TurnId) -> Turn:

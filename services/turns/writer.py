@@ -75,6 +75,8 @@ class TurnWriter:
         self._held_back = False
         self._dirty: dict[RunLog, bool] = {}
         self._live: dict[RunLog, None] = {}
+        self._dropped: set[RunLog] = set()
+        """Runs of which something was given up as this process ends: nothing may follow it."""
         self._renewal: asyncio.TimerHandle | None = None
         self._marked = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -107,6 +109,7 @@ class TurnWriter:
     def forget(self, log: RunLog) -> None:
         """The run has ended."""
         self._live.pop(log, None)
+        self._dropped.discard(log)
 
     def _renew(self) -> None:
         self._renewal = None
@@ -192,6 +195,9 @@ class TurnWriter:
 
     def _entry(self, log: RunLog) -> _Entry | None:
         """What the run brings; None where it cannot be encoded, which is its own affair."""
+        if log in self._dropped:
+            self._refuse(log)
+            return None
         buffered, steps = log.take()
         if log.tail.closed and not buffered and not steps:
             return None  # it has ended since its lease was to be renewed
@@ -245,6 +251,7 @@ class TurnWriter:
         self._observer.held_back(waiting + sum(log.held_bytes for log in self._live))
         if self._closing:
             for entry in batch:
+                self._dropped.add(entry.log)
                 entry.log.failed(away)
         return self._closing
 

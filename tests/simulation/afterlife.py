@@ -68,6 +68,8 @@ class Afterlife:
         """Every turn of before has lost its id by now."""
         keep = self._world.around.timings.id_retention
         now = self._world.store.now()
+        if self._world.troubles.any_trouble_since(self._world.loop.time() - _MORE_S):
+            return
         for turn in self._world.store.server.tables["turns"].values():
             old = turn.ended_at is not None and (now - turn.ended_at).total_seconds() > keep + 4
             if old and not turn.forgotten:
@@ -76,6 +78,8 @@ class Afterlife:
     def _check_compacted(self) -> None:
         """Every log of before is gone by now."""
         now = self._world.store.now()
+        if self._world.troubles.any_trouble_since(self._world.loop.time() - _MORE_S):
+            return
         for turn in self._world.store.server.tables["turns"].values():
             age = (now - turn.ended_at).total_seconds() if turn.ended_at is not None else 0.0
             if age > self._log_retention + 4 and turn.log_from < turn.next_seq:

@@ -117,6 +117,7 @@ class Bounds:
         world = self._world
         away = [world.store.away_since.get(whose) for whose in ("", owner.boot)]
         since = max([call.began, *(time for time in away if time is not None)])
+        since = max(since, world.troubles.last_of(owner.boot))
         if owner.actor.paused or owner.stopping or all(time is None for time in away):
             return
         hangs = 2 * _STATEMENT_S if world.store.hangs else 0.0

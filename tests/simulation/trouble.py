@@ -41,6 +41,10 @@ class Troubles:
             (end for who, _, end in self._spans if who == EVERYONE or who in whose), default=0.0
         )
 
+    def last_of(self, whose: str) -> float:
+        """When its own last trouble ended or will end."""
+        return max((end for who, _, end in self._spans if who == whose), default=0.0)
+
     def between(self, begin: float, end: float, *whose: str) -> float:
         """For how many of these seconds any of them, or everyone, had some, at the most."""
         return sum(

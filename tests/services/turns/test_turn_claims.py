@@ -253,3 +253,17 @@ async def test_messages_of_a_stateless_call_are_kept_nowhere(fake: FakeState) ->
         assert fake.tables.messages == {}
         found = await node.chat.turn(node.call(), TurnId(""), RequestId("r1"), with_events=False)
         assert found.turn.tenant == ACME
+
+
+async def test_who_asks_again_waits_for_the_claim_that_its_first_call_left(fake: FakeState) -> None:
+    """The caller broke off while its claim was on its way; the limit is not asked again."""
+    async with turn_node(fake, [a_model(words("a b"))], limits=ONE_AT_A_TIME) as node:
+        fake.faults.hold_commits(touching="idempotency")
+        left = asyncio.create_task(node.ask("Hi", request_id="r1"))
+        await fake.faults.wait_until_held()
+        left.cancel()
+        await asyncio.wait({left})
+        again = asyncio.create_task(node.ask("Hi", request_id="r1"))
+        await asyncio.sleep(0.1)
+        fake.faults.release_commits()
+        assert (await again).text == "a b"

@@ -13,11 +13,11 @@ from core.identifiers import Seconds, TurnId
 from core.ports.state import State, StoreUnavailable
 from core.turns.events import Finished
 from core.turns.rows import EndReason, TurnState
-from fakes.language_model import Hang, ScriptedModel, script, words
+from fakes.language_model import Hang, ScriptedModel, Wait, script, words
 from fakes.state import CommitFault, FakeState
 from fakes.turn_cluster import turn_cluster
 from fakes.turn_node import ACME, TurnNode, a_model, a_request, open_node, turn_node
-from fakes.turn_readers import Read, reading
+from fakes.turn_readers import Read, Reader, reading
 from services.turns.timings import TurnTimings
 
 TALE = words("one two three four five", pause=0.3)
@@ -354,3 +354,25 @@ async def test_a_slow_claim_does_not_make_the_turn_longer(fake: FakeState) -> No
         assert read.error is not None
         assert read.error.reason is Reason.DEADLINE_EXCEEDED
         assert not model.calls
+
+
+async def test_nothing_follows_what_was_given_up_at_the_end(fake: FakeState) -> None:
+    """The process ends while a word can't be stored: its turn is not settled as if it had been."""
+    async with turn_node(fake, [a_model(script("one ", Wait(1), "two ", Wait(60)))]) as node:
+        talk = await node.converse()
+        reader = Reader(node.stream(a_request("count", conversation=talk)))
+        turn = (await reader.until(2)).turn
+        fake.faults.hold_commits(touching="events")
+        await fake.faults.wait_until_held()
+        fake.faults.fail_commits(CommitFault.REFUSED, touching="events")
+        await node.turns.drain(Seconds(0.0))
+        closing = asyncio.create_task(node.turns.close())
+        await asyncio.sleep(0.1)
+        fake.faults.release_commits()
+        await closing
+        reader.leave()
+        await asyncio.sleep(1)  # what the call of the model came to is written on its own
+    async with turn_node(fake, boot="boot-2") as node:  # its next life settles what the log holds
+        view = await node.get(turn)
+        assert view.transcript.text == "one "
+        assert [m.message.text for m in await node.said(talk)] == ["count", "one "]

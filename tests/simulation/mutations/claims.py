@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -104,11 +103,14 @@ def _nonce_ignored(patch: Patch) -> None:
 
 
 def _no_single_flight(patch: Patch) -> None:
-    @asynccontextmanager
-    async def alone(self: Any, key: Any) -> Any:
-        yield
+    async def enter(self: Any, key: Any) -> None:
+        return None
 
-    patch.set(Claims, "_alone", alone)
+    def leave(self: Any, key: Any, task: Any) -> None:
+        self.under_way.discard(task)
+
+    patch.set(Claims, "_enter", enter)
+    patch.set(Claims, "_leave", leave)
 
 
 def _no_admission(patch: Patch) -> None:
