@@ -16,7 +16,12 @@ from colonnade.client import Client, ColonnadeError
 from colonnade.v1.chat_pb2 import CancelChatRequest, ChatRequest
 from colonnade.v1.messages_pb2 import Message, Part
 from colonnade.v1.models_pb2 import GenerateRequest
-from colonnade.v1.turns_pb2 import FINISH_REASON_STOP, TURN_STATE_FAILED, TURN_STATE_FINISHED
+from colonnade.v1.turns_pb2 import (
+    FINISH_REASON_INTERRUPTED,
+    FINISH_REASON_STOP,
+    TURN_STATE_FAILED,
+    TURN_STATE_FINISHED,
+)
 from fakes.chat_server import ChatServerDouble, Stream
 from mesh.mesh_of_two import Mesh, mesh
 from mesh.server_process import ServerProcess, _free_port
@@ -144,6 +149,46 @@ def _ended(client: Client, turn_id: str) -> Any:
     while (turn := client.turn(turn_id)).state not in (TURN_STATE_FAILED, TURN_STATE_FINISHED):
         assert time.monotonic() < until
         time.sleep(0.02)
+    return turn
+
+
+async def test_who_asked_is_killed_and_the_provider_stops_and_is_booked_once(
+    tmp_path: Path,
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with ChatServerDouble(Stream.of(*WORDS, pause=0.02)) as upstream:
+
+        def gone() -> None:
+            asyncio.run_coroutine_threadsafe(upstream.gone.wait(), loop).result(2)
+
+        await in_thread(_asker_killed, tmp_path, upstream.url, gone)
+        assert len(upstream.requests) == 1
+
+
+def _asker_killed(folder: Path, url: str, gone: Callable[[], None]) -> None:
+    with mesh(folder, url) as two:
+        with two.chat.client() as client:
+            seen, turn_id = read_some(client, 8)
+        two.chat.kill()
+        gone()
+        two.chat.start()
+        with two.chat.client() as client:
+            turn = _settled(client, turn_id)
+            assert turn.finish_reason == FINISH_REASON_INTERRUPTED
+            said = "".join(event.delta.text for event in seen)
+            assert turn.answer.parts[0].text.startswith(said)
+            [attempt] = client.admin.turn(turn_id).attempts
+            assert attempt.booked
+            assert attempt.usage.estimated
+            assert attempt.usage.output_tokens > 0
+
+
+def _settled(client: Client, turn_id: str) -> Any:
+    """The turn, once its runner's lease has run out and somebody has settled it."""
+    until = time.monotonic() + 60
+    while (turn := client.turn(turn_id)).state not in (TURN_STATE_FAILED, TURN_STATE_FINISHED):
+        assert time.monotonic() < until
+        time.sleep(0.2)
     return turn
 
 
