@@ -163,3 +163,16 @@ def test_no_pause_goes_past_the_deadline() -> None:
     with pytest.raises(ResourceExhausted) as caught:
         after_break(begun(), busy, RetryPolicy(), draw=0.0, left=9.0)
     assert caught.value.retry_after == 9.0
+
+
+def test_a_turn_that_failed_for_want_of_the_store_is_asked_for_again() -> None:
+    away = failed("SERVICE_UNAVAILABLE", grpc.StatusCode.UNAVAILABLE, rerunnable="true")
+    assert decide(begun(), away).asking
+
+
+def test_a_turn_that_failed_for_good_is_not_read_again() -> None:
+    """The call alone may be repeated where the server was busy; the turn's own end stays."""
+    passing = failed("SERVICE_UNAVAILABLE", grpc.StatusCode.UNAVAILABLE)
+    assert not decide(begun(), passing).asking
+    with pytest.raises(Unavailable):
+        decide(begun(), failed(passing.reason, passing.code, rerunnable="false"))

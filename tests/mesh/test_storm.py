@@ -48,7 +48,7 @@ async def test_the_store_is_away_while_a_peer_stands_still(options: StormOptions
 
 
 async def test_the_disk_is_full_under_streams(options: StormOptions) -> None:
-    figures = await run_outage(replace(options, clients=100, full_for=4.0))
+    figures = await run_outage(replace(options, clients=100, full_for=8.0))
     assert figures["violations"] == []
     assert figures["ends"] == {"STOP": 102}
 

@@ -27,7 +27,6 @@ _Call = (
 
 _RERUNS = 6
 _COME_BACK = frozenset({"SERVICE_UNAVAILABLE", "BRANCH_BUSY", "TOO_MANY_REQUESTS", "STORAGE_FULL"})
-_FAILED = frozenset({"MODELS_UNAVAILABLE", "TURN_INTERRUPTED", "TURN_ABANDONED"})
 
 
 def open_channels(addresses: Sequence[str]) -> list[grpc.aio.Channel]:
@@ -155,11 +154,11 @@ class PlainReader:
         self._witness.errors[reading.error] += 1
         if failure.reason in _COME_BACK and failure.retry_after is None:
             reading.faults.append(f"{reading.error} does not say when to come back")
-        if failure.reason in _COME_BACK or (not failure.reason and _of_connection(failure)):
-            return max(failure.retry_after or 0.0, 0.1 + 0.3 * self._draw.random())
-        if failure.reason in _FAILED or failure.reason == "DEADLINE_EXCEEDED":
+        if "rerunnable" in failure.metadata:  # the turn's own end, not this call's
             self._failed(failure)
             return failure.retry_after or 0.0
+        if failure.reason in _COME_BACK or (not failure.reason and _of_connection(failure)):
+            return max(failure.retry_after or 0.0, 0.1 + 0.3 * self._draw.random())
         reading.ended = f"unexpected: {reading.error}: {failure.message}"
         return 0.0
 

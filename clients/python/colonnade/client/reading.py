@@ -28,6 +28,8 @@ GAP = Failure(grpc.StatusCode.UNAVAILABLE, "the stream left out events of the tu
 _ANSWER = frozenset(
     {"delta", "citation", "retracted", "tool_proposed", "approval_required", "tool_result"}
 )
+_RERUNNABLE = "rerunnable"
+"""In the metadata of an error that is the turn's own; one of the call alone has it not."""
 _LASTING_CAUSES = frozenset({"authentication", "bad_request", "weights_missing"})
 
 
@@ -125,6 +127,8 @@ def _following(progress: Progress, failure: Failure) -> Progress | None:
         return replace(silent, last=0, released=False, rereads=progress.rereads + 1)
     if _may_run_again(progress, failure):
         return replace(silent, asking=True, reruns=progress.reruns + 1)
+    if _RERUNNABLE in failure.metadata:
+        return None  # the turn itself has failed: to read it again would tell the same for ever
     return silent if passes(failure) else None
 
 
@@ -139,10 +143,8 @@ def _may_run_again(progress: Progress, failure: Failure) -> bool:
     if failure.reason == "MODELS_UNAVAILABLE":
         hopeless = {attempt.cause for attempt in failure.attempts} <= _LASTING_CAUSES
         return failure.retry_after is not None and not (failure.attempts and hopeless)
-    return (
-        failure.reason in ("TURN_INTERRUPTED", "TURN_ABANDONED")
-        and failure.metadata.get("rerunnable") == "true"
-    )
+    ended_by_chance = failure.reason in ("TURN_INTERRUPTED", "TURN_ABANDONED") or passes(failure)
+    return ended_by_chance and failure.metadata.get(_RERUNNABLE) == "true"
 
 
 def _worth_it(progress: Progress, failure: Failure, policy: RetryPolicy) -> bool:
