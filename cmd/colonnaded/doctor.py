@@ -12,8 +12,10 @@ from pathlib import Path
 
 from adapters.embedders.weights import Missing
 from colonnaded.data_directory import owners
+from colonnaded.doctor_mesh import examine_mesh
 from colonnaded.doctor_stores import examine_stores
 from colonnaded.finding import Finding, Standing
+from colonnaded.mesh_settings import Target
 from colonnaded.openers.prompts import open_prompts
 from colonnaded.secrets import MissingSecret, SecretReference
 from colonnaded.settings import DeploymentSettings, EmbedderSettings, Settings, SettingsError
@@ -31,10 +33,11 @@ def examine(settings: Settings) -> list[Finding]:
         _prompts(settings),
         _data_directory(settings),
         *examine_stores(settings),
+        *examine_mesh(settings),
         _disk(settings),
         _port(settings),
         *(f for name, e in settings.embedders.items() for f in _embedder(settings, name, e)),
-        *(f for name, d in settings.deployments.items() for f in _deployment(name, d)),
+        *(f for name, d in _opened(settings) for f in _deployment(name, d)),
     ]
 
 
@@ -140,6 +143,12 @@ def _missing(chosen: EmbedderSettings) -> Iterator[tuple[str, str]]:
             pass  # whether a server answers is seen when it is asked
     for one in lacking:
         yield one.what, one.remedy
+
+
+def _opened(settings: Settings) -> Iterator[tuple[str, DeploymentSettings]]:
+    """The deployments that this process opens itself."""
+    if settings.mesh.hosts(Target.MODELS):
+        yield from settings.deployments.items()
 
 
 def _deployment(name: str, chosen: DeploymentSettings) -> Iterator[Finding]:

@@ -276,6 +276,19 @@ def _drained(folder: Path, url: str) -> None:
         assert turn.finish_reason == FINISH_REASON_STOP
 
 
+def test_the_doctor_sees_whether_the_host_is_there_and_lets_us_in(tmp_path: Path) -> None:
+    with mesh(tmp_path, "http://127.0.0.1:1") as two:
+
+        def found() -> str:
+            return two.chat.run("doctor", "--config", str(two.chat.settings)).stdout
+
+        assert "answers, and knows this process's key" in found()
+        (tmp_path / "mesh.key").write_text("ck_wrong")
+        assert "mesh.key (CREDENTIALS_INVALID)" in found()
+        two.models[0].kill()
+        assert "models: connection" in found()
+
+
 def test_a_key_without_the_scope_is_the_operators_trouble(tmp_path: Path) -> None:
     with mesh(tmp_path, "http://127.0.0.1:1") as two:
         _without_scope(two, tmp_path)
