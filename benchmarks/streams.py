@@ -49,9 +49,9 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
 
 def _samples(server: Child, seconds: float) -> list[int]:
     """The server's memory in KiB, every few seconds."""
-    until = time.monotonic() + seconds
+    until = time.monotonic() + max(seconds, SAMPLE_S)
     samples = [server.resident_kb()]
-    while time.monotonic() + SAMPLE_S < until:
+    while time.monotonic() < until:
         time.sleep(SAMPLE_S)
         samples.append(server.resident_kb())
     return samples
@@ -69,8 +69,8 @@ def _figures(
         "kb_a_stream": round((mean(samples) - idle_kb) / streams, 1),
         "growth_percent": round(100 * growth, 2),
         "commits": len(commits),
-        "commit_ms_p50": round(commits[len(commits) // 2], 3),
-        "commit_ms_p99": round(commits[len(commits) * 99 // 100], 3),
+        "commit_ms_p50": round(commits[len(commits) // 2], 3) if commits else 0.0,
+        "commit_ms_p99": round(commits[len(commits) * 99 // 100], 3) if commits else 0.0,
     }
 
 
