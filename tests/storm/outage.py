@@ -29,6 +29,8 @@ _LEAD_S = 3.0
 """How long the streams run before."""
 _GRACE_S = 0.3
 """What was logged before may still be under way for so long."""
+_HOLD_S = 30.0
+"""How long a turn holds its output back before its model is stopped."""
 _A_CONNECTION = 25
 """Streams that share one."""
 
@@ -166,7 +168,9 @@ def _now() -> float:
 def _figures(
     options: StormOptions, witness: Witness, verdict: Verdict, window: _Window, took: float
 ) -> dict[str, object]:
-    not_whole = {reason: n for reason, n in verdict.ends.items() if reason != "STOP"}
+    beyond_hold = max(options.away_for, options.full_for) > _HOLD_S
+    expected = ("STOP", "ERROR") if beyond_hold else ("STOP",)
+    not_whole = {reason: n for reason, n in verdict.ends.items() if reason not in expected}
     # On a full disk what was allocated before can still be written, and is.
     unlogged = window.unlogged if options.away_for else 0
     wrong = [
