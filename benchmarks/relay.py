@@ -40,6 +40,8 @@ class Windows:
 
     def add(self, seen: Mapping[str, Any], cpu_s: float) -> None:
         """One more window."""
+        if seen["failed"]:
+            raise RuntimeError(f"{seen['failed']} streams failed: the figures mean nothing")
         self.streams_per_cpu_s.append(seen["streams"] / cpu_s)
         self.messages += seen["messages"]
         self.streams += seen["streams"]

@@ -34,6 +34,7 @@ class Seen:
     """What the clients of one window saw."""
 
     streams: int = 0
+    failed: int = 0
     messages: int = 0
     bytes: int = 0
     wall_s: float = 0.0
@@ -78,7 +79,11 @@ class Load:
     async def _client(self, call: Any, until: float, after: float) -> None:
         await asyncio.sleep(after)
         while True:
-            await self._stream(call)
+            try:
+                await self._stream(call)
+            except grpc.aio.AioRpcError as error:
+                self.seen.failed += 1
+                print(error.code(), error.details(), file=sys.stderr)
             if time.perf_counter() >= until:
                 return
 
