@@ -8,8 +8,8 @@ everything on; a relay that sends a chunk a message; the same with the chunks of
 message; LiteLLM's proxy and Portkey where they are given. Windows of load alternate between them:
 answers in one piece, streams at full speed, streams of a chunk every 10 ms. CPU is that of the
 gateway's processes alone, in seconds for 1,000 answers; a figure is the median over its windows,
-a ratio the median over the rounds. What a gateway adds to the first token is held against the
-same clients at the provider itself. The last line is JSON.
+a ratio the median over the rounds. What a gateway adds to the first token is measured with four
+clients and held against the same at the provider itself. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ from benchmarks.relaying.processes import child
 
 MODES = {"unary": (AT_ONCE, False), "stream": (AT_ONCE, True), "paced": (PACED, True)}
 """The model that is asked, and whether it streams."""
+QUIET = {"quiet_unary": (AT_ONCE, False), "quiet": (PACED, True)}
+"""The same from a few clients, for the time that is added where nobody waits for the processor."""
+FEW = 4
 RATIOS = {"unary": "bare", "stream": "bare_joined", "paced": "bare"}
 """Which relay a mode is held against first."""
 UNDER_MEASURE, DIRECT = "ours", "direct"
@@ -85,7 +88,9 @@ class Bench:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.folder)))
         self._load = stack.enter_context(child("benchmarks.gatewaying.clients"))
         self.servers = dict(_servers(options, stack, folder))
-        self.windows = {(mode, name): Windows() for mode in MODES for name in self.servers}
+        self.windows = {
+            (mode, name): Windows() for mode in (*MODES, *QUIET) for name in self.servers
+        }
 
     def run(self) -> None:
         """Warm every server up, then the windows of each round in turn."""
@@ -93,24 +98,31 @@ class Bench:
             for name in self.servers:
                 self._window(name, mode, min(0.3, self._options.seconds))
         for _ in range(self._options.rounds):
-            for mode in MODES:
+            for mode in (*MODES, *QUIET):
                 for name, server in self.servers.items():
-                    seconds = self._options.seconds * (0.3 if name == DIRECT else 1)
+                    if name == DIRECT and mode in MODES:
+                        continue
+                    seconds = self._options.seconds * (0.3 if mode in QUIET else 1)
                     before = server.cpu_s()
                     seen = self._window(name, mode, seconds)
                     self.windows[mode, name].add(seen, server.cpu_s() - before)
 
     def _window(self, name: str, mode: str, seconds: float) -> dict[str, Any]:
-        server, (model, stream) = self.servers[name], MODES[mode]
+        server, (model, stream) = self.servers[name], (MODES | QUIET)[mode]
         return self._load.ask(
             kind=server.kind,
             address=server.address,
             headers=dict(server.headers),
             model=server.prefix + model,
             stream=stream,
-            clients={KEY: self._options.clients},
+            clients={KEY: FEW if mode in QUIET else self._options.clients},
             seconds=seconds,
         )
+
+    def added_ms(self, mode: str, name: str) -> float:
+        """How much later the first message comes than from the provider itself."""
+        through, direct = (median(self.windows[mode, n].first_ms) for n in (name, DIRECT))
+        return through - direct
 
     def ratio(self, mode: str, against: str) -> float:
         """The median over the rounds of ours to theirs, each window beside its neighbour."""
@@ -149,7 +161,6 @@ def _servers(
 
 def figures(bench: Bench) -> Iterator[tuple[str, float]]:
     """What the windows come to, under the names of the last line."""
-    direct = median(bench.windows["paced", DIRECT].first_ms)
     for name in bench.servers:
         if name == DIRECT:
             continue
@@ -162,10 +173,8 @@ def figures(bench: Bench) -> Iterator[tuple[str, float]]:
             if mode != "unary":
                 share = windows.messages / windows.answers
                 yield f"{prefix}{mode}_messages", round(share, 2)
-        first = median(bench.windows["paced", name].first_ms)
-        yield f"{prefix}ttft_added_ms_p50", round(first - direct, 3)
-        unary = (median(bench.windows["unary", n].first_ms) for n in (name, DIRECT))
-        yield f"{prefix}unary_added_ms_p50", round(next(unary) - next(unary), 3)
+        yield f"{prefix}ttft_added_ms_p50", round(bench.added_ms("quiet", name), 3)
+        yield f"{prefix}unary_added_ms_p50", round(bench.added_ms("quiet_unary", name), 3)
     for mode, against in RATIOS.items():
         yield f"{mode}_ratio", round(bench.ratio(mode, against), 3)
         yield f"{mode}_ratio_joined", round(bench.ratio(mode, "bare_joined"), 3)

@@ -7,7 +7,6 @@ Model `MODEL` gets a chunk a message; `joined/MODEL` the chunks of one read in o
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import AsyncGenerator, Iterator

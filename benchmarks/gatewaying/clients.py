@@ -94,8 +94,8 @@ async def _over_grpc(order: Mapping[str, Any]) -> AsyncIterator[Pieces]:
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(order["address"], options=options) as channel:
         await channel.channel_ready()
-        unary = channel.unary_unary(f"{_SERVICE}/Generate")
-        stream = channel.unary_stream(f"{_SERVICE}/StreamGenerate")
+        unary: Any = channel.unary_unary(f"{_SERVICE}/Generate")
+        stream: Any = channel.unary_stream(f"{_SERVICE}/StreamGenerate")
 
         async def pieces(key: str) -> AsyncIterator[bytes]:
             metadata = (("authorization", f"Bearer {key}"),)

@@ -17,7 +17,7 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.gatewaying.upstream import AT_ONCE, PACED
+from benchmarks.gatewaying.upstream import AT_ONCE, PACED, SLOW
 from benchmarks.relaying.processes import serve_until_told, tune
 from colonnaded.container import Container
 from colonnaded.node import Serving, serving
@@ -32,7 +32,7 @@ KEY = TENANTS["tenant-0"]
 
 
 def settings_of(folder: Path, upstream: str) -> Settings:
-    """Two deployments of one provider, priced; many calls at once."""
+    """Deployments of one provider, priced; many calls at once."""
 
     def deployment(model: str) -> dict[str, object]:
         return {
@@ -48,7 +48,7 @@ def settings_of(folder: Path, upstream: str) -> Settings:
             "data_dir": folder,
             "server": {"address": "127.0.0.1:0", "max_concurrent_calls": 8_192},
             "mesh": {"targets": ["models"]},
-            "deployments": {model: deployment(model) for model in (AT_ONCE, PACED)},
+            "deployments": {model: deployment(model) for model in (AT_ONCE, PACED, SLOW)},
         }
     )
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.gatewaying.upstream
 
-Model `mock` streams at full speed, `mock-d10` a chunk every 10 ms. Each request gets the same
-text, written as OpenAI writes it.
+Model `mock` streams at full speed, `mock-d10` a chunk every 10 ms, `mock-d100` every 100 ms. Each
+request gets the same text, written as OpenAI writes it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import uvloop
 from benchmarks.relaying.processes import serve_until_told
 
 CHUNKS = 64
-AT_ONCE, PACED = "mock", "mock-d10"
+AT_ONCE, PACED, SLOW = "mock", "mock-d10", "mock-d100"
 """The models, by how they stream."""
-PACE_S = 0.010
+PACE_S = {PACED: 0.010, SLOW: 0.100}
 USAGE = {"prompt_tokens": 20, "completion_tokens": CHUNKS, "total_tokens": 20 + CHUNKS}
 
 _STREAM = (
@@ -75,23 +75,24 @@ class Provider(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
+        del exc  # it is over, however
         if self._streaming is not None:
             self._streaming.cancel()
 
     def _answer(self, request: dict[str, object]) -> None:
         if not request.get("stream"):
             self._transport.write(WHOLE)
-        elif request["model"] == PACED:
-            self._streaming = asyncio.get_running_loop().create_task(self._slowly())
+        elif pace := PACE_S.get(str(request["model"])):
+            self._streaming = asyncio.get_running_loop().create_task(self._slowly(pace))
         else:
             self._transport.write(STREAM)
 
-    async def _slowly(self) -> None:
+    async def _slowly(self, pace_s: float) -> None:
         loop = asyncio.get_running_loop()
         self._transport.write(_STREAM)
         due = loop.time()
         for chunk in CHUNK:
-            due += PACE_S
+            due += pace_s
             await asyncio.sleep(due - loop.time())
             self._transport.write(chunk)
 
