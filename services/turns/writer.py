@@ -8,7 +8,7 @@ after the commit do events enter the tails, from where readers send them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -154,8 +154,8 @@ class TurnWriter:
                 await self._marked.wait()
                 await self._gather()
                 batch = [entry for log in self._take() if (entry := self._entry(log)) is not None]
-                if batch:
-                    await self._commit_until_known(batch)
+                for part in _one_run_a_turn(batch):
+                    await self._commit_until_known(part)
                     self._last_commit = self._clock.monotonic()
         finally:
             self._closed = True
@@ -341,6 +341,14 @@ class TurnWriter:
 
 def _ending() -> StoreUnavailable:
     return StoreUnavailable("this process is ending")
+
+
+def _one_run_a_turn(batch: Sequence[_Entry]) -> Iterator[Sequence[_Entry]]:
+    """The batch in parts, for a commit answers by turn: of two runs, one is stale by now."""
+    while batch:
+        part = {entry.log.turn_id: entry for entry in batch}
+        yield batch if len(part) == len(batch) else list(part.values())
+        batch = [entry for entry in batch if part[entry.log.turn_id] is not entry]
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> None:
