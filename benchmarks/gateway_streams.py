@@ -51,7 +51,8 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         seconds = RAMP_S + options.seconds
         load.send(model=SLOW, clients=clients, seconds=seconds, ramp_s=RAMP_S, cut=True, **order)
         time.sleep(RAMP_S)
-        cpu_before, samples = gateway.cpu_s(), []
+        cpu_before = gateway.cpu_s()
+        samples: list[int] = []
         until = time.monotonic() + options.seconds - SAMPLE_S
         while not samples or time.monotonic() < until:
             samples.append(gateway.resident_kb())

@@ -81,6 +81,7 @@ def order_message(order: GenerationOrder, left: Seconds) -> gateway_pb2.RunGener
             max_age=values.duration(order.cache.longest),
         ),
         begun=order.begun,
+        whole=order.whole,
     )
 
 
@@ -116,6 +117,7 @@ def order_from(message: gateway_pb2.RunGenerationRequest, now: Seconds) -> Gener
             values.seconds(cache.max_age) if cache.HasField("max_age") else None,
         ),
         begun=message.begun,
+        whole=message.whole,
     )
 
 

@@ -162,6 +162,15 @@ class ModelServicer:
 
 
 def _generate_request(request: models_pb2.GenerateRequest) -> GenerateRequest:
+    try:
+        return _read_request(request)
+    except InvalidInput:
+        _refuse(request)
+        raise
+
+
+def _refuse(request: models_pb2.GenerateRequest) -> None:
+    """Raises with all that is wrong, not with the first of it alone."""
     together(
         lambda: names.request_id(request.request_id),
         lambda: messages.all_to_domain(request.messages, "messages"),
@@ -170,6 +179,10 @@ def _generate_request(request: models_pb2.GenerateRequest) -> GenerateRequest:
         lambda: generation.cache(request.cache),
         lambda: generation.task(request.task),
     )
+
+
+def _read_request(request: models_pb2.GenerateRequest) -> GenerateRequest:
+    names.request_id(request.request_id)
     with below():
         return GenerateRequest(
             messages=messages.all_to_domain(request.messages, "messages"),

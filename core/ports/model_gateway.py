@@ -67,6 +67,7 @@ class GenerationOrder:
     has its prompt in a cache, and on the same side of a canary. `accepts_restart`: whoever reads
     can take back what was said so far. `explain` asks for the routing decision. `begun` is the
     beginning of the answer, which the readers have already: who is asked goes on from it.
+    `whole`: nobody reads the answer before its end.
     """
 
     unit: SpendingUnit
@@ -86,6 +87,7 @@ class GenerationOrder:
     explain: bool = False
     cache: CachePolicy = UNCACHED
     begun: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,8 +177,10 @@ class Attempts:
 
     async def _end(self, attempt: Attempt, unit: SpendingUnit, deployment: Deployment) -> None:
         async with self._state.transaction(unit.tenant) as tx:
-            known = {row.number: row for row in await tx.spending.attempts(unit.id)}
-            row = known.get(attempt.number, attempt)
+            row = attempt
+            if unit.epoch is not None:  # of others, what was begun is all that can be on record
+                known = {row.number: row for row in await tx.spending.attempts(unit.id)}
+                row = known.get(attempt.number, attempt)
             ended = replace(
                 row,
                 used=attempt.used or row.used,

@@ -151,6 +151,7 @@ class Gateway:
     def _heard(self, journey: Journey, trial: Trial) -> AsyncGenerator[GatewayEvent, None]:
         """What this candidate says, or the one that is asked because it is silent."""
         opening = journey.opening(trial)
+        trial.whole = _may_come_whole(journey, trial)
         after = hedge_after(self._lanes.of(trial.deployment).load, self._lanes.policy.hedge)
         if after is None or journey.released or not journey.course.others_wait:
             return self._stream(journey, trial, opening)
@@ -262,7 +263,8 @@ class Gateway:
             raise ModelError(
                 ModelErrorKind.TIMEOUT, f"the first token did not come within {most:g} s"
             ) from None
-        trial.passage.first_piece(self._clock.monotonic())
+        if not trial.whole:
+            trial.passage.first_piece(self._clock.monotonic())
 
     def _held(self, journey: Journey, trial: Trial) -> tuple[Held, Seam]:
         """What stands between this attempt and the readers."""
@@ -274,7 +276,8 @@ class Gateway:
         trial.failure = error.message
         trial.finished = None
         out_of_time = self._clock.monotonic() >= journey.order.deadline - _LATE
-        by_caller = error.kind is ModelErrorKind.TIMEOUT and out_of_time and trial.passage.heard
+        begun = trial.passage.heard or trial.whole
+        by_caller = error.kind is ModelErrorKind.TIMEOUT and out_of_time and begun
         trial.verdict = None if by_caller else verdict_of(error, self._lanes.policy.cooldown)
         journey.fail(trial.candidate, error, trial.attempt.number)
 
@@ -302,10 +305,20 @@ class Gateway:
                 raise
 
 
+def _may_come_whole(journey: Journey, trial: Trial) -> bool:
+    """Nobody reads it before its end, and nobody else could be asked if it were silent so far.
+
+    A stream costs several times as much, and shows early that an attempt hangs.
+    """
+    patient = trial.deployment.limits.first_token is None
+    return journey.order.whole and patient and not journey.course.others_wait
+
+
 def _request(order: GenerationOrder, trial: Trial) -> GenerationRequest:
     return GenerationRequest(
         messages=trial.prompt.messages,
         options=trial.options,
         question=order.question,
         context=trial.prompt.passages(order.context),
+        whole=trial.whole,
     )

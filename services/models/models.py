@@ -116,6 +116,7 @@ class Models:
         order = replace(
             _order(unit, call, request),
             accepts_restart=accepts_restart,
+            whole=accepts_restart,
             explain=request.explain,
             cache=request.cache,
         )

@@ -33,7 +33,7 @@ from services.models.spending import Reservation
 class Trial:
     """One attempt. `output` is in bytes; `verdict` is what it says about the deployment's health.
 
-    It `goes_on` from what another said, or begins.
+    It `goes_on` from what another said, or begins. `whole`: it may come in one piece.
     """
 
     candidate: Candidate
@@ -44,6 +44,7 @@ class Trial:
     attempt: Attempt
     reservation: Reservation | None = None
     goes_on: bool = False
+    whole: bool = False
     called: bool = False
     output: int = 0
     finished: ModelFinished | None = None

@@ -84,6 +84,7 @@ class RunGenerationRequest(_message.Message):
     EXPLAIN_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
     BEGUN_FIELD_NUMBER: _builtins.int
+    WHOLE_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     """What was asked, for a model that quotes."""
     seconds_left: _builtins.float
@@ -106,6 +107,8 @@ class RunGenerationRequest(_message.Message):
     """The routing decision is wanted, as the first event."""
     begun: _builtins.str
     """The beginning of the answer, which the readers have: who is asked goes on from it."""
+    whole: _builtins.bool
+    """Nobody reads the answer before its end: a provider may send it in one piece."""
     @_builtins.property
     def unit(self) -> Global___GatewayUnit:
         """On whose behalf is spent. Its tenant and user are those of the caller."""
@@ -150,10 +153,11 @@ class RunGenerationRequest(_message.Message):
         explain: _builtins.bool = ...,
         cache: _routing_pb2.CachePolicy | None = ...,
         begun: _builtins.str = ...,
+        whole: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "constraints", b"constraints", "options", b"options", "unit", b"unit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_restart", b"accepts_restart", "begun", b"begun", "cache", b"cache", "constraints", b"constraints", "context", b"context", "explain", b"explain", "key", b"key", "language", b"language", "minimum_tier", b"minimum_tier", "model", b"model", "only_extractive", b"only_extractive", "options", b"options", "parts", b"parts", "question", b"question", "seconds_left", b"seconds_left", "task", b"task", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_restart", b"accepts_restart", "begun", b"begun", "cache", b"cache", "constraints", b"constraints", "context", b"context", "explain", b"explain", "key", b"key", "language", b"language", "minimum_tier", b"minimum_tier", "model", b"model", "only_extractive", b"only_extractive", "options", b"options", "parts", b"parts", "question", b"question", "seconds_left", b"seconds_left", "task", b"task", "unit", b"unit", "whole", b"whole"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
