@@ -12,7 +12,9 @@ EVERY_TENANT_SCOPE = "admin.every-tenant"
 """What lets an operator look beyond its own tenant. `*` does not stand for it."""
 DELEGATE_SCOPE = "mesh.delegate"
 """What lets a process of the installation call another for any principal. Nor for this."""
-BY_NAME_ONLY = frozenset({EVERY_TENANT_SCOPE, DELEGATE_SCOPE})
+CONFIGURE_SCOPE = "admin.config"
+"""What lets an operator have the installation's settings read again. Nor for this."""
+BY_NAME_ONLY = frozenset({EVERY_TENANT_SCOPE, DELEGATE_SCOPE, CONFIGURE_SCOPE})
 """Scopes beyond a tenant's own: only who was given one by its name has it."""
 
 

@@ -11,7 +11,7 @@ from colonnaded.settings import Settings
 from core.chunking import ChunkPolicy
 from core.errors import InvalidInput
 from core.identifiers import ApiKeyId, CollectionName, Seconds, TenantId, UserId
-from core.principal import EVERY_SCOPE, Principal
+from core.principal import CONFIGURE_SCOPE, EVERY_SCOPE, Principal
 from services.chat.answering import AnsweringPolicy
 from services.configuration import Reloaded
 from services.ingestion.ingestion import IngestLimits
@@ -20,8 +20,10 @@ from services.turns.timings import TurnTimings
 
 _HOUR_S = 3600.0
 
-DEMO = Principal(TenantId("demo"), UserId("demo"), ApiKeyId("demo"), frozenset({EVERY_SCOPE}))
-"""Whom a call without a key stands for, where the settings let one in."""
+DEMO = Principal(
+    TenantId("demo"), UserId("demo"), ApiKeyId("demo"), frozenset({EVERY_SCOPE, CONFIGURE_SCOPE})
+)
+"""Whom a call without a key stands for, where the settings let one in: the machine's own user."""
 
 
 def telemetry(settings: Settings) -> StructuredLog:

@@ -11,7 +11,7 @@ SCOPES = {
     "AdminService.CancelTurn": "admin.write",
     "AdminService.GetTurnStatus": "admin.read",
     "AdminService.ListTurns": "admin.read",
-    "AdminService.ReloadConfig": "admin.write",
+    "AdminService.ReloadConfig": "admin.config",
     "ChatService.CancelChat": "chat.write",
     "ChatService.Chat": "chat.write",
     "ChatService.GetTurn": "chat.read",

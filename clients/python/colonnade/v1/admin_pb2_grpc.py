@@ -103,7 +103,8 @@ class AdminServiceServicer(object):
     def ReloadConfig(self, request, context):
         """Reads the settings again on every process of the installation that the bus reaches, and goes
         by what they say of deployments, routes, prices, budgets and limits. Calls that run go on with
-        what they began with. Settings with a problem change nothing at all. Safe to retry.
+        what they began with. Settings with a problem change nothing at all. Safe to retry. The scope is one
+        that a key holds by its name: `*` does not stand for it, since settings are not a tenant's.
 
         Errors: INVALID_ARGUMENT (each problem with its key, of this process's settings),
         FAILED_PRECONDITION (POLICY_REFUSED) where the server was started without settings to read

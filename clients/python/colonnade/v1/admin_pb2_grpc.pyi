@@ -60,7 +60,8 @@ class AdminServiceStub:
     ReloadConfig: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ReloadConfigRequest, _admin_pb2.ReloadConfigResponse]
     """Reads the settings again on every process of the installation that the bus reaches, and goes
     by what they say of deployments, routes, prices, budgets and limits. Calls that run go on with
-    what they began with. Settings with a problem change nothing at all. Safe to retry.
+    what they began with. Settings with a problem change nothing at all. Safe to retry. The scope is one
+    that a key holds by its name: `*` does not stand for it, since settings are not a tenant's.
 
     Errors: INVALID_ARGUMENT (each problem with its key, of this process's settings),
     FAILED_PRECONDITION (POLICY_REFUSED) where the server was started without settings to read
@@ -99,7 +100,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     ReloadConfig: _aio.UnaryUnaryMultiCallable[_admin_pb2.ReloadConfigRequest, _admin_pb2.ReloadConfigResponse]  # type: ignore[assignment]
     """Reads the settings again on every process of the installation that the bus reaches, and goes
     by what they say of deployments, routes, prices, budgets and limits. Calls that run go on with
-    what they began with. Settings with a problem change nothing at all. Safe to retry.
+    what they began with. Settings with a problem change nothing at all. Safe to retry. The scope is one
+    that a key holds by its name: `*` does not stand for it, since settings are not a tenant's.
 
     Errors: INVALID_ARGUMENT (each problem with its key, of this process's settings),
     FAILED_PRECONDITION (POLICY_REFUSED) where the server was started without settings to read
@@ -159,7 +161,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_pb2.ReloadConfigResponse, _abc.Awaitable[_admin_pb2.ReloadConfigResponse]]:
         """Reads the settings again on every process of the installation that the bus reaches, and goes
         by what they say of deployments, routes, prices, budgets and limits. Calls that run go on with
-        what they began with. Settings with a problem change nothing at all. Safe to retry.
+        what they began with. Settings with a problem change nothing at all. Safe to retry. The scope is one
+        that a key holds by its name: `*` does not stand for it, since settings are not a tenant's.
 
         Errors: INVALID_ARGUMENT (each problem with its key, of this process's settings),
         FAILED_PRECONDITION (POLICY_REFUSED) where the server was started without settings to read

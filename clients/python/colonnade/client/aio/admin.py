@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 
 class AsyncAdmin:
-    """`client.admin`. The key needs `admin.read`, and `admin.write` to cancel.
+    """`client.admin`. The key needs `admin.read`, `admin.write` to cancel, and
+    `admin.config` to reload.
 
     `timeout` is in seconds, for each call; lists make one call a page. All raise ColonnadeError.
     """

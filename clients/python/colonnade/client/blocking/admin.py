@@ -20,7 +20,8 @@ from colonnade.v1.turns_pb2 import TurnState
 
 
 class Admin:
-    """`client.admin`. The key needs `admin.read`, and `admin.write` to cancel.
+    """`client.admin`. The key needs `admin.read`, `admin.write` to cancel, and
+    `admin.config` to reload.
 
     `timeout` is in seconds, for each call; lists make one call a page. All raise ColonnadeError.
     """
