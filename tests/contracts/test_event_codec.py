@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -46,6 +46,7 @@ from core.turns.events import (
 from core.turns.rows import EndReason, TurnFailure
 
 codec = ProtobufCodec()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.~-]{0,20}", fullmatch=True)
@@ -55,6 +56,7 @@ usages = st.builds(TokenUsage, counts, counts, counts, counts)
 money = st.decimals(0, 1000, places=9, allow_nan=False)
 times = st.none() | st.integers(0, 10**6).map(lambda eighths: Seconds(eighths / 8))
 places = st.integers(0, 10**6)
+moments = st.integers(0, 2**53).map(lambda us: _EPOCH + timedelta(microseconds=us))
 
 failures = st.builds(
     TurnFailure,
@@ -149,7 +151,7 @@ events: st.SearchStrategy[TurnEvent] = st.one_of(
         ids,
         ids,
         text,
-        st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),
+        moments,
     ),
     st.builds(Validated, verdicts),
     st.builds(

@@ -166,7 +166,7 @@ async def test_a_turn_that_everybody_left_can_be_asked_for_again() -> None:
         turn = (await reading.read()).events[0].started.turn_id
         reading.cancel()
         async with asyncio.timeout(5):  # a reader that came before that is noticed would keep it
-            while (await turn_of(node, "r1")).state == TURN_STATE_RUNNING:
+            while (await turn_of(node, "r1")).state == TURN_STATE_RUNNING:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
         refusal = await refused(resumed(node, turn))
         assert (refusal.code, refusal.reason) == (StatusCode.CANCELLED, "TURN_ABANDONED")
