@@ -46,6 +46,11 @@ class Operations(admin_pb2_grpc.AdminServiceServicer):
         self.asked.append(request.turn_id)
         return admin_pb2.TurnStatus(turn_id=request.turn_id)
 
+    async def ReloadConfig(
+        self, request: admin_pb2.ReloadConfigRequest, context: Context
+    ) -> admin_pb2.ReloadConfigResponse:
+        return admin_pb2.ReloadConfigResponse(applied_keys=["routing.default"])
+
 
 @pytest.fixture
 def operations() -> Operations:
@@ -76,3 +81,7 @@ async def test_a_turn_and_one_that_is_not_there(either: Either) -> None:
 async def test_a_cancel(either: Either, operations: Operations) -> None:
     assert (await either(lambda c: c.admin.cancel("t1"))).turn_id == "t1"
     assert operations.asked == ["t1"]
+
+
+async def test_a_reload(either: Either) -> None:
+    assert list((await either(lambda c: c.admin.reload())).applied_keys) == ["routing.default"]
