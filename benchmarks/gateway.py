@@ -1,6 +1,6 @@
 """The price of the model gateway: ours beside bare `grpc.aio` relays over the same HTTP client.
 
-    python -m benchmarks.gateway [--json] [--rounds 3] [--seconds 1.0] [--clients 64]
+    python -m benchmarks.gateway [--json] [--rounds 3] [--seconds 0.6] [--clients 64]
         [--mock PROGRAM] [--litellm PROGRAM] [--portkey START_SERVER_JS]
 
 A provider that costs next to nothing streams 64 chunks. In front of it: our server with
@@ -185,7 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="only the last line")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of one window")
+    parser.add_argument("--seconds", type=float, default=0.6, help="of one window")
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--folder", help="where the state lies; default: the temporary folder")
     for name, what in (

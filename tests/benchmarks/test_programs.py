@@ -25,6 +25,15 @@ RELAY = {
     "added_chunk_ms_p99",
     "commit_ms_p99",
 }
+GATEWAY = {
+    *(
+        f"{name}{mode}_cpu_s_per_1000"
+        for name in ("", "bare_", "bare_joined_")
+        for mode in ("unary", "stream", "paced")
+    ),
+    *(f"{mode}_ratio" for mode in ("unary", "stream", "paced")),
+    "ttft_added_ms_p50",
+}
 
 
 def figures(module: str, *options: str) -> dict[str, float]:
@@ -55,3 +64,20 @@ def test_the_relay_says_all_that_it_is_asked_for() -> None:
 def test_the_streams_tell_memory_and_growth() -> None:
     found = figures("benchmarks.streams", "--streams", "20", "--minutes", "0")
     assert found.keys() >= {"kb_a_stream", "growth_percent", "commit_ms_p99"}
+
+
+@pytest.mark.mesh
+@pytest.mark.slow
+def test_the_gateway_says_all_that_it_is_asked_for() -> None:
+    found = figures("benchmarks.gateway", "--rounds", "1", "--seconds", "0.05", "--clients", "2")
+    assert found.keys() >= GATEWAY
+    assert all(found[key] > 0 for key in GATEWAY if key != "ttft_added_ms_p50")
+    assert found["bare_stream_messages"] == 64
+
+
+@pytest.mark.mesh
+@pytest.mark.slow
+def test_the_gateways_streams_tell_memory_and_shares() -> None:
+    found = figures("benchmarks.gateway_streams", "--streams", "8", "--seconds", "1")
+    assert found.keys() >= {"streams", "kb_a_stream", "jain_index"}
+    assert found["jain_index"] > 0.5
