@@ -34,8 +34,8 @@ class Bounds:
         spikes = 3 * setup.spike if setup.spike_rate else 0.0
         self._slack = 0.8 + 20 * setup.latency + spikes
         lease = world.around.timings.lease
-        self._out_of_touch = lease if setup.spike_rate else 0.0
-        """One slow answer may break the contact that a take-over needs."""
+        self._out_of_touch = 4 * lease if setup.spike_rate else 0.0
+        """Each slow answer may break the contact that a take-over needs for a whole lease."""
 
     def check(self) -> None:
         """Report whatever should have happened by now."""

@@ -48,7 +48,7 @@ class CallWatch:
         self.called[turn.id, attempt.number] = call
         if turn.state is not TurnState.RUNNING or turn.epoch != attempt.epoch:
             self.report("no call by a stale runner", f"{turn.id}: attempt {attempt.number}")
-        elif turn.lease_until < self._now():
+        elif turn.lease_until < self._now() and not self._provider.is_wedged(call):
             self.report("no call after the lease", f"{turn.id}: attempt {attempt.number}")
 
     def turn_of(self, question: int) -> Turn | None:
