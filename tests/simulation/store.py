@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from core.ports.state import ApiKeyRows, KnowledgeRows, Scope, StoreConflict, StoreUnavailable
 from simulation.loop import Actor, SeededLoop
 from simulation.store_rows import (
-    ConversationTable,
     EventTable,
     IdempotencyTable,
     ReaderTable,
@@ -34,6 +33,7 @@ from simulation.store_server import (
     Unit,
     unavailable,
 )
+from simulation.store_talks import ConversationTable
 
 Result = TypeVar("Result")
 Write = tuple[list[Key], Callable[[View], None]]

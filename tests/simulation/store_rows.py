@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from core.conversations import Conversation, branch
-from core.identifiers import BootId, ConversationId, MessageId, Seconds, TurnId, UserId
-from core.messages import StoredMessage
+from core.identifiers import BootId, ConversationId, MessageId, Seconds, TurnId
 from core.pages import Cursor
 from core.ports.state import StoreConflict
 from core.turns.fencing import Extension, Wishes, extended
@@ -71,11 +69,11 @@ class Access(Protocol):
 
 
 @dataclass(slots=True)
-class _Table:
+class Table:
     _tx: Access
 
 
-class TurnTable(_Table):
+class TurnTable(Table):
     """See core.ports.state.TurnRows."""
 
     async def get(self, turn: TurnId) -> Turn | None:
@@ -232,7 +230,7 @@ def _require_free(view: View, turn: Turn) -> None:
         raise StoreConflict("the branch is busy")
 
 
-class IdempotencyTable(_Table):
+class IdempotencyTable(Table):
     """See core.ports.state.IdempotencyRows."""
 
     async def find(self, key: IdempotencyKey) -> IdempotencyRecord | None:
@@ -255,7 +253,7 @@ class IdempotencyTable(_Table):
         self._tx.write([], change)
 
 
-class EventTable(_Table):
+class EventTable(Table):
     """See core.ports.state.EventRows."""
 
     def append(self, turn: Turn, events: Sequence[LoggedEvent]) -> None:
@@ -283,7 +281,7 @@ class EventTable(_Table):
         self._tx.write([("events", turn.id)], lambda view: view.put("events", turn.id, None))
 
 
-class ReaderTable(_Table):
+class ReaderTable(Table):
     """See core.ports.state.ReaderRows."""
 
     def put(self, reader: ReaderRow) -> None:
@@ -327,7 +325,7 @@ class ReaderTable(_Table):
         self._tx.write([], change)
 
 
-class SpendingTable(_Table):
+class SpendingTable(Table):
     """See core.ports.state.SpendingRows."""
 
     def begin(self, attempt: Attempt) -> None:
@@ -386,51 +384,3 @@ def _of_unit(view: View, table: str, unit: str) -> list[Any]:
     if table == "attempts":
         return sorted((row for row in rows if row.unit == unit), key=lambda row: row.number)
     return sorted((row for row in rows if row.unit == unit), key=lambda row: row.attempt)
-
-
-class ConversationTable(_Table):
-    """See core.ports.state.ConversationRows; what turns do not ask for is left out."""
-
-    async def get(self, conversation: ConversationId) -> Conversation | None:
-        return await self._tx.read(lambda view: view.of("conversations").get(conversation))
-
-    def insert(self, conversation: Conversation) -> None:
-        key = conversation.id
-        self._tx.write(
-            [("conversations", key)], lambda view: view.put("conversations", key, conversation)
-        )
-
-    update = insert
-
-    def add_message(self, message: StoredMessage) -> None:
-        def change(view: View) -> None:
-            if message.id in view.of("messages"):
-                raise StoreConflict("the message's id is taken")
-            view.put("messages", message.id, message)
-
-        self._tx.write([("messages", message.id)], change)
-
-    async def message(
-        self, conversation: ConversationId, message: MessageId
-    ) -> StoredMessage | None:
-        return await self._tx.read(lambda view: view.of("messages").get(message))
-
-    async def branch(
-        self, conversation: ConversationId, head: MessageId, limit: int
-    ) -> Sequence[StoredMessage]:
-        def read(view: View) -> Sequence[StoredMessage]:
-            rows = {k: m for k, m in view.of("messages").items() if m.conversation == conversation}
-            return branch(rows, head)[-limit:]  # type: ignore[arg-type]
-
-        return await self._tx.read(read)
-
-    async def list(self, owner: UserId, limit: int, after: Cursor | None) -> Sequence[Conversation]:
-        raise NotImplementedError
-
-    async def messages(
-        self, conversation: ConversationId, limit: int, after: Cursor | None
-    ) -> Sequence[StoredMessage]:
-        raise NotImplementedError
-
-    def delete(self, conversation: ConversationId) -> None:
-        raise NotImplementedError

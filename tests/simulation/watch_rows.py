@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,31 +11,12 @@ from core.turns.rows import Attempt, EndReason, LedgerLine, LoggedEvent, Turn, T
 from core.turns.transcript import Transcript
 from services.turns.timings import TurnTimings
 from simulation.codec import TableCodec
+from simulation.moment import Moment
 from simulation.plan import Setup
-from simulation.store_server import Changes, Rows, Unit
 
 Report = Callable[[str, str], None]
 RELEASES = frozenset({"delta", "citation", "tool_proposed", "approval_required"})
 ABSENT: dict[Any, Any] = {}
-
-
-@dataclass(slots=True)
-class Moment:
-    """One commit: who made it, and the rows before and after."""
-
-    unit: Unit
-    before: dict[str, Rows]
-    own: Changes
-    now: datetime
-    at: float
-
-    def after(self, table: str) -> Rows:
-        """A table with this commit's changes."""
-        changes = self.own.get(table)
-        rows = self.before[table]
-        if not changes:
-            return rows
-        return {k: row for k, row in {**rows, **changes}.items() if row is not None}
 
 
 class RowWatch:

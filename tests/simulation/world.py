@@ -17,17 +17,19 @@ from simulation.clients import Client, Heard, Stream
 from simulation.codec import TableCodec
 from simulation.faults import Faults
 from simulation.loop import seeded_loop
+from simulation.moment import Moment
 from simulation.network import BusWeather, Exchange
 from simulation.plan import Action, Ask, Cancel, Decide, Look, Plan, Resume, Setup
 from simulation.provider import Provider
 from simulation.replica import ANN, Life, Surroundings, new_life, what_is_left
 from simulation.store import NOON, Latency, SimulatedStore
 from simulation.store_server import Changes, Rows, Unit
+from simulation.telling import told_of
 from simulation.trouble import Troubles
 from simulation.verdict import Verdict
 from simulation.watch_calls import CallWatch
 from simulation.watch_reads import ReadWatch
-from simulation.watch_rows import Moment, RowWatch
+from simulation.watch_rows import RowWatch
 
 _DAY_S = 24 * 3_600.0
 
@@ -334,7 +336,7 @@ class World:
 
     def _committed(self, unit: Unit, before: dict[str, Rows], own: Changes) -> None:
         if self.tracing:
-            self.trace(f"{unit.boot} commits {_said(before, own)}")
+            self.trace(f"{unit.boot} commits {told_of(before, own)}")
         self.rows.committed(Moment(unit, before, own, self.store.now(), self.loop.time()))
 
     def _may_take(self, turn: Turn, taker: str) -> str:
@@ -382,34 +384,3 @@ class World:
     def left_over(self) -> dict[str, object]:
         """What replicas that have nothing to do still hold."""
         return {life.boot: left for life in self.lives.values() if (left := what_is_left(life))}
-
-
-def _said(before: dict[str, Rows], own: Changes) -> str:
-    said = []
-    for table, rows in own.items():
-        for key, row in rows.items():
-            if table == "turns":
-                old = before["turns"].get(key)
-                said.append(f"turn {key} {_turn(old)} to {_turn(row)}")
-            elif table == "events":
-                old_events = before["events"].get(key, ())
-                kinds = [f"{e.seq}:{e.kind}" for e in (row or ())[len(old_events) :]]
-                said.append(f"events {kinds}")
-            elif table in ("attempts", "ledger"):
-                used = getattr(row, "used", None) or getattr(row, "usage", None)
-                said.append(f"{table} {key} {used}")
-            else:
-                said.append(f"{table}{'' if row is not None else ' deleted'}")
-    return "; ".join(said)
-
-
-def _turn(turn: Turn | None) -> str:
-    if turn is None:
-        return "none"
-    cancel = f" {turn.cancel.value}" if turn.cancel else ""
-    reason = f" {turn.reason.value}" if turn.reason else ""
-    lease = (turn.lease_until - NOON).total_seconds()
-    return (
-        f"[{turn.state.value}{reason}{cancel} r{turn.run} e{turn.epoch} n{turn.next_seq} "
-        f"until {lease:.2f}]"
-    )

@@ -18,7 +18,7 @@ from services.models import attempt_steps
 from services.models.attempts import Attempts
 from services.turns.settlement import Settlement
 from services.turns.turns import Turns
-from simulation import store_rows
+from simulation import store_rows, store_talks
 from simulation.mutations.mutation import Mutation
 from simulation.patching import Patch
 
@@ -82,7 +82,7 @@ def _answer_not_stored(patch: Patch) -> None:
 
 
 def _head_not_moved(patch: Patch) -> None:
-    patch.set(store_rows.ConversationTable, "update", lambda self, conversation: None)
+    patch.set(store_talks.ConversationTable, "update", lambda self, conversation: None)
 
 
 def _record_not_written(patch: Patch) -> None:
