@@ -11,7 +11,7 @@ from core.call import Call
 from core.canonical import digest
 from core.chat import ChatRequest
 from core.conversations import Conversation
-from core.errors import BranchBusy, NotFound, Reason, RequestIdReused
+from core.errors import BranchBusy, DeadlineExceeded, NotFound, Reason, RequestIdReused
 from core.identifiers import ConversationId, MessageId, RequestId, Seconds, TurnId
 from core.messages import StoredMessage
 from core.ports.state import State, StoreConflict, StoreUnavailable, Transaction
@@ -160,13 +160,14 @@ class Claims:
                 await asyncio.sleep(self._timings.retry_store)
 
     def _is_patient(self, claiming: _Claiming, away: StoreUnavailable) -> bool:
-        """Whether to try again: what is in doubt, to the deadline; else for a while.
+        """Whether to try again: what is in doubt, until it is known; else for a while.
 
-        A full disk is not waited for: somebody must make room first.
+        A turn that may be ours must not be left without a runner, whoever still waits for it;
+        after a lease it is a sweeper's. A full disk is not waited for: somebody must make room.
         """
         now = self._clock.monotonic()
         if claiming.in_doubt:
-            return now < claiming.call.deadline
+            return now < max(claiming.call.deadline, claiming.began + self._timings.lease)
         until = min(claiming.call.deadline, claiming.began + self._timings.hold)
         return now < until and away.reason is not Reason.STORAGE_FULL
 
@@ -205,7 +206,13 @@ class Claims:
             tx.turns.update(turn)
         return Claim(turn, mine=False)
 
+    def _require_time(self, claiming: _Claiming) -> None:
+        """Begin nothing for a caller who has gone while an earlier try was in doubt."""
+        if claiming.in_doubt and self._clock.monotonic() >= claiming.call.deadline:
+            raise DeadlineExceeded("the store did not say in time whether this turn began")
+
     async def _run_again(self, tx: Transaction, claiming: _Claiming, turn: Turn) -> Claim:
+        self._require_time(claiming)
         claiming.place.take()
         if turn.conversation is not None:
             await self._require_free(tx, claiming, turn.conversation, turn.parent)
@@ -232,6 +239,7 @@ class Claims:
         return after
 
     async def _claim(self, tx: Transaction, claiming: _Claiming) -> Claim:
+        self._require_time(claiming)
         claiming.place.take()
         key, request = claiming.key, claiming.request
         conversation, parent = await self._branch(tx, claiming)
