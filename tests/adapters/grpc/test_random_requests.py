@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from colonnade.v1.embeddings_pb2 import EmbedRequest
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode, aio
 
+from colonnade.v1.embeddings_pb2 import EmbedRequest
 from colonnade.v1.knowledge_pb2 import (
     CreateCollectionRequest,
     GetCollectionRequest,
@@ -26,6 +26,7 @@ from colonnade.v1.knowledge_pb2 import (
 from colonnade.v1.models_pb2 import CountTokensRequest, GenerateRequest
 from colonnade.v1.retrieval_pb2 import BuildContextRequest, SearchRequest
 from colonnaded.container import SERVICES
+from core.principal import BY_NAME_ONLY, EVERY_SCOPE
 from fakes.language_model import words
 from fakes.rich_errors import refused
 from fakes.served_node import Metadata, ServedNode, ask, pieces, served_node, user
@@ -180,8 +181,9 @@ async def test_no_request_meets_a_bug(service: Any) -> None:
 
 @pytest.mark.parametrize("garbage", [b"\xff\xff\xff\xff", b"\x0a\x7fcut off"], ids=repr)
 async def test_what_is_no_message_is_refused(node: ServedNode, garbage: bytes) -> None:
+    key = await node.add_key("ck_everything", EVERY_SCOPE, *BY_NAME_ONLY)
     for method in METHODS:
-        refusal = await refused(call(node.channel, method, [garbage], node.key()))
+        refusal = await refused(call(node.channel, method, [garbage], key))
         assert refusal.code is StatusCode.INVALID_ARGUMENT, method.full_name
         assert (refusal.reason, refusal.fields) == ("INVALID_FIELD", ["request"])
         assert (await node.line(refusal.call_id))["status"] == "INVALID_ARGUMENT"

@@ -243,11 +243,11 @@ class ModelHealth(_message.Message):
 
     @_builtins.property
     def first_token(self) -> _duration_pb2.Duration:
-        """The usual time to the first token; unset before the first call."""
+        """The usual time to the first token; unset before the first call whose answer was streamed."""
 
     @_builtins.property
     def slow_first_token(self) -> _duration_pb2.Duration:
-        """What 95 % of the latest calls did not exceed; unset before the first call."""
+        """What 95 % of the latest calls did not exceed; unset likewise."""
 
     def __init__(
         self,
