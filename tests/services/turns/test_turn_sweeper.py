@@ -23,10 +23,12 @@ BRIEF = TurnTimings(id_retention=Seconds(60), log_retention=Seconds(60 + HOUR))
 
 
 async def _orphans(cluster: Cluster, count: int) -> list[TurnId]:
-    """Turns whose owner has just died."""
+    """Turns whose owner has just died, with an attempt of each on record."""
     owner = await cluster.start()
     readers = [Reader(owner.stream(a_request(request_id=f"r{n}"))) for n in range(count)]
     turns = [(await reader.until(1)).turn for reader in readers]
+    while not all([await owner.attempts(turn) for turn in turns]):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
     cluster.kill(owner)
     return turns
 
