@@ -68,6 +68,7 @@ class Approvals:
         self._timings = timings
         self._go_on = go_on
         self._ending = False
+        self.under_way: set[asyncio.Task[bool]] = set()
 
     def wake_no_more(self) -> None:
         """This replica is ending: leave what waits to the others."""
@@ -88,10 +89,23 @@ class Approvals:
     async def wake_if_due(self, turn: Turn, *, wait: bool = True) -> bool:
         """Run the turn on here if it is decided or has waited long enough; whether it is so.
 
-        Not where this replica is full or ending: then any that has room does it later.
+        Not where this replica is full or ending: then any that has room does it later. A caller
+        who leaves meanwhile leaves no turn without a runner: the wake goes on alone.
         """
         if self._ending:
             return False
+        waking = asyncio.get_running_loop().create_task(self._wake_up(turn, wait=wait))
+        self.under_way.add(waking)
+        waking.add_done_callback(self._hear)
+        return await asyncio.shield(waking)
+
+    def _hear(self, waking: asyncio.Task[bool]) -> None:
+        """Take note of how it ended, so that nobody else reports an error nobody waited for."""
+        self.under_way.discard(waking)
+        if not waking.cancelled():
+            waking.exception()
+
+    async def _wake_up(self, turn: Turn, *, wait: bool) -> bool:
         place = self._admission.place(turn.tenant)
         try:
             place.take()

@@ -298,6 +298,8 @@ class Claims:
         busy = await tx.turns.busy(conversation, parent)
         if busy is None:
             return
+        if busy.claim_nonce == claiming.nonce:
+            raise StoreConflict("our own claim, in doubt till now, was made after all")
         locked = await _locked(tx, busy.id)
         if not (await self._take_over_if_due(tx, claiming, locked)).state.ended:
             raise BranchBusy(

@@ -99,8 +99,8 @@ class Turns:
         await self._wait_for_runs(now() + self._timings.settle_budget)
 
     async def _wait_for_runs(self, until: float) -> None:
-        """Wait until no run goes on, those included whose claims are under way."""
-        while going_on := self._runs.tasks | self._claims.under_way:
+        """Wait until no run goes on, those included whose claims or wakes are under way."""
+        while going_on := (self._runs.tasks | self._claims.under_way | self._approvals.under_way):
             left = until - self._replica.clock.monotonic()
             if left <= 0:
                 return

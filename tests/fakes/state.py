@@ -123,6 +123,7 @@ class FakeState:
         if fault is None or fault is CommitFault.REPLY_LOST:
             self.tables = tables
             self.commits += 1
+            await asyncio.sleep(0)  # the reply travels, and may meet nobody
         if fault is not None:
             known = fault is CommitFault.REFUSED
             raise unavailable("the commit failed", outcome_known=known)

@@ -17,7 +17,7 @@ from core.ports.model_gateway import SpendingUnit
 from core.ports.state import State
 from core.turns.events import ApprovalRequired, Started, Text
 from core.turns.rows import Attempt, Decision, EndReason, Turn, TurnFailure, TurnState
-from fakes.state import CommitFault
+from fakes.state import CommitFault, FakeState
 from fakes.turn_cluster import Cluster, turn_cluster
 from fakes.turn_node import ACME, TurnNode, a_model, a_request
 from fakes.turn_readers import Reader, reading
@@ -26,6 +26,7 @@ from services.turns.admission import TurnLimits
 from services.turns.approvals import Wait
 from services.turns.claims import ROOT
 from services.turns.run import Paused, Run
+from services.turns.timings import TurnTimings
 
 DAY = 86_400.0
 
@@ -149,6 +150,25 @@ async def test_one_whose_decider_died_is_woken_by_another(state: State) -> None:
         await _note(state, turn, decision=Decision.APPROVED)
         await asyncio.sleep(1.5)
         assert (await _ended(two, turn)).reason is EndReason.STOP
+
+
+@pytest.mark.parametrize("steps", range(24))
+async def test_who_decides_may_leave_at_any_moment(fake: FakeState, steps: int) -> None:
+    """A wake that was committed has its runner, or the turn would stand still for a lease."""
+    async with turn_cluster(fake) as cluster:
+        (one,) = await _start(cluster, 1)
+        turn = await _waiting(one)
+        deciding = asyncio.create_task(_decide(one, turn))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        deciding.cancel()
+        await asyncio.sleep(TurnTimings().lease / 2)
+        row = await one.row(turn)
+        assert (row.state, row.reason) in (
+            (TurnState.FINISHED, EndReason.STOP),
+            (TurnState.WAITING, None),  # nothing was decided
+        )
+        assert (row.state is TurnState.WAITING) == (row.decision is None)
 
 
 async def test_it_is_woken_by_one_of_many(state: State) -> None:
