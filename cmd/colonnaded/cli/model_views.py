@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from colonnade.v1.routing_pb2 import ModelHealth, Routing
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from colonnade.v1.models_pb2 import Model, ModelTier, Route
+from colonnade.v1.routing_pb2 import ModelHealth, Routing
 from colonnade.v1.usage_pb2 import Money
 
 _STATES = {

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from colonnade.v1.embeddings_pb2 import EmbedRequest
 from grpc import RpcError, StatusCode, insecure_channel
 
 from colonnade.v1.chat_pb2 import ChatRequest, GetTurnRequest, ResumeChatRequest
+from colonnade.v1.embeddings_pb2 import EmbedRequest
 from colonnade.v1.knowledge_pb2_grpc import KnowledgeServiceStub
 from colonnade.v1.models_pb2 import GenerateRequest
 from colonnade.v1.retrieval_pb2 import SearchRequest

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from colonnade.v1.embeddings_pb2 import EmbedRequest
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
 
@@ -15,6 +14,7 @@ from colonnade.v1.conversations_pb2 import (
     CreateConversationRequest,
     UpdateConversationRequest,
 )
+from colonnade.v1.embeddings_pb2 import EmbedRequest
 from colonnade.v1.knowledge_pb2 import Collection, CreateCollectionRequest
 from colonnade.v1.models_pb2 import CountTokensRequest, GenerateRequest
 from colonnade.v1.retrieval_pb2 import (
