@@ -77,9 +77,10 @@ class Bounds:
     def _waiting(self, turn: Turn, now: float, healthy: list[Life]) -> None:
         """A turn that waits: it goes on when it is decided, cancelled or waited for too long."""
         world = self._world
-        due = _at(turn.wait_until) if turn.wait_until is not None else now
+        changed = world.rows.changed_at[turn.id]
+        due = max(_at(turn.wait_until), changed) if turn.wait_until is not None else now
         if turn.decision is not None or turn.cancel is not None:
-            due = min(due, world.rows.changed_at[turn.id])
+            due = changed
         if healthy and world.plan.setup.turns_limit > 1:
             able = min(self._able_since(life) for life in healthy)
             if now - max(due, able) > _SWEEPS_S + self._slack:

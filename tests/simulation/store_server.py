@@ -54,6 +54,7 @@ class Unit:
     actor: Actor
     own: Changes = field(default_factory=dict)
     held: list[Key] = field(default_factory=list)
+    holds_since: float | None = None
     over: bool = False
     committing: bool = False
     idle: Handle | None = None
@@ -182,6 +183,8 @@ class Server:
             if holder is None:
                 self._holders[key] = unit
                 unit.held.append(key)
+                if unit.holds_since is None:
+                    unit.holds_since = self._loop.time()
             elif holder is not unit:
                 self._waiting.setdefault(key, deque()).append(job)
                 if job.timer is None:

@@ -26,9 +26,8 @@ class Troubles:
         now = self._loop.time()
         self._silences.append((whose, now, now + seconds))
 
-    def was_out_of_touch(self, whose: str, since: float, longest: float) -> bool:
+    def was_out_of_touch(self, whose: str, since: float, longest: float, now: float) -> bool:
         """Whether it could not reach the store for longer than that at a stretch, since then."""
-        now = self._loop.time()
         return any(
             min(until, now) - begin > longest and min(until, now) > since
             for who, begin, until in self._silences

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from core.errors import ColonnadeError, Reason
 from core.turns.events import Finished, Started
 from core.turns.rows import LoggedEvent, Turn, TurnState
@@ -16,6 +18,7 @@ from simulation.store import SimulatedStore
 from simulation.watch_rows import Report, RowWatch
 
 _MOMENT_S = 2.0
+_JUST_NOW = timedelta(seconds=0.003)
 _MAY_BE_TOLD = frozenset(
     {
         Reason.SERVICE_UNAVAILABLE,
@@ -152,7 +155,10 @@ class ReadWatch:
         self.report("a refusal has its reason", f"{step}: {error.reason} {error.message}")
 
     def _turned_away(self, step: Action, life: Life) -> None:
-        """A limit is asked for a turn that is to begin, never for one that is attached to."""
+        """A limit is asked for a turn that is to begin, never for one that is attached to.
+
+        One that was claimed only just now may have found the place that this call lacked.
+        """
         if not self._limited:
             self.report("a refusal has its reason", f"{step}: no limit is reached")
         here = [
@@ -161,7 +167,8 @@ class ReadWatch:
             if turn.owner == life.boot and self._holds_place(turn)
         ]
         alone = len(here) == 1 and here[0].run == 1 and here[0].state is TurnState.RUNNING
-        if alone and here[0].request_id == f"q{step.question}":
+        settled_in = alone and self._now() - here[0].created_at > _JUST_NOW
+        if settled_in and here[0].request_id == f"q{step.question}":
             self.report("whoever attaches is not turned away", f"{here[0].id}: {step}")
 
     def _holds_place(self, turn: Turn) -> bool:

@@ -13,6 +13,7 @@ from services.turns.timings import TurnTimings
 from simulation.codec import TableCodec
 from simulation.moment import Moment
 from simulation.plan import Setup
+from simulation.store_server import Unit
 
 Report = Callable[[str, str], None]
 RELEASES = frozenset({"delta", "citation", "tool_proposed", "approval_required"})
@@ -29,7 +30,7 @@ class RowWatch:
         codec: TableCodec,
         *,
         setup: Setup,
-        may_take: Callable[[Turn, str], str],
+        may_take: Callable[[Turn, Unit], str],
         read_at: Callable[[Turn], str],
         longest: Callable[[int], float],
     ) -> None:
@@ -165,7 +166,7 @@ class RowWatch:
             self.report("who takes over ends the turn", f"{old.id}: {new.state}")
         if not self._is_due(old, moment) and not self._alone:
             self.report("only what is due is taken over", f"{old.id} by {moment.unit.boot}")
-        why_not = self._may_take(old, moment.unit.boot)
+        why_not = self._may_take(old, moment.unit)
         began = any(event.run == old.run for event in _log_of(moment, old.id))
         if why_not and (began or "touch" in why_not):
             self.report("no healthy turn is taken over", f"{old.id}: {why_not}")

@@ -339,14 +339,17 @@ class World:
             self.trace(f"{unit.boot} commits {told_of(before, own)}")
         self.rows.committed(Moment(unit, before, own, self.store.now(), self.loop.time()))
 
-    def _may_take(self, turn: Turn, taker: str) -> str:
-        """Why a turn should not have been taken over; "" where it may."""
+    def _may_take(self, turn: Turn, taker: Unit) -> str:
+        """Why a turn should not have been taken over; "" where it may.
+
+        A taker that holds the row has judged it: what becomes of its own contact then is no matter.
+        """
         if self.plan.setup.alone:
             return ""
-        timings, now = self.around.timings, self.loop.time()
+        timings, now = self.around.timings, taker.holds_since or self.loop.time()
         since, gap = now - timings.lease + 0.2, timings.contact_gap + 0.2
-        if self.troubles.was_out_of_touch(taker, since, gap):
-            return f"{taker} was out of touch with the store"
+        if self.troubles.was_out_of_touch(taker.boot, since, gap, now):
+            return f"{taker.boot} was out of touch with the store"
         owner = next((life for life in self.lives.values() if life.boot == turn.owner), None)
         if owner is None:
             return ""
