@@ -138,7 +138,9 @@ class ResponseReader:
 
     def _began(self, number: int, item: Item) -> Iterable[ModelEvent]:
         if item.type == "function_call":
-            at = self._calls.setdefault(number, len(self._calls))
+            if number in self._calls:
+                raise malformed(f"item {number} began twice")
+            at = self._calls[number] = len(self._calls)
             tool = self._names.back(item.name or "")
             yield ToolCallDelta(at, item.call_id or item.id or new_call_id(), tool)
 

@@ -19,7 +19,7 @@ from adapters.models.openai_dialects import DEEPSEEK, OPENROUTER
 from adapters.models.responses_reader import ResponseReader
 from adapters.models.tool_names import ToolNames
 from adapters.models.wire import AnswerReader, joined
-from core.generation import ModelError
+from core.generation import ModelError, ModelErrorKind
 from fakes.heard import put_together
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -110,3 +110,18 @@ def test_deep_nesting(format: str) -> None:
         for nested in (b"[" * 100_000, b'{"a":' * 100_000, b'{"choices":' + b"[" * 500):
             with pytest.raises(ModelError):
                 make().read(nested)
+
+
+def test_an_item_that_begins_twice_is_malformed() -> None:
+    added = json.dumps(
+        {
+            "type": "response.output_item.added",
+            "output_index": 0,
+            "item": {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "lamp"},
+        }
+    ).encode()
+    reader = ResponseReader(NAMES)
+    list(reader.read(added))
+    with pytest.raises(ModelError) as raised:
+        list(reader.read(added))
+    assert raised.value.kind is ModelErrorKind.MALFORMED_STREAM
