@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# Before gRPC is imported: its handlers around fork() can kill a child that a test starts.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 from collections.abc import Callable
 from pathlib import Path
 
