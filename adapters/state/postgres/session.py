@@ -9,8 +9,9 @@ from adapters.state.postgres.link import Call, Rows
 from adapters.state.postgres.values import text_array
 from adapters.state.rows.session import Result, Row, RowOf, Value
 from adapters.state.rows.statements import Statement
+from adapters.state.rows.tenancy import Tenancy
 from core.conversations import Conversation
-from core.identifiers import ConversationId, TenantId
+from core.identifiers import ConversationId
 from core.ports.state import Scope, StoreConflict
 
 _MOST_TOGETHER = 512
@@ -37,7 +38,7 @@ class Premise:
         self.present = present
 
 
-class PostgresSession:
+class PostgresSession(Tenancy):
     """One transaction or snapshot. Writes are recorded, and sent with the next read or the end.
 
     `has_written`: whether there is something to commit. `seen` are the conversations as this
@@ -54,11 +55,10 @@ class PostgresSession:
         "has_written",
         "idle",
         "seen",
-        "tenant",
     )
 
     def __init__(self, unit: Unit, scope: Scope, *, writable: bool) -> None:
-        self.tenant: TenantId | None = scope if isinstance(scope, str) else None
+        super().__init__(scope)
         self.seen: dict[ConversationId, Conversation] = {}
         self.idle: set[ConversationId] = set()
         self._unit = unit
@@ -67,17 +67,6 @@ class PostgresSession:
         self._premises: list[Premise] = []
         self._closed = False
         self.has_written = False
-
-    def admit(self, tenant: TenantId) -> None:
-        """See rows.session.Session."""
-        if self.tenant is not None and tenant != self.tenant:
-            raise ValueError("the row belongs to another tenant than the transaction's scope")
-
-    def own_tenant(self) -> TenantId:
-        """See rows.session.Session."""
-        if self.tenant is None:
-            raise ValueError("this needs the scope of one tenant")
-        return self.tenant
 
     def texts(self, values: Iterable[str]) -> str:
         """See rows.session.Session."""

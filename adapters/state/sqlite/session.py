@@ -9,7 +9,7 @@ from typing import Protocol
 
 from adapters.state.rows.session import Result, Row, RowOf, Value
 from adapters.state.rows.statements import Statement
-from core.identifiers import TenantId
+from adapters.state.rows.tenancy import Tenancy
 from core.ports.state import Scope
 
 LIGHT_ROWS = 64
@@ -24,7 +24,7 @@ class Unit(Protocol):
         """Do the work, which touches about so many rows, here or on the connection's thread."""
 
 
-class Session:
+class Session(Tenancy):
     """One transaction or snapshot. Writes are recorded, and done with the next read or the end."""
 
     __slots__ = (
@@ -34,28 +34,16 @@ class Session:
         "_writable",
         "_writes",
         "rows_written",
-        "tenant",
     )
 
     def __init__(self, unit: Unit, scope: Scope, *, writable: bool) -> None:
-        self.tenant: TenantId | None = scope if isinstance(scope, str) else None
+        super().__init__(scope)
         self.rows_written = 0
         self._unit = unit
         self._writable = writable
         self._writes: list[tuple[str, list[Row]]] = []
         self._recorded_rows = 0
         self._closed = False
-
-    def admit(self, tenant: TenantId) -> None:
-        """Refuse to write another tenant's row."""
-        if self.tenant is not None and tenant != self.tenant:
-            raise ValueError("the row belongs to another tenant than the transaction's scope")
-
-    def own_tenant(self) -> TenantId:
-        """The scope's tenant, where a method cannot do without one."""
-        if self.tenant is None:
-            raise ValueError("this needs the scope of one tenant")
-        return self.tenant
 
     def texts(self, values: Iterable[str]) -> str:
         """A list of texts as one value of a statement."""
