@@ -15,7 +15,7 @@ from core.ingestion import IncomingDocument
 from core.knowledge import Chunk, Document, Vector
 from core.ports.document_reader import DocumentReader
 from core.ports.embedder import Embedder, TextKind
-from core.ports.state import StoredChunk
+from core.ports.knowledge_rows import StoredChunk
 from core.retrieval.sentence_vectors import sentence_in_context
 from core.text.language import detect_language
 from core.text.sentences import SentenceKind, sentences

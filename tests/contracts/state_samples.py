@@ -27,7 +27,7 @@ from core.identifiers import (
 )
 from core.knowledge import Chunk, Collection, CollectionKey, Document, Vector
 from core.messages import Message, Role, StoredMessage
-from core.ports.state import StoredChunk
+from core.ports.knowledge_rows import StoredChunk
 from core.turns.rows import (
     CHAT,
     Attempt,

@@ -19,7 +19,8 @@ from core.identifiers import ChunkId, CollectionName, DocumentId, Position
 from core.knowledge import Collection, Document
 from core.pages import Cursor
 from core.ports.indexes import IndexChange
-from core.ports.state import State, StoreConflict, StoredChunk
+from core.ports.knowledge_rows import StoredChunk
+from core.ports.state import State, StoreConflict
 
 NOTES = CollectionName("notes")
 

@@ -16,7 +16,7 @@ from fakes.state_tables import Owned, Tables, View, admits, must_admit, tenant_o
 
 
 class FakeConversationRows:
-    """See core.ports.state.ConversationRows."""
+    """See core.ports.conversation_rows.ConversationRows."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -133,7 +133,7 @@ def _delete(tables: Tables, scope: Scope, conversation: ConversationId) -> None:
 
 
 class FakeApiKeyRows:
-    """See core.ports.state.ApiKeyRows."""
+    """See core.ports.api_key_rows.ApiKeyRows."""
 
     def __init__(self, view: View) -> None:
         self._view = view

@@ -10,12 +10,13 @@ from core.identifiers import ChunkId, CollectionName, DocumentId, Position
 from core.knowledge import Collection, CollectionKey, Document, Vector, indexed_text
 from core.pages import Cursor
 from core.ports.indexes import IndexChange, IndexedChunk
-from core.ports.state import StoreConflict, StoredChunk
+from core.ports.knowledge_rows import StoredChunk
+from core.ports.state import StoreConflict
 from fakes.state_tables import LoggedChange, Tables, View, admits, must_admit, tenant_of
 
 
 class FakeKnowledgeRows:
-    """See core.ports.state.KnowledgeRows."""
+    """See core.ports.knowledge_rows.KnowledgeRows."""
 
     def __init__(self, view: View) -> None:
         self._view = view

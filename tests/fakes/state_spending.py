@@ -12,7 +12,7 @@ from fakes.state_tables import Tables, View, admits, must_admit
 
 
 class FakeSpendingRows:
-    """See core.ports.state.SpendingRows."""
+    """See core.ports.spending_rows.SpendingRows."""
 
     def __init__(self, view: View) -> None:
         self._view = view

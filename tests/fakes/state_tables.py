@@ -25,7 +25,8 @@ from core.identifiers import (
 from core.knowledge import Collection, CollectionKey, Document
 from core.messages import StoredMessage
 from core.pages import Cursor
-from core.ports.state import Scope, StoreConflict, StoredChunk
+from core.ports.knowledge_rows import StoredChunk
+from core.ports.state import Scope, StoreConflict
 from core.turns.rows import (
     Attempt,
     ExecutionRecord,

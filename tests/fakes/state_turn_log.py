@@ -13,7 +13,7 @@ from fakes.state_tables import Owned, Tables, View, admits, must_admit
 
 
 class FakeIdempotencyRows:
-    """See core.ports.state.IdempotencyRows."""
+    """See core.ports.turn_rows.IdempotencyRows."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -46,7 +46,7 @@ class FakeIdempotencyRows:
 
 
 class FakeEventRows:
-    """See core.ports.state.EventRows."""
+    """See core.ports.turn_rows.EventRows."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -87,7 +87,7 @@ def _logs(tables: Tables, turn: TurnId) -> list[Owned[tuple[LoggedEvent, ...]]]:
 
 
 class FakeReaderRows:
-    """See core.ports.state.ReaderRows."""
+    """See core.ports.turn_rows.ReaderRows."""
 
     def __init__(self, view: View) -> None:
         self._view = view

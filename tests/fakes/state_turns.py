@@ -32,7 +32,7 @@ def _require_free_branch(tables: Tables, turn: Turn) -> None:
 
 
 class FakeTurnRows:
-    """See core.ports.state.TurnRows."""
+    """See core.ports.turn_rows.TurnRows."""
 
     def __init__(self, view: View) -> None:
         self._view = view

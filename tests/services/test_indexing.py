@@ -11,7 +11,7 @@ import pytest
 from core.errors import StorageFull
 from core.identifiers import ChunkId, CollectionName, DocumentId, EmbedderName, Position, TenantId
 from core.knowledge import Chunk, Collection, CollectionKey, Document
-from core.ports.state import StoredChunk
+from core.ports.knowledge_rows import StoredChunk
 from fakes.keyword_index import FakeKeywordIndex
 from fakes.state import FakeState
 from fakes.vector_index import FakeVectorIndex

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, TypeVar
 
-from core.ports.state import ApiKeyRows, KnowledgeRows, Scope, StoreConflict, StoreUnavailable
+from core.ports.api_key_rows import ApiKeyRows
+from core.ports.knowledge_rows import KnowledgeRows
+from core.ports.state import Scope, StoreConflict, StoreUnavailable
 from simulation.loop import Actor, SeededLoop
 from simulation.store_rows import (
     EventTable,

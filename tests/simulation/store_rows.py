@@ -74,7 +74,7 @@ class Table:
 
 
 class TurnTable(Table):
-    """See core.ports.state.TurnRows."""
+    """See core.ports.turn_rows.TurnRows."""
 
     async def get(self, turn: TurnId) -> Turn | None:
         return await self._tx.read(lambda view: view.of("turns").get(turn))
@@ -231,7 +231,7 @@ def _require_free(view: View, turn: Turn) -> None:
 
 
 class IdempotencyTable(Table):
-    """See core.ports.state.IdempotencyRows."""
+    """See core.ports.turn_rows.IdempotencyRows."""
 
     async def find(self, key: IdempotencyKey) -> IdempotencyRecord | None:
         return await self._tx.read(lambda view: view.of("idempotency").get(key))
@@ -254,7 +254,7 @@ class IdempotencyTable(Table):
 
 
 class EventTable(Table):
-    """See core.ports.state.EventRows."""
+    """See core.ports.turn_rows.EventRows."""
 
     def append(self, turn: Turn, events: Sequence[LoggedEvent]) -> None:
         new = tuple(events)
@@ -282,7 +282,7 @@ class EventTable(Table):
 
 
 class ReaderTable(Table):
-    """See core.ports.state.ReaderRows."""
+    """See core.ports.turn_rows.ReaderRows."""
 
     def put(self, reader: ReaderRow) -> None:
         key = (reader.turn, reader.boot)
@@ -326,7 +326,7 @@ class ReaderTable(Table):
 
 
 class SpendingTable(Table):
-    """See core.ports.state.SpendingRows."""
+    """See core.ports.spending_rows.SpendingRows."""
 
     def begin(self, attempt: Attempt) -> None:
         key = (attempt.unit, attempt.number)

@@ -13,7 +13,7 @@ from simulation.store_rows import Table, View
 
 
 class ConversationTable(Table):
-    """See core.ports.state.ConversationRows; what turns do not ask for is left out."""
+    """See core.ports.conversation_rows.ConversationRows; what turns do not ask for is left out."""
 
     async def get(self, conversation: ConversationId) -> Conversation | None:
         return await self._tx.read(lambda view: view.of("conversations").get(conversation))

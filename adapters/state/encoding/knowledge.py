@@ -22,7 +22,7 @@ from core.identifiers import (
     TenantId,
 )
 from core.knowledge import Chunk, Collection, CollectionKey, Document
-from core.ports.state import StoredChunk
+from core.ports.knowledge_rows import StoredChunk
 
 CollectionRow = tuple[str, str, str, int, int, str, int, int, int]
 COLLECTION = columns(

@@ -24,7 +24,7 @@ _ETAG = CONVERSATION.index("etag")
 
 
 class PostgresConversationRows(SqlConversationRows):
-    """See core.ports.state.ConversationRows."""
+    """See core.ports.conversation_rows.ConversationRows."""
 
     def __init__(self, session: PostgresSession) -> None:
         super().__init__(session)

@@ -8,13 +8,13 @@ from adapters.state.rows.knowledge import SqlKnowledgeRows
 from adapters.state.rows.statements import Statement
 from core.identifiers import CollectionName, DocumentId, Position
 from core.knowledge import Document
-from core.ports.state import StoredChunk
+from core.ports.knowledge_rows import StoredChunk
 
 _HOLD = Statement("SELECT name FROM collection WHERE name = ?2 AND {mine} FOR UPDATE")
 
 
 class PostgresKnowledgeRows(SqlKnowledgeRows):
-    """See core.ports.state.KnowledgeRows.
+    """See core.ports.knowledge_rows.KnowledgeRows.
 
     A change begins with its collection's row, so that what it counts is not changed meanwhile.
     """

@@ -41,7 +41,7 @@ _EXTEND = Statement(
 
 
 class PostgresTurnRows(SqlTurnRows):
-    """See core.ports.state.TurnRows."""
+    """See core.ports.turn_rows.TurnRows."""
 
     def __init__(self, session: PostgresSession) -> None:
         super().__init__(session)

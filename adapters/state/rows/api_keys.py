@@ -21,7 +21,7 @@ _REVOKE = Statement(
 
 
 class SqlApiKeyRows:
-    """See core.ports.state.ApiKeyRows."""
+    """See core.ports.api_key_rows.ApiKeyRows."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

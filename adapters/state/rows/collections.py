@@ -26,7 +26,7 @@ _DELETE = Statement("DELETE FROM collection WHERE name = ?2 AND {mine}")
 
 
 class SqlCollectionRows:
-    """The part of core.ports.state.KnowledgeRows that is about collections themselves."""
+    """The part of core.ports.knowledge_rows.KnowledgeRows that is about collections themselves."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

@@ -83,7 +83,7 @@ _MESSAGES_AFTER = select(
 
 
 class SqlConversationRows:
-    """See core.ports.state.ConversationRows."""
+    """See core.ports.conversation_rows.ConversationRows."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

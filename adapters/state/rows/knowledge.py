@@ -26,7 +26,7 @@ from core.identifiers import ChunkId, CollectionName, DocumentId, Position
 from core.knowledge import Chunk, CollectionKey, Document, indexed_text
 from core.pages import Cursor
 from core.ports.indexes import IndexChange, IndexedChunk
-from core.ports.state import StoredChunk
+from core.ports.knowledge_rows import StoredChunk
 
 _DOCUMENT = select(DOCUMENT, "FROM document WHERE {mine} AND collection = ?2 AND id = ?3")
 _DOCUMENTS = select(
@@ -98,7 +98,7 @@ class _Logged:
 
 
 class SqlKnowledgeRows(SqlCollectionRows):
-    """See core.ports.state.KnowledgeRows."""
+    """See core.ports.knowledge_rows.KnowledgeRows."""
 
     def _key(self, collection: CollectionName) -> CollectionKey:
         return CollectionKey(self._session.own_tenant(), collection)

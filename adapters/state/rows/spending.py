@@ -48,7 +48,7 @@ _EXECUTION = select(EXECUTION, "FROM execution WHERE turn = ?2 AND {mine}")
 
 
 class SqlSpendingRows:
-    """See core.ports.state.SpendingRows."""
+    """See core.ports.spending_rows.SpendingRows."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

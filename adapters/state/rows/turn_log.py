@@ -53,7 +53,7 @@ _EXPIRE = Statement("DELETE FROM reader WHERE expires_at < ?2 AND {mine}")
 
 
 class SqlIdempotencyRows:
-    """See core.ports.state.IdempotencyRows."""
+    """See core.ports.turn_rows.IdempotencyRows."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -76,7 +76,7 @@ class SqlIdempotencyRows:
 
 
 class SqlEventRows:
-    """See core.ports.state.EventRows."""
+    """See core.ports.turn_rows.EventRows."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -97,7 +97,7 @@ class SqlEventRows:
 
 
 class SqlReaderRows:
-    """See core.ports.state.ReaderRows."""
+    """See core.ports.turn_rows.ReaderRows."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

@@ -58,7 +58,7 @@ _UPDATE = update("turn", TURN, ("id", "tenant"))
 
 
 class SqlTurnRows:
-    """See core.ports.state.TurnRows.
+    """See core.ports.turn_rows.TurnRows.
 
     `extends` is a database's own statement for `extend`. Its values: the extensions as a list of
     lists in JSON, when a lease ends that is renewed now, and the latest deadline that is too late

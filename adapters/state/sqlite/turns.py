@@ -33,7 +33,7 @@ _PLACES = tuple(TURN.index(column) for column in _INDEXED)
 
 
 class SqliteTurnRows(SqlTurnRows):
-    """See core.ports.state.TurnRows."""
+    """See core.ports.turn_rows.TurnRows."""
 
     extends = _EXTEND
 
