@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import cast
 
 from core.clock import Clock
 from core.identifiers import BootId, Seconds
@@ -14,13 +17,47 @@ _LEASE_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 (crockford.com/base32) in lower case: sorts as its numbers do."""
+_ANY_DIGIT = bytes(ord(_ALPHABET[byte & 31]) for byte in range(256))
+"""A digit for each byte. Each stands for eight of them, so that random bytes are random digits."""
+_RANDOM_DIGITS, _AHEAD = 16, 256
+
+
+class _Digits:
+    """Random digits, drawn for many ids at a time. May be used by any thread."""
+
+    def __init__(self) -> None:
+        self._drawn: list[str] = []
+
+    def next(self) -> str:
+        """The digits of one id, which nobody else gets."""
+        try:
+            return self._drawn.pop()
+        except IndexError:
+            return self._draw()
+
+    def _draw(self) -> str:
+        size = _RANDOM_DIGITS
+        digits = os.urandom(size * _AHEAD).translate(_ANY_DIGIT).decode("ascii")
+        self._drawn += [digits[at : at + size] for at in range(size, len(digits), size)]
+        return digits[:size]
+
+    def forget(self) -> None:
+        """Draw anew: a process that was forked may not give what its parent gives."""
+        self._drawn = []
+
+
+_digits = _Digits()
+os.register_at_fork(after_in_child=_digits.forget)
 
 
 def new_id(prefix: str) -> str:
     """`prefix_` and 26 characters: 48 bits of milliseconds, then 80 random ones (as in ULID)."""
-    value = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10))
-    digits = [_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5)]
-    return f"{prefix}_{''.join(digits)}"
+    return f"{prefix}_{_time_digits(time.time_ns() // 1_000_000)}{_digits.next()}"
+
+
+@lru_cache(maxsize=8)
+def _time_digits(milliseconds: int) -> str:
+    return "".join(_ALPHABET[milliseconds >> shift & 31] for shift in range(45, -1, -5))
 
 
 def new_boot_id() -> BootId:
@@ -29,11 +66,19 @@ def new_boot_id() -> BootId:
 
 
 def system_clock() -> Clock:
-    """The wall clock, and the running event loop's own time."""
-    return Clock(
-        now=lambda: datetime.now(UTC),
-        monotonic=lambda: Seconds(asyncio.get_running_loop().time()),
-    )
+    """The wall clock, and the time of the event loop that runs as this is called.
+
+    Where none does, of whichever runs when the clock is asked, which takes five times as long.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return Clock(_utc_now, lambda: Seconds(asyncio.get_running_loop().time()))
+    return Clock(_utc_now, cast("Callable[[], Seconds]", loop.time))  # Seconds are its floats
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def boottime() -> Seconds:
