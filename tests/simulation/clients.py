@@ -37,6 +37,8 @@ class Reading:
     seen: list[bytes] = field(default_factory=list)
     digest: str = ""
     complete: bool = False
+    ended_at: float = 0.0
+    """When the replica that was asked last had its last word."""
 
 
 @dataclass(eq=False)
@@ -149,6 +151,7 @@ class Client:
         try:
             result = await self._answer(link, min(step.deadline, step.leaves or step.deadline))
         finally:
+            reading.ended_at = link.ended_at
             self.heard.left(stream)
         if isinstance(result, TurnView):
             self.heard.viewed(result, step, life)
@@ -215,6 +218,7 @@ class Client:
             link.leave()
             return LEFT
         finally:
+            reading.ended_at = link.ended_at
             self.heard.left(stream)
 
     async def _read(self, stream: Stream) -> object:

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 
 from simulation.generating import make_plan
 from simulation.plan import Plan
+from simulation.progress import Progress, told
 from simulation.running import Summary, run_many, run_plan
 from simulation.shrinking import shrink
-from simulation.world import Result
-
-_BAR = 30
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -58,10 +56,10 @@ def _one(seed: int, *, trace: bool, cut_down: bool) -> int:
 
 def _many(chosen: argparse.Namespace) -> int:
     seeds = range(chosen.start, chosen.start + chosen.seeds)
-    summary = Summary()
+    summary, progress = Summary(), Progress(sys.stderr, len(seeds))
     for summary in run_many(seeds, chosen.workers):
-        _show(summary, len(seeds))
-    print(file=sys.stderr)
+        progress.show(summary)
+    progress.end()
     for seed, result in sorted(summary.failed.items())[:20]:
         print(told(seed, result))
     if summary.failed:
@@ -71,32 +69,12 @@ def _many(chosen: argparse.Namespace) -> int:
     return 1 if summary.failed else 0
 
 
-def _show(summary: Summary, total: int) -> None:
-    done = summary.schedules * _BAR // total
-    rate = summary.schedules / max(summary.seconds, 0.001)
-    sys.stderr.write(
-        f"\r[{'#' * done}{'.' * (_BAR - done)}] {summary.schedules}/{total} "
-        f"{rate:.0f}/s, {len(summary.failed)} failed"
-    )
-    sys.stderr.flush()
-
-
 def _explain(seed: int, summary: Summary) -> None:
     """Print the first failing schedule, cut down."""
     by_invariant = Counter(r.violations[0].invariant for r in summary.failed.values())
     print(*(f"{count:6} {invariant}" for invariant, count in by_invariant.most_common()), sep="\n")
     plan = shrink(make_plan(seed), summary.failed[seed].violations[0].invariant)
     print(f"seed {seed}, cut down:", as_steps(plan), sep="\n")
-
-
-def told(seed: int, result: Result) -> str:
-    """One schedule in one line."""
-    if not result.violations:
-        return (
-            f"seed {seed}: all held; {result.steps} steps, {result.seconds:.2f} s, {result.counts}"
-        )
-    first = result.violations[0]
-    return f"seed {seed}: {first.invariant}: {first.what} (at {first.at:.3f} s)"
 
 
 def as_steps(plan: Plan) -> str:

@@ -130,6 +130,8 @@ class Link:
     window: int = 4
     broken: bool = False
     over: bool = False
+    ended_at: float = float("inf")
+    """When the server had its last word, which its client hears later."""
     handler: asyncio.Task[None] | None = None
     inbox: asyncio.Queue[Batch | object] = field(default_factory=asyncio.Queue)
     _sent_until: float = 0.0
@@ -148,7 +150,7 @@ class Link:
     def end(self, result: object) -> None:
         """The server's last word: None, an error, or what a call without a stream returns."""
         if not self.over:
-            self.over = True
+            self.over, self.ended_at = True, self.loop.time()
             self._carry(End(result))
 
     def taken(self) -> None:

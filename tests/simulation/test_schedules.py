@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from simulation.command import told
+from simulation.progress import told
 from simulation.running import run_seeds
 from simulation.world import Result
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from core.errors import ColonnadeError, Reason
 from core.turns.events import Finished, Started
 from core.turns.rows import LoggedEvent, Turn, TurnState
@@ -18,7 +16,7 @@ from simulation.store import SimulatedStore
 from simulation.watch_rows import Report, RowWatch
 
 _MOMENT_S = 2.0
-_JUST_NOW = timedelta(seconds=0.003)
+_AT_ONCE_S = 0.000_01
 _MAY_BE_TOLD = frozenset(
     {
         Reason.SERVICE_UNAVAILABLE,
@@ -44,6 +42,7 @@ class ReadWatch:
         self._rows = rows
         self._server = store.server
         self._now = store.now
+        self._loop = store.loop
         self._limited = setup.turns_limit < 8
 
     def sent(self, link: Link, batch: Batch) -> None:
@@ -144,7 +143,7 @@ class ReadWatch:
                 self.report("no gap and no repeat", f"{reading.turn}: {error.message}")
             return
         if error.reason is Reason.TOO_MANY_REQUESTS:
-            self._turned_away(step, life)
+            self._turned_away(reading, step, life)
         if error.reason in _MAY_BE_TOLD:
             return
         if error.reason is Reason.REQUEST_ID_REUSED:
@@ -154,10 +153,10 @@ class ReadWatch:
             return
         self.report("a refusal has its reason", f"{step}: {error.reason} {error.message}")
 
-    def _turned_away(self, step: Action, life: Life) -> None:
+    def _turned_away(self, reading: Reading, step: Action, life: Life) -> None:
         """A limit is asked for a turn that is to begin, never for one that is attached to.
 
-        One that was claimed only just now may have found the place that this call lacked.
+        A claim that began after this call was refused may have found the place that it lacked.
         """
         if not self._limited:
             self.report("a refusal has its reason", f"{step}: no limit is reached")
@@ -167,9 +166,13 @@ class ReadWatch:
             if turn.owner == life.boot and self._holds_place(turn)
         ]
         alone = len(here) == 1 and here[0].run == 1 and here[0].state is TurnState.RUNNING
-        settled_in = alone and self._now() - here[0].created_at > _JUST_NOW
-        if settled_in and here[0].request_id == f"q{step.question}":
+        was_there = alone and self._began(here[0]) < reading.ended_at - _AT_ONCE_S
+        if was_there and here[0].request_id == f"q{step.question}":
             self.report("whoever attaches is not turned away", f"{here[0].id}: {step}")
+
+    def _began(self, turn: Turn) -> float:
+        """When its claim was begun, on the loop's clock."""
+        return self._loop.time() - (self._now() - turn.created_at).total_seconds()
 
     def _holds_place(self, turn: Turn) -> bool:
         """Whether its run counts against the limit, or did a moment ago."""

@@ -1,0 +1,36 @@
+"""Schedules that once failed, cut down to what they needed to fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from simulation.plan import Ask, Pause, Plan, Question, Resume, Setup, Wait
+from simulation.running import run_plan
+
+REFUSED_BEFORE_ITS_EQUAL_BEGAN = Plan(
+    seed=3004194,
+    setup=Setup(
+        replicas=2, latency=0.0005, bus_loss=1.0, bus_delay=0.003, turns_limit=1, id_retention=0.4
+    ),
+    questions=(
+        Question(scripts=((Wait(0.2),), ()), branch=0, linger=1.0),
+        Question(scripts=((),), linger=0.0),
+    ),
+    steps=(
+        Ask(at=0.05, replica=0, question=0, deadline=2.0),
+        Pause(at=0.139, replica=0, seconds=6.855),
+        Ask(at=6.807, replica=0, question=0, deadline=4.0, goes_on_at=(0, 0)),
+        Ask(at=6.443, replica=0, question=0, deadline=4.0, goes_on_at=(0, 0)),
+        Resume(at=0.345, replica=1, question=0, start=1.0, deadline=2.0),
+        Ask(at=0.326, replica=1, question=0, deadline=0.4, leaves=0.316, goes_on_at=(0,)),
+    ),
+)
+"""The last place was given back between two equal calls: the one found none, the other claimed.
+
+The refusal was older than the claim, though its client heard of it later.
+"""
+
+
+@pytest.mark.parametrize("plan", [REFUSED_BEFORE_ITS_EQUAL_BEGAN], ids=lambda plan: str(plan.seed))
+def test_what_once_failed_holds(plan: Plan) -> None:
+    assert run_plan(plan).violations == []
