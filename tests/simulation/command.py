@@ -78,8 +78,12 @@ def _explain(seed: int, summary: Summary) -> None:
 
 
 def as_steps(plan: Plan) -> str:
-    """A plan as text."""
-    lines = [f"  {plan.setup}", *(f"  {each}" for each in (*plan.questions, *plan.steps))]
+    """A plan as text, with the seed that draws what it leaves open."""
+    lines = [
+        f"  seed={plan.seed}",
+        f"  {plan.setup}",
+        *(f"  {each}" for each in (*plan.questions, *plan.steps)),
+    ]
     return "\n".join(lines)
 
 
