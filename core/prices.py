@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from core.generation import TokenUsage
 
 _MILLION = Decimal(1_000_000)
+_NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +49,23 @@ class Prices:
     @property
     def known(self) -> bool:
         """Whether what a call costs can be told."""
-        whole = self.input is not None and self.output is not None
-        return whole and (
-            self.long_from is None or (self.long.input is not None and self.long.output is not None)
-        )
+        if self.input is None or self.output is None:
+            return False
+        return self.long_from is None or not (self.long.input is None or self.long.output is None)
 
     def rates(self, prompt: int) -> Rates:
         """What a prompt of so many tokens is charged by."""
-        if self.long_from is not None and prompt >= self.long_from:
-            return self.long
-        return Rates(self.input, self.output, self.cached_input, self.cache_write)
+        rates = _charged(self, prompt)
+        if isinstance(rates, Rates):
+            return rates
+        return Rates(rates.input, rates.output, rates.cached_input, rates.cache_write)
+
+
+def _charged(prices: Prices, prompt: int) -> Rates | Prices:
+    """The same, without a value made for it: prices have the names of rates."""
+    if prices.long_from is not None and prompt >= prices.long_from:
+        return prices.long
+    return prices
 
 
 def cost_of(usage: TokenUsage, prices: Prices) -> Decimal | None:
@@ -68,23 +76,25 @@ def cost_of(usage: TokenUsage, prices: Prices) -> Decimal | None:
     """
     if usage.prompt is None or usage.completion is None:
         return None
-    rates = prices.rates(usage.prompt)
+    rates = _charged(prices, usage.prompt)
     if rates.input is None or rates.output is None:
         return None
-    cached = min(usage.cached_prompt or 0, usage.prompt)
-    cached_price = rates.input if rates.cached_input is None else rates.cached_input
-    written = min(usage.cache_write or 0, usage.prompt - cached)
-    write_price = rates.input if rates.cache_write is None else rates.cache_write
-    thoughts = min(usage.reasoning or 0, usage.completion)
-    thought_price = rates.output if prices.reasoning is None else prices.reasoning
-    units = (
-        (usage.prompt - cached - written) * rates.input
-        + cached * cached_price
-        + written * write_price
-        + (usage.completion - thoughts) * rates.output
-        + thoughts * thought_price
-    )
+    units = usage.prompt * rates.input + usage.completion * rates.output
+    if usage.cached_prompt or usage.cache_write:
+        units += _cached_apart(usage.prompt, usage, rates, rates.input)
+    if usage.reasoning and prices.reasoning is not None:
+        thoughts = min(usage.reasoning, usage.completion)
+        units += thoughts * (prices.reasoning - rates.output)
     return units / _MILLION + prices.request
+
+
+def _cached_apart(prompt: int, usage: TokenUsage, rates: Rates | Prices, usual: Decimal) -> Decimal:
+    """What the part of a prompt that a cache has to do with costs more than the usual, or less."""
+    cached = min(usage.cached_prompt or 0, prompt)
+    written = min(usage.cache_write or 0, prompt - cached)
+    cached_price = usual if rates.cached_input is None else rates.cached_input
+    write_price = usual if rates.cache_write is None else rates.cache_write
+    return cached * (cached_price - usual) + written * (write_price - usual)
 
 
 def most_cost(prompt: int, output: int, prices: Prices) -> Decimal | None:
@@ -95,14 +105,17 @@ def most_cost(prompt: int, output: int, prices: Prices) -> Decimal | None:
     """
     if not prices.known:
         return None
-    most = _dearest(prompt, output, prices.rates(0), prices.reasoning)
+    most = _dearest(prompt, output, prices, prices.reasoning)
     if prices.long_from is not None and prompt >= prices.long_from:
         most = max(most, _dearest(prompt, output, prices.long, prices.reasoning))
     return most / _MILLION + prices.request
 
 
-def _dearest(prompt: int, output: int, rates: Rates, reasoning: Decimal | None) -> Decimal:
-    ways = (rates.input, rates.cached_input, rates.cache_write)
-    reading = max(way or Decimal(0) for way in ways)
-    writing = max(rates.output or Decimal(0), reasoning or Decimal(0))
+def _dearest(prompt: int, output: int, rates: Rates | Prices, reasoning: Decimal | None) -> Decimal:
+    reading, writing = rates.input or _NOTHING, rates.output or _NOTHING
+    for way in (rates.cached_input, rates.cache_write):
+        if way is not None and way > reading:
+            reading = way
+    if reasoning is not None and reasoning > writing:
+        writing = reasoning
     return prompt * reading + output * writing
