@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from core.identifiers import Seconds
+from core.replacing import replaced
 from core.resilience.failures import Verdict, Weight
 from core.routing.standing import Rest
 
@@ -130,7 +131,7 @@ def _waited_for(breaker: Breaker, policy: BreakerPolicy, now: Seconds) -> tuple[
 
 def _succeeded(breaker: Breaker, policy: BreakerPolicy, now: Seconds) -> Breaker:
     if breaker.phase is Phase.CLOSED:
-        return replace(_counted(breaker, policy, now, failed=False), in_a_row=0)
+        return replaced(breaker, buckets=_counted(breaker, policy, now, failed=False), in_a_row=0)
     proven = breaker.proven + 1
     if proven < policy.successes:
         return replace(breaker, proven=proven)
@@ -140,10 +141,10 @@ def _succeeded(breaker: Breaker, policy: BreakerPolicy, now: Seconds) -> Breaker
 def _failed(breaker: Breaker, policy: BreakerPolicy, verdict: Verdict, now: Seconds) -> Breaker:
     if breaker.phase is not Phase.CLOSED:
         return _opened(breaker, policy, verdict, now)
-    counted = _counted(breaker, policy, now, failed=True)
-    counted = replace(counted, in_a_row=breaker.in_a_row + 1)
-    calls = sum(bucket.calls for bucket in counted.buckets)
-    failures = sum(bucket.failures for bucket in counted.buckets)
+    buckets = _counted(breaker, policy, now, failed=True)
+    counted = replaced(breaker, buckets=buckets, in_a_row=breaker.in_a_row + 1)
+    calls = sum(bucket.calls for bucket in buckets)
+    failures = sum(bucket.failures for bucket in buckets)
     too_many = calls >= policy.minimum and failures >= policy.share * calls
     if too_many or counted.in_a_row >= policy.in_a_row:
         return _opened(counted, policy, verdict, now)
@@ -164,10 +165,17 @@ def _opened(breaker: Breaker, policy: BreakerPolicy, verdict: Verdict, now: Seco
     )
 
 
-def _counted(breaker: Breaker, policy: BreakerPolicy, now: Seconds, *, failed: bool) -> Breaker:
+def _counted(
+    breaker: Breaker, policy: BreakerPolicy, now: Seconds, *, failed: bool
+) -> tuple[Bucket, ...]:
+    """The window's counts with one more call in the last."""
     step = int(now / (policy.window / BUCKETS))
-    kept = tuple(bucket for bucket in breaker.buckets if bucket.step > step - BUCKETS)
-    last = kept[-1] if kept and kept[-1].step == step else Bucket(step)
-    others = kept[:-1] if kept and kept[-1].step == step else kept
-    last = replace(last, calls=last.calls + 1, failures=last.failures + failed)
-    return replace(breaker, buckets=(*others, last))
+    known = breaker.buckets
+    if known and known[-1].step == step and known[0].step > step - BUCKETS:
+        last = known[-1]  # as nearly always: nothing has left the window
+        return (*known[:-1], Bucket(step, last.calls + 1, last.failures + failed))
+    kept = tuple(bucket for bucket in known if bucket.step > step - BUCKETS)
+    if kept and kept[-1].step == step:
+        last = kept[-1]
+        return (*kept[:-1], Bucket(step, last.calls + 1, last.failures + failed))
+    return (*kept, Bucket(step, 1, int(failed)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from core.identifiers import Seconds
 
@@ -21,16 +21,16 @@ class Load:
 
     def began(self) -> Load:
         """One more call is under way."""
-        return replace(self, outstanding=self.outstanding + 1)
+        return Load(self.outstanding + 1, self.first_token, self.waits)
 
     def ended(self) -> Load:
         """One less is."""
-        return replace(self, outstanding=max(0, self.outstanding - 1))
+        return Load(max(0, self.outstanding - 1), self.first_token, self.waits)
 
     def heard(self, wait: Seconds, *, weight: float = 0.2) -> Load:
         """A call's first piece came after so long."""
         mean = wait if self.first_token is None else _mixed(self.first_token, wait, weight)
-        return replace(self, first_token=Seconds(mean), waits=(*self.waits[1 - _KEPT :], wait))
+        return Load(self.outstanding, Seconds(mean), (*self.waits[1 - _KEPT :], wait))
 
     def percentile(self, share: float) -> Seconds | None:
         """The wait that `share` of the latest calls did not exceed (nearest rank)."""

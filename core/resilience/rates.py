@@ -56,6 +56,8 @@ class RateLimiter:
 
     def wait(self, tokens: int, now: Seconds) -> Seconds:
         """How long until a call of so many tokens is within both limits."""
+        if self.requests is None and self.tokens is None:
+            return Seconds(0.0)
         waits = [
             self.requests.wait(1, now) if self.requests else 0.0,
             self.tokens.wait(tokens, now) if self.tokens else 0.0,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from core.identifiers import Seconds
+from core.replacing import replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +71,4 @@ class Allowance:
         return min(self.most, self.saved + max(0.0, now - self.at) * self.per_second)
 
     def _with(self, saved: float, now: Seconds) -> Allowance:
-        return replace(self, saved=min(self.most, saved), at=Seconds(max(now, self.at)))
+        return replaced(self, saved=min(self.most, saved), at=Seconds(max(now, self.at)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from core.resilience.queueing import FairQueue
 from core.resilience.rates import RateLimiter
 from core.resilience.retries import Allowance
 from core.routing import Standing, Standings
+from core.routing.standing import FRESH
 
 
 class TurnedAway(Exception):
@@ -43,12 +43,13 @@ class Lane:
         self.load = Load()
         self._limits = deployment.limits
         self._limiter = RateLimiter.of(self._limits, clock.monotonic())
-        self._running: Counter[TenantId] = Counter()
+        self._running: dict[TenantId, int] = {}
+        self._under_way = 0
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue(self._limits.queued)
 
     def of(self, limits: Limits) -> Lane:
         """The same lane, with the limits that a reload may have changed."""
-        if limits != self._limits:
+        if limits is not self._limits and limits != self._limits:
             self._limits = limits
             self._limiter = RateLimiter.of(limits, self._clock.monotonic())
             self._queue.size = limits.queued
@@ -59,12 +60,16 @@ class Lane:
         self._policy = policy
 
     def standing(self) -> Standing:
-        """How it does, for routing."""
+        """How it does, as it is shown."""
+        return replace(self.bearing(), slow_first_token=self.load.percentile(0.95))
+
+    def bearing(self) -> Standing:
+        """How it does, as far as routing decides by it: without what costs most to reckon."""
         return Standing(
-            outstanding=self.load.outstanding + len(self._queue),
-            first_token=self.load.first_token,
-            slow_first_token=self.load.percentile(0.95),
-            rest=rest_of(self.breaker, self._policy.breaker, self._clock.monotonic()),
+            self.load.outstanding + len(self._queue),
+            self.load.first_token,
+            None,
+            rest_of(self.breaker, self._policy.breaker, self._clock.monotonic()),
         )
 
     async def enter(
@@ -74,10 +79,14 @@ class Lane:
 
         Only the `last_resort` is let through to a deployment that rests.
         """
-        until = self._clock.monotonic() + patience
-        await self._wait_for_place(tenant, patience)
-        try:
+        now = self._clock.monotonic()
+        until = now + patience
+        if self._has_room:
+            self._take_place(tenant)
+        else:
+            await self._wait_for_place(tenant, patience)
             now = self._clock.monotonic()
+        try:
             rest = rest_of(self.breaker, self._policy.breaker, now)
             if rest is not None and not last_resort:
                 raise TurnedAway(self.name, rest.again_in, "resting")
@@ -87,12 +96,13 @@ class Lane:
             self._limiter = self._limiter.take(tokens, now)
             if wait > 0:
                 await asyncio.sleep(wait)
+                now = self._clock.monotonic()
         except BaseException:
             self._leave_place(tenant)
             raise
         self.load = self.load.began()
-        self.breaker, permit = begin(self.breaker, self._policy.breaker, self._clock.monotonic())
-        return Passage(self, tenant, tokens, permit, self._clock.monotonic())
+        self.breaker, permit = begin(self.breaker, self._policy.breaker, now)
+        return Passage(self, tenant, tokens, permit, now)
 
     def _left(self, passage: Passage, verdict: Verdict, used: int) -> None:
         now = self._clock.monotonic()
@@ -101,11 +111,16 @@ class Lane:
         self._limiter = self._limiter.correct(passage.tokens, used, now)
         self._leave_place(passage.tenant)
 
-    async def _wait_for_place(self, tenant: TenantId, patience: Seconds) -> None:
+    @property
+    def _has_room(self) -> bool:
         most = self._limits.concurrent
-        if most is None or (self._running.total() < most and not len(self._queue)):
-            self._running[tenant] += 1
-            return
+        return most is None or (self._under_way < most and not len(self._queue))
+
+    def _take_place(self, tenant: TenantId) -> None:
+        self._running[tenant] = self._running.get(tenant, 0) + 1
+        self._under_way += 1
+
+    async def _wait_for_place(self, tenant: TenantId, patience: Seconds) -> None:
         if patience <= 0:
             raise TurnedAway(self.name, self._usual_wait())
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -128,17 +143,20 @@ class Lane:
             self._leave_place(tenant)
 
     def _leave_place(self, tenant: TenantId) -> None:
-        self._running[tenant] -= 1
-        if not self._running[tenant]:
+        self._under_way -= 1
+        left = self._running[tenant] - 1
+        if left:
+            self._running[tenant] = left
+        else:
             del self._running[tenant]
         most = self._limits.concurrent
-        while most is None or self._running.total() < most:
+        while len(self._queue) and (most is None or self._under_way < most):
             following = self._queue.take(self._running)
             if following is None:
                 return
             next_tenant, place = following
             if not place.done():
-                self._running[next_tenant] += 1
+                self._take_place(next_tenant)
                 place.set_result(None)
 
     def _usual_wait(self) -> Seconds:
@@ -209,8 +227,13 @@ class Lanes:
             lane.adopt(policy)
 
     def standings(self) -> Standings:
-        """How each deployment that was called does."""
+        """How each deployment that was called does, as it is shown."""
         return {name: lane.standing() for name, lane in self._lanes.items()}
+
+    def bearing(self, name: DeploymentName) -> Standing:
+        """How this deployment does, as far as routing decides by it."""
+        lane = self._lanes.get(name)
+        return FRESH if lane is None else lane.bearing()
 
     def called(self) -> None:
         """A request was sent on its way: that allows for some extra calls."""
