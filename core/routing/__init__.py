@@ -1,7 +1,8 @@
 """Routing: which deployments may serve a request, in which order, and why not the others."""
 
-from core.routing.decision import Rejection, RoutingDecision, route
+from core.routing.decision import RoutingDecision, route
 from core.routing.obstacles import Obstacle, max_cost
+from core.routing.plan import Rejection
 from core.routing.ranking import Candidate
 from core.routing.request import (
     RoutingPolicy,

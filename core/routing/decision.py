@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from core.catalog import Catalog, Deployment, FallbackCause, Strategy, Tier
+from core.catalog import Catalog, FallbackCause, Strategy
 from core.identifiers import DeploymentName, Seconds
-from core.routing.asked import Asked, asked_for
-from core.routing.obstacles import (
-    Obstacle,
-    cost_obstacles,
-    expected_cost,
-    fit_obstacles,
-    max_cost,
-    tier_obstacles,
-)
+from core.routing.obstacles import Obstacle, expected_cost
+from core.routing.plan import Rejection, RoutingPlan, Suitable, plan_of
 from core.routing.ranking import Candidate, ranked
-from core.routing.request import RoutingPolicy, RoutingRequest, TaskClass
-from core.routing.standing import FRESH, Standing, Standings
+from core.routing.request import RoutingPolicy, RoutingRequest
+from core.routing.standing import FRESH, Rest, Standing, Standings
 
 _LAST_RESORT = "the others rest too"
 
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A deployment that may not, with the first obstacle and its particulars.
-
-    `again_in` is set for one that rests.
-    """
-
-    deployment: DeploymentName
-    obstacle: Obstacle
-    detail: str
-    again_in: Seconds | None = None
+Bearing = Callable[[DeploymentName], Standing]
+"""How a deployment does at this moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,102 +64,71 @@ def route(
     nothing.
     """
     known = standings or {}
-    asked = asked_for(catalog, request, policy)
+    plan = plan_of(catalog, request, policy)
+    return decide(plan, request, lambda name: known.get(name, FRESH), draw)
+
+
+def decide(
+    plan: RoutingPlan, request: RoutingRequest, bearing: Bearing, draw: float = 0.0
+) -> RoutingDecision:
+    """`route` for a request whose plan is known: who rests is set apart, the others are ranked."""
     candidates: list[Candidate] = []
-    rejected: list[Rejection] = []
-    for deployment in catalog.deployments.values():
-        standing = known.get(deployment.name, FRESH)
-        obstacle = next(_obstacles(deployment, request, policy, asked, standing), None)
-        if obstacle is None:
-            candidates.append(_candidate(deployment, request, standing))
+    resting: list[tuple[Suitable, Standing, Rest]] = []
+    for suitable in plan.suitable:
+        standing = bearing(suitable.deployment.name)
+        if standing.rest is None:
+            candidates.append(_candidate(suitable, request, standing))
         else:
-            rest = standing.rest if obstacle[0] is Obstacle.RESTING else None
-            again_in = rest.again_in if rest else None
-            rejected.append(Rejection(deployment.name, *obstacle, again_in))
-    all_rest = not candidates
-    if all_rest:
-        candidates, rejected = _last_resort(catalog, request, known, rejected)
+            resting.append((suitable, standing, standing.rest))
+    all_rest = bool(resting) and not candidates
+    if all_rest:  # those that may be asked all the same are
+        candidates = [_last_resort(*each, request) for each in resting if not each[2].must]
+        resting = [each for each in resting if each[2].must]
     return RoutingDecision(
-        ranked(candidates, asked, request, draw),
-        tuple(sorted(rejected, key=lambda r: r.deployment)),
-        asked.strategy,
-        _fallbacks(catalog, request, policy, known, asked),
+        ranked(candidates, plan.asked, request, draw),
+        _with(plan.rejected, resting) if resting else plan.rejected,
+        plan.asked.strategy,
+        _fallbacks(plan, request, bearing) if plan.fallbacks else {},
         all_rest and bool(candidates),
     )
 
 
-def _candidate(deployment: Deployment, request: RoutingRequest, standing: Standing) -> Candidate:
-    return Candidate(
-        deployment,
-        max_cost(deployment, request),
-        expected_cost(deployment, request),
-        standing,
-    )
-
-
-def _obstacles(
-    deployment: Deployment,
-    request: RoutingRequest,
-    policy: RoutingPolicy,
-    asked: Asked,
-    standing: Standing,
-) -> Iterator[tuple[Obstacle, str]]:
-    """All that stands against a deployment, the most telling first, its health last."""
-    quotes = deployment.tier is Tier.EXTRACTIVE
-    falls_back = quotes and request.task is TaskClass.GROUNDED_ANSWER and not asked.named
-    if asked.order is not None and deployment.name not in asked.order and not falls_back:
-        yield asked.obstacle, asked.detail
-    yield from tier_obstacles(deployment, request, policy, named=asked.named)
-    yield from fit_obstacles(deployment, request)
-    yield from cost_obstacles(deployment, request, policy)
-    if standing.rest is not None:
-        yield Obstacle.RESTING, f"{standing.rest.cause}, again in {standing.rest.again_in:.1f} s"
+def _candidate(suitable: Suitable, request: RoutingRequest, standing: Standing) -> Candidate:
+    deployment = suitable.deployment
+    return Candidate(deployment, suitable.max_cost, expected_cost(deployment, request), standing)
 
 
 def _last_resort(
-    catalog: Catalog,
-    request: RoutingRequest,
-    known: Standings,
-    rejected: list[Rejection],
-) -> tuple[list[Candidate], list[Rejection]]:
-    """Where everyone that suits rests, those that may be asked all the same are."""
-    candidates, kept = [], []
-    for rejection in rejected:
-        standing = known.get(rejection.deployment, FRESH)
-        resting = rejection.obstacle is Obstacle.RESTING and standing.rest is not None
-        if resting and standing.rest is not None and not standing.rest.must:
-            deployment = catalog.deployments[rejection.deployment]
-            candidate = _candidate(deployment, request, standing)
-            candidates.append(replace(candidate, notes=(_LAST_RESORT,)))
-        else:
-            kept.append(rejection)
-    return candidates, kept
+    suitable: Suitable, standing: Standing, _: Rest, request: RoutingRequest
+) -> Candidate:
+    return replace(_candidate(suitable, request, standing), notes=(_LAST_RESORT,))
+
+
+def _with(
+    rejected: Sequence[Rejection], resting: Sequence[tuple[Suitable, Standing, Rest]]
+) -> tuple[Rejection, ...]:
+    """All that are rejected, by name, with those that rest among them."""
+    more = [
+        Rejection(
+            suitable.deployment.name,
+            Obstacle.RESTING,
+            f"{rest.cause}, again in {rest.again_in:.1f} s",
+            rest.again_in,
+        )
+        for suitable, _, rest in resting
+    ]
+    return tuple(sorted((*rejected, *more), key=lambda r: r.deployment))
 
 
 def _fallbacks(
-    catalog: Catalog,
-    request: RoutingRequest,
-    policy: RoutingPolicy,
-    known: Standings,
-    asked: Asked,
+    plan: RoutingPlan, request: RoutingRequest, bearing: Bearing
 ) -> Mapping[FallbackCause, tuple[Candidate, ...]]:
-    """The route's chains, with whoever does not suit left out."""
-    if asked.route is None:
-        return {}
+    """The plan's chains, with whoever rests left out."""
     return {
         cause: tuple(
-            _candidate(deployment, request, known.get(name, FRESH))
-            for name in chain
-            if (deployment := catalog.deployments.get(name)) is not None
-            and not any(
-                _obstacles(
-                    deployment,
-                    request,
-                    policy,
-                    replace(asked, order=chain),
-                    known.get(name, FRESH),
-                )
-            )
+            _candidate(suitable, request, standing)
+            for suitable in chain
+            if (standing := bearing(suitable.deployment.name)).rest is None
         )
-        for cause, chain in asked.route.fallbacks.items()
+        for cause, chain in plan.fallbacks.items()
     }

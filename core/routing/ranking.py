@@ -38,12 +38,15 @@ def ranked(
     before that who meets the latency objective, the canary's share, who is of the tier that is
     good enough, and at last everyone who does not only quote. Each is a stable sort.
     """
-    order = _by_strategy(sorted(candidates, key=_by_name), asked, draw)
+    order = sorted(candidates, key=_by_name)
+    if len(order) > 1:
+        order = _by_strategy(order, asked, draw)
     order = _holder_first(order, request.holder)
     order = _late_last(order, request)
     order = _canary(order, asked.route.canary if asked.route else None, request.key, draw)
-    order = sorted(order, key=lambda c: c.deployment.tier < asked.least)
-    order.sort(key=lambda c: c.deployment.tier is Tier.EXTRACTIVE)
+    if len(order) > 1:
+        order = sorted(order, key=lambda c: c.deployment.tier < asked.least)
+        order.sort(key=lambda c: c.deployment.tier is Tier.EXTRACTIVE)
     return tuple(order)
 
 

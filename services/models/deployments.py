@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from core.catalog import Catalog, Deployment
 from core.identifiers import DeploymentName
 from core.ports.language_model import LanguageModel
-from core.routing import RoutingPolicy
+from core.routing import RoutingDecision, RoutingPolicy, RoutingRequest
+from core.routing.decision import Bearing, decide
+from core.routing.plan import RoutingPlan, plan_of, shape_of
+
+_MOST_PLANS = 1024
+"""Shapes of requests that a snapshot remembers at most; a caller's limit may make one of any."""
 
 
 class Users:
-    """How many work with a snapshot at this moment, and what is done when none does."""
+    """How many work with a snapshot at this moment, and what is done when none does.
+
+    Who works with it does so within a `with` of this.
+    """
 
     __slots__ = ("count", "gone")
 
     def __init__(self) -> None:
         self.count = 0
         self.gone: Callable[[], None] | None = None
+
+    def __enter__(self) -> None:
+        self.count += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.count -= 1
+        if not self.count and self.gone is not None:
+            self.gone()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +47,29 @@ class Deployments:
     models: Mapping[DeploymentName, LanguageModel]
     policy: RoutingPolicy = field(default_factory=RoutingPolicy)
     users: Users = field(default_factory=Users, compare=False, repr=False)
+    _plans: dict[Hashable, RoutingPlan] = field(default_factory=dict, compare=False, repr=False)
 
     def deployment(self, name: DeploymentName) -> Deployment | None:
         """The entry of this name; None for one that has left the catalog."""
         return self.catalog.deployments.get(name)
 
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
+    def decide(self, request: RoutingRequest, bearing: Bearing, draw: float) -> RoutingDecision:
+        """`core.routing.route` by this snapshot.
+
+        What lasts of a decision is remembered for all requests of its shape: most that an
+        installation gets are of a few.
+        """
+        shape = shape_of(request)
+        plan = self._plans.get(shape)
+        if plan is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            plan = self._plans[shape] = plan_of(self.catalog, request, self.policy)
+        return decide(plan, request, bearing, draw)
+
+    def in_use(self) -> AbstractContextManager[None]:
         """Within it, no model of the snapshot is closed by a reload."""
-        self.users.count += 1
-        try:
-            yield
-        finally:
-            self.users.count -= 1
-            if not self.users.count and self.users.gone is not None:
-                self.users.gone()
+        return self.users
 
 
 class LiveDeployments:
