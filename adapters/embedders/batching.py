@@ -34,6 +34,12 @@ def batches(texts: Sequence[str], limits: BatchLimits) -> Iterator[list[int]]:
         yield batch
 
 
+def all_tokens(counts: Sequence[int | None]) -> int | None:
+    """Of all batches together; unknown as soon as one is."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
 def fit_text(text: str, characters: int) -> str:
     """At most `characters` of `text`, as NFKC without NUL and lone surrogates.
 

@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING
 
 from adapters.embedders.batching import BatchLimits, fit_text
 from adapters.embedders.openmp import let_threads_sleep
-from adapters.embedders.threaded import Space, ThreadedEmbedder
+from adapters.embedders.threaded import Encoded, Space, ThreadedEmbedder
 from adapters.embedders.weights import Missing, check_weights, package_folder, refuse_missing
 from core.identifiers import EmbedderName
 from core.ports.embedder import TextKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
 
 SPACE = Space(EmbedderName("e5-small-multilingual-q4@1"), 384, frozenset())
 WINDOW_TOKENS = 512
@@ -69,23 +66,24 @@ class _E5:
         self._model = E5(model_path=str(file))
         _limit_openmp(folder, threads)
 
-    def encode(self, texts: Sequence[str], kind: TextKind) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], kind: TextKind) -> Encoded:
         """See Encoder."""
         import numpy as np
 
         asked = kind is TextKind.QUERY
         fitting = [self._window_of(fit_text(text, LONGEST_TEXT), asked) for text in texts]
-        return np.asarray(self._model.encode(fitting, asked), np.float32)
+        made = self._model.encode([text for text, _ in fitting], asked)
+        return Encoded(np.asarray(made, np.float32), [tokens for _, tokens in fitting])
 
-    def _window_of(self, text: str, asked: bool) -> str:
-        """As much of the text as the model takes.
+    def _window_of(self, text: str, asked: bool) -> tuple[str, int]:
+        """As much of the text as the model takes, and how many tokens that are.
 
         The engine itself does not cut but averages over as many windows as it takes, so that an
         endless text would take endless time.
         """
         while (tokens := self._model.token_count(text, asked)) > WINDOW_TOKENS:
             text = text[: len(text) * WINDOW_TOKENS // tokens]
-        return text
+        return text, tokens
 
 
 def _limit_openmp(folder: Path, threads: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.embedders.batching import fit_text
-from adapters.embedders.threaded import Space, ThreadedEmbedder
+from adapters.embedders.threaded import Encoded, Space, ThreadedEmbedder
 from adapters.embedders.weights import (
     Missing,
     check_weights,
@@ -24,9 +24,6 @@ from core.identifiers import EmbedderName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from core.ports.embedder import TextKind
 
@@ -103,7 +100,7 @@ class _MiniLm:
         self._tokenizer.enable_truncation(WINDOW_TOKENS)
         self._tokenizer.no_padding()
 
-    def encode(self, texts: Sequence[str], kind: TextKind) -> NDArray[np.float32]:  # noqa: ARG002
+    def encode(self, texts: Sequence[str], kind: TextKind) -> Encoded:  # noqa: ARG002
         """See Encoder; queries and documents are embedded alike."""
         import numpy as np
 
@@ -116,4 +113,5 @@ class _MiniLm:
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         (states,) = self._session.run(["last_hidden_state"], inputs)
         pooled = (states * mask[:, :, None].astype(np.float32)).sum(axis=1)
-        return np.asarray(pooled / np.linalg.norm(pooled, axis=1, keepdims=True), np.float32)
+        rows = np.asarray(pooled / np.linalg.norm(pooled, axis=1, keepdims=True), np.float32)
+        return Encoded(rows, list(map(len, tokens)))

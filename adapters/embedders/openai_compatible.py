@@ -3,81 +3,65 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+import random
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import aiohttp
 
-from adapters.embedders.batching import BatchLimits, batches, fit_text
+from adapters.embedders.batching import all_tokens, batches, fit_text
+from adapters.embedders.embedding_refusals import refusal
+from adapters.embedders.embedding_server import EmbeddingServer as EmbeddingServer  # noqa: PLC0414
 from adapters.embedders.embeddings_wire import counted_tokens, request_body, unit_vectors
 from core.errors import Unavailable
 from core.generation import ModelError, ModelErrorKind
-from core.identifiers import EmbedderName, Seconds
+from core.identifiers import Seconds
 from core.ports.embedder import Embedded, TextKind
+from core.resilience.retries import Allowance, retry_delay
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
+    from core.identifiers import EmbedderName
     from core.knowledge import Vector
 
-DEFAULT_TIMEOUT = Seconds(30.0)
 REPLY_BYTES_A_NUMBER = 32
 """As JSON; a reply that is longer than its numbers can explain is not read to its end."""
 
-_PASSING: set[int] = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
-_PERMANENT: dict[int, ModelErrorKind] = {
-    HTTPStatus.UNAUTHORIZED: ModelErrorKind.AUTHENTICATION,
-    HTTPStatus.FORBIDDEN: ModelErrorKind.AUTHENTICATION,
-    HTTPStatus.NOT_FOUND: ModelErrorKind.UNSUPPORTED,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ModelErrorKind.CONTEXT_TOO_LONG,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddingServer:
-    """Where the server is and how it wants to be asked.
-
-    `base_url` ends before `/embeddings`, mostly in `/v1`. `name` is what collections record: give
-    it one of your own if the same model name may mean other weights some day. `timeout` bounds
-    each request. Texts are cut at `longest_text` characters, since many servers refuse what is
-    beyond the model's window; the default fits 8,192 tokens. `shorten` asks the server for
-    vectors of `dimensions` where the model can make longer ones.
-    """
-
-    base_url: str
-    model: str
-    dimensions: int
-    api_key: str = field(default="", repr=False)
-    name: str = ""
-    languages: frozenset[str] = frozenset()
-    query_prefix: str = ""
-    document_prefix: str = ""
-    batch: BatchLimits = field(default_factory=lambda: BatchLimits(64, 200_000))
-    timeout: Seconds = DEFAULT_TIMEOUT
-    connections: int = 8
-    longest_text: int = 8_000
-    shorten: bool = False
-
 
 class OpenAICompatibleEmbedder:
-    """One request a batch, in order; no retries.
+    """One request a batch, a few of them at once; what may pass is sent again after a while.
 
-    Raises Unavailable for what may pass (no connection, time-out, 429, 5xx), with the server's
+    Batches that fail are the ones that are repeated: those that came are kept. Repeats are a
+    fifth of the requests at most, so that a server that is down is not asked three times as often.
+
+    Raises Unavailable for what did not pass (no connection, time-out, 429, 5xx), with the server's
     own advice when to come back, and ModelError for what will not (key, model, bad request, a
-    reply that makes no sense). No message holds the key or the server's words.
+    reply that makes no sense). No message holds the key or the server's words. `draw` is uniform
+    in [0, 1), for the waits. Raises FileNotFoundError or ssl.SSLError where a certificate's file
+    cannot be used.
     """
 
-    def __init__(self, server: EmbeddingServer) -> None:
+    def __init__(
+        self,
+        server: EmbeddingServer,
+        *,
+        draw: Callable[[], float] = random.random,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._server = server
+        self._draw = draw
+        self._now = now
+        self._trust = server.trust()
         self._session: aiohttp.ClientSession | None = None
+        self._repeats = Allowance()
         self._closed = False
 
     @property
     def name(self) -> EmbedderName:
-        """The name in the settings, else made of the model's name and the dimensions."""
-        default = f"remote-{self._server.model}-{self._server.dimensions}"
-        return EmbedderName(self._server.name or default)
+        """See EmbeddingServer.recorded_name."""
+        return self._server.recorded_name
 
     @property
     def dimensions(self) -> int:
@@ -96,13 +80,18 @@ class OpenAICompatibleEmbedder:
     async def embed_counted(self, texts: Sequence[str], kind: TextKind) -> Embedded:
         """See CountingEmbedder. Unknown as soon as one reply does not count."""
         found: dict[int, Vector] = {}
-        tokens: int | None = 0
-        for batch in batches(texts, self._server.batch):
-            embedded = await self._embed_batch([texts[place] for place in batch], kind)
-            found.update(zip(batch, embedded.vectors, strict=True))
-            known = tokens is not None and embedded.tokens is not None
-            tokens = (tokens or 0) + (embedded.tokens or 0) if known else None
-        return Embedded([found[place] for place in range(len(texts))], tokens)
+        counts: list[int | None] = []
+        cut = list(batches(texts, self._server.batch))
+        waiting = iter(cut)
+
+        async def send() -> None:
+            for batch in waiting:
+                made = await self._made([texts[place] for place in batch], kind)
+                found.update(zip(batch, made.vectors, strict=True))
+                counts.append(made.tokens)
+
+        await _all_of([send] * max(1, min(self._server.at_once, len(cut))))
+        return Embedded([found[place] for place in range(len(texts))], all_tokens(counts))
 
     async def close(self) -> None:
         """Close the connections; requests that run fail. Idempotent."""
@@ -110,10 +99,30 @@ class OpenAICompatibleEmbedder:
         if self._session is not None:
             await self._session.close()
 
-    async def _embed_batch(self, texts: Sequence[str], kind: TextKind) -> Embedded:
+    async def _made(self, texts: Sequence[str], kind: TextKind) -> Embedded:
+        """One batch, sent again where that may help."""
         body = await asyncio.to_thread(self._encode, texts, kind)
-        reply = await self._post(body, len(texts))
-        return await asyncio.to_thread(self._decode, reply, len(texts))
+        self._repeats = self._repeats.called(_monotonic())
+        round = 1
+        while True:
+            try:
+                reply = await self._post(body, len(texts))
+            except Unavailable as passing:
+                round += 1
+                wait = self._wait(round, passing)
+                if wait is None:
+                    raise
+                await asyncio.sleep(wait)
+            else:
+                return await asyncio.to_thread(self._decode, reply, len(texts))
+
+    def _wait(self, round: int, passing: Unavailable) -> Seconds | None:
+        """How long before the batch is sent again; None where it is not."""
+        advice = vars(passing).get("retry_after")  # the server's own: the class has one for all
+        wait = retry_delay(round, self._server.retry, advice, self._draw())
+        spent = None if wait is None or self._closed else self._repeats.spend(_monotonic())
+        self._repeats = spent or self._repeats
+        return wait if spent else None
 
     def _encode(self, texts: Sequence[str], kind: TextKind) -> bytes:
         """The body. An empty text goes as a space: servers refuse an empty one."""
@@ -131,16 +140,19 @@ class OpenAICompatibleEmbedder:
         """The reply's body. Raises what the class says."""
         if self._closed:
             raise Unavailable(f"the embedder {self.name} is closed")
-        url = self._server.base_url.rstrip("/") + "/embeddings"
-        longest = 65_536 + count * self._server.dimensions * REPLY_BYTES_A_NUMBER
+        server, session = self._server, self._open_session()
+        url = server.base_url.rstrip("/") + "/embeddings"
+        longest = 65_536 + count * server.dimensions * REPLY_BYTES_A_NUMBER
         try:
-            async with self._open_session().post(url, data=body, allow_redirects=False) as reply:
+            async with session.post(
+                url, data=body, proxy=server.proxy, allow_redirects=False
+            ) as reply:
                 if reply.status != HTTPStatus.OK:
-                    raise _refusal(reply.status, reply.headers.get("Retry-After", ""))
+                    raise refusal(reply.status, reply.headers, self._now())
                 return await _read_at_most(reply.content, longest)
         except TimeoutError:
             raise Unavailable(
-                f"the embedding server did not answer within {self._server.timeout} s"
+                f"the embedding server did not answer within {server.timeout} s"
             ) from None
         except aiohttp.ClientError as error:
             raise Unavailable(
@@ -150,14 +162,32 @@ class OpenAICompatibleEmbedder:
     def _open_session(self) -> aiohttp.ClientSession:
         """Opened at the first use, since a session belongs to the loop that runs then."""
         if self._session is None:
-            key = self._server.api_key
+            server, key = self._server, self._server.api_key
+            proof = {"Authorization": f"Bearer {key}"} if key else {}
+            headers: dict[str, tuple[str, str]] = {}
+            for more in ({"Content-Type": "application/json"}, proof, server.headers):
+                headers |= {name.lower(): (name, value) for name, value in more.items()}
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._server.connections),
-                timeout=aiohttp.ClientTimeout(total=self._server.timeout),
-                headers={"Content-Type": "application/json"}
-                | ({"Authorization": f"Bearer {key}"} if key else {}),
+                connector=aiohttp.TCPConnector(limit=server.connections, ssl=self._trust),
+                timeout=aiohttp.ClientTimeout(total=server.timeout),
+                headers=dict(headers.values()),
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+
+async def _all_of(works: Sequence[Callable[[], Coroutine[None, None, None]]]) -> None:
+    """Do them at once. The first that fails ends the others, and is what is raised."""
+    if len(works) == 1:
+        await works[0]()
+        return
+    tasks = [asyncio.create_task(work()) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def _read_at_most(content: aiohttp.StreamReader, longest: int) -> bytes:
@@ -172,14 +202,5 @@ async def _read_at_most(content: aiohttp.StreamReader, longest: int) -> bytes:
     return bytes(whole)
 
 
-def _refusal(status: int, retry_after: str) -> Unavailable | ModelError:
-    """The error for a status other than 200."""
-    if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        advice = Seconds(float(retry_after)) if retry_after.isdecimal() else None
-        return Unavailable(
-            f"the embedding server is overloaded or failing (HTTP {status})", retry_after=advice
-        )
-    return ModelError(
-        _PERMANENT.get(status, ModelErrorKind.BAD_REQUEST),
-        f"the embedding server refused the request (HTTP {status})",
-    )
+def _monotonic() -> Seconds:
+    return Seconds(asyncio.get_running_loop().time())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from adapters.embedders.batching import BatchLimits, fit_text
 from adapters.embedders.openmp import let_threads_sleep
-from adapters.embedders.threaded import Space, ThreadedEmbedder
+from adapters.embedders.threaded import Encoded, Space, ThreadedEmbedder
 from adapters.embedders.weights import Missing, missing_libraries, package_folder, refuse_missing
 from core.errors import Unavailable
 from core.identifiers import EmbedderName
@@ -18,9 +18,6 @@ from core.ports.embedder import TextKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
 
 PACKAGED = "all-MiniLM-L6-v2"
 """The model whose weights come as a Python package."""
@@ -175,15 +172,15 @@ class _Encoder:
             trust_remote_code=False,
             model_kwargs={"use_safetensors": True},
         )
-        found = self.encode(["probe"], TextKind.DOCUMENT).shape[1]
+        found = self.encode(["probe"], TextKind.DOCUMENT).rows.shape[1]
         if found != space.dimensions:
             raise Unavailable(
                 f"the model in {folder} makes vectors of length {found}, "
                 f"but its files say {space.dimensions}"
             )
 
-    def encode(self, texts: Sequence[str], kind: TextKind) -> NDArray[np.float32]:
-        """See Encoder."""
+    def encode(self, texts: Sequence[str], kind: TextKind) -> Encoded:
+        """See Encoder. What the library made of the texts, it does not tell with their vectors."""
         import numpy as np
 
         fitting = [fit_text(text, self._settings.longest_text) for text in texts]
@@ -197,4 +194,4 @@ class _Encoder:
             show_progress_bar=False,
             normalize_embeddings=True,
         )
-        return np.array(vectors, np.float32)
+        return Encoded(np.array(vectors, np.float32), None)

@@ -8,12 +8,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import Full
 from threading import Thread
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from adapters.embedders.batching import BatchLimits, batches
+from adapters.embedders.batching import BatchLimits, all_tokens, batches
 from adapters.embedders.waiting import Job, Line
 from core.errors import Exhausted, Unavailable
-from core.ports.embedder import TextKind
+from core.ports.embedder import Embedded, TextKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,11 +28,18 @@ QUEUE_LENGTH = 256
 """Batches that may wait; a call has one of its batches in the queue at a time."""
 
 
+class Encoded(NamedTuple):
+    """One row a text, L2-normalised; and the tokens that were read of each, None if unknown."""
+
+    rows: NDArray[np.float32]
+    tokens: Sequence[int] | None
+
+
 class Encoder(Protocol):
     """A loaded model. All calls come from one thread."""
 
-    def encode(self, texts: Sequence[str], kind: TextKind) -> NDArray[np.float32]:
-        """One row a text, L2-normalised. Blocks."""
+    def encode(self, texts: Sequence[str], kind: TextKind) -> Encoded:
+        """The texts' vectors and their tokens, in order. Blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ class Space:
 
 
 class ThreadedEmbedder:
-    """An Embedder whose model is loaded at its first use, in the thread that then runs it.
+    """A CountingEmbedder whose model is loaded at its first use, in the thread that then runs it.
 
     Each call is cut into small batches that queue one after another, queries before documents:
     a query waits for one batch at most, and a cancel takes effect with the next. What several
@@ -82,12 +89,21 @@ class ThreadedEmbedder:
 
     async def embed(self, texts: Sequence[str], kind: TextKind) -> list[Vector]:
         """See Embedder."""
+        return (await self.embed_counted(texts, kind)).vectors
+
+    async def embed_counted(self, texts: Sequence[str], kind: TextKind) -> Embedded:
+        """See CountingEmbedder: what the model's own tokenizer made of the texts, cut as they are.
+
+        Exact, with the tokens around a text and of a prefix.
+        """
         found: dict[int, Vector] = {}
+        counts: list[int | None] = []
         for batch in batches(texts, self._limits):
             job = self._submit([texts[place] for place in batch], kind)
-            vectors = await asyncio.wrap_future(job.result)
-            found.update(zip(batch, vectors, strict=True))
-        return [found[place] for place in range(len(texts))]
+            made = await asyncio.wrap_future(job.result)
+            found.update(zip(batch, made.vectors, strict=True))
+            counts.append(made.tokens)
+        return Embedded([found[place] for place in range(len(texts))], all_tokens(counts))
 
     async def close(self) -> None:
         """Let the running batch end, refuse those that wait, free the model. Idempotent."""
@@ -141,7 +157,8 @@ def _encode(encoder: Encoder, jobs: Sequence[Job]) -> None:
     """Encode jobs of one kind together. Where that fails each gets its own answer or error."""
     try:
         together = [text for job in jobs for text in job.texts]
-        rows = _rows(encoder.encode(together, jobs[0].kind))
+        encoded = encoder.encode(together, jobs[0].kind)
+        rows = _rows(encoded.rows)
     except BaseException as error:  # noqa: BLE001  # whoever awaits the batch gets it
         if len(jobs) == 1:
             jobs[0].result.set_exception(error)
@@ -151,8 +168,10 @@ def _encode(encoder: Encoder, jobs: Sequence[Job]) -> None:
         return
     at = 0
     for job in jobs:
-        job.result.set_result(rows[at : at + len(job.texts)])
-        at += len(job.texts)
+        end = at + len(job.texts)
+        tokens = None if encoded.tokens is None else sum(encoded.tokens[at:end])
+        job.result.set_result(Embedded(rows[at:end], tokens))
+        at = end
 
 
 def _rows(matrix: NDArray[np.float32]) -> list[Vector]:

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from adapters.embedders.batching import BatchLimits
-    from core.knowledge import Vector
-    from core.ports.embedder import TextKind
+    from core.ports.embedder import Embedded, TextKind
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,7 +24,7 @@ class Job:
     number: int
     texts: Sequence[str] = field(compare=False)
     kind: TextKind = field(compare=False)
-    result: Future[list[Vector]] = field(compare=False)
+    result: Future[Embedded] = field(compare=False)
 
     @property
     def longest(self) -> int:

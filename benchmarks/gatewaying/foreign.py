@@ -7,6 +7,8 @@ import os
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +57,7 @@ def mock(program: str) -> Iterator[Foreign]:
 
 @contextmanager
 def litellm(program: str, upstream: str, folder: Path) -> Iterator[Foreign]:
-    """LiteLLM's proxy, by its executable."""
+    """LiteLLM's proxy, by its executable. It checks no keys and records nothing."""
     port, config = _free_port(), folder / "litellm.json"
     base = f"http://{upstream}/v1"
     models = [
@@ -65,7 +67,9 @@ def litellm(program: str, upstream: str, folder: Path) -> Iterator[Foreign]:
         }
         for model in (AT_ONCE, PACED)
     ]
-    config.write_text(json.dumps({"model_list": models}))  # JSON is YAML, too
+    general = {"dangerously_permit_weak_or_unset_master_key": True}  # it wants to be told so
+    settings = {"model_list": models, "general_settings": general}
+    config.write_text(json.dumps(settings))  # JSON is YAML, too
     command = [program, "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
     with _running(command, port) as started:
         yield started
@@ -73,7 +77,12 @@ def litellm(program: str, upstream: str, folder: Path) -> Iterator[Foreign]:
 
 @contextmanager
 def portkey(program: str, upstream: str) -> Iterator[Foreign]:
-    """Portkey's gateway, by its `start-server.js`."""
+    """Portkey's gateway, by its `start-server.js`.
+
+    With @hono/node-server 1.14 or later its version 1.15.2 answers every stream with 500 (it
+    writes to headers that are then the provider's own): install it with 1.13.8, by npm's
+    `overrides`.
+    """
     port = _free_port()
     headers = {"x-portkey-provider": "openai", "x-portkey-custom-host": f"http://{upstream}/v1"}
     with _running(["node", program, f"--port={port}", "--headless"], port, headers) as started:
@@ -88,7 +97,10 @@ def _running(
     process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
     try:
         _wait_for(process, port)
-        yield Foreign(process, port, headers or {})
+        started = Foreign(process, port, headers or {})
+        for stream in (False, True):
+            _try(started, stream=stream)
+        yield started
     finally:
         process.terminate()
         try:
@@ -96,6 +108,20 @@ def _running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _try(started: Foreign, *, stream: bool) -> None:
+    """One answer, so that who cannot give it is told before anything is measured."""
+    asked = {"model": AT_ONCE, "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer x", **started.headers}
+    url = f"http://{started.address}/v1/chat/completions"
+    request = urllib.request.Request(url, json.dumps(asked).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=_READY_S) as answer:
+            answer.read()
+    except urllib.error.HTTPError as refused:
+        what = "a stream" if stream else "an answer in one piece"
+        raise RuntimeError(f"{started.address} gives no {what}: {refused}") from None
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:

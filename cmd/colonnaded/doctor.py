@@ -14,11 +14,12 @@ from adapters.embedders.weights import Missing
 from colonnaded.data_directory import owners
 from colonnaded.doctor_mesh import examine_mesh
 from colonnaded.doctor_stores import examine_stores
+from colonnaded.embedder_settings import EmbedderSettings
 from colonnaded.finding import Finding, Standing
 from colonnaded.mesh_settings import Target
 from colonnaded.openers.prompts import open_prompts
 from colonnaded.secrets import MissingSecret, SecretReference
-from colonnaded.settings import DeploymentSettings, EmbedderSettings, Settings, SettingsError
+from colonnaded.settings import DeploymentSettings, Settings, SettingsError
 
 _LIBRARIES = ("grpcio", "protobuf", "pydantic", "faiss-cpu", "tantivy", "onnxruntime", "xllamacpp")
 _FEW_BYTES = 1 << 30
@@ -118,7 +119,8 @@ def _embedder(settings: Settings, name: str, chosen: EmbedderSettings) -> Iterat
     for what, remedy in lacking:
         yield Finding(subject, broken, f"{what} is missing", remedy)
     if not lacking:
-        yield from _secret(subject, chosen.api_key) or [Finding(subject, Standing.GOOD, "ready")]
+        wrong = [finding for secret in chosen.secrets for finding in _secret(subject, secret)]
+        yield from wrong or [Finding(subject, Standing.GOOD, "ready")]
 
 
 def _missing(chosen: EmbedderSettings) -> Iterator[tuple[str, str]]:

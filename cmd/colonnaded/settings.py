@@ -15,6 +15,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from colonnaded.embedder_settings import EmbedderSettings
 from colonnaded.gateway_settings import (
     BreakerSettings,
     BudgetSettings,
@@ -30,7 +31,6 @@ from colonnaded.gateway_settings import (
 from colonnaded.mesh_settings import MeshSettings, Target, check_mesh
 from colonnaded.metrics_settings import MetricsSettings
 from colonnaded.provider_settings import ProviderSettings
-from colonnaded.secrets import SecretReference
 from colonnaded.setting_table import Name, Positive, Table
 from colonnaded.settings_file import SettingsError as SettingsError  # noqa: PLC0414  # for importers
 from colonnaded.settings_file import read_settings
@@ -113,33 +113,6 @@ class IngestionSettings(Table):
     max_chunk_characters: Annotated[int, Field(ge=200, le=8000)] = 8000
     timeout_seconds: Positive = 60.0
     workers: Annotated[int, Field(ge=1, le=16)] = 1
-
-
-def _few_cores() -> int:
-    return min(4, len(os.sched_getaffinity(0)))
-
-
-class EmbedderSettings(Table):
-    """One embedder. `model` is a folder or name, or the provider's name of the model.
-
-    `threads` is how many cores a batch may use: by default those of the machine, at most 4.
-    """
-
-    adapter: Literal["minilm", "e5", "sentence-transformers", "openai"]
-    model: str = ""
-    threads: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=_few_cores)
-    base_url: str = ""
-    api_key: SecretReference | None = None
-    dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
-    price: Annotated[Decimal, Field(ge=0)] | None = None
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
-    languages: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if self.adapter == "openai" and not (self.base_url and self.model and self.dimensions):
-            raise ValueError("adapter openai needs base_url, model and dimensions")
-        return self
 
 
 class DeploymentSettings(ProviderSettings, ServingSettings):

@@ -15,6 +15,7 @@ from core.errors import Unavailable
 from core.generation import ModelError, ModelErrorKind
 from core.identifiers import Seconds
 from core.ports.embedder import TextKind
+from core.resilience.retries import NO_RETRIES
 from fakes.embedding_server import (
     DIMENSIONS,
     KEY,
@@ -33,7 +34,7 @@ async def server() -> AsyncIterator[EmbeddingServerDouble]:
 
 @pytest.fixture
 def settings(server: EmbeddingServerDouble) -> EmbeddingServer:
-    return EmbeddingServer(server.url, MODEL, DIMENSIONS, api_key=KEY)
+    return EmbeddingServer(server.url, MODEL, DIMENSIONS, api_key=KEY, retry=NO_RETRIES)
 
 
 @pytest.fixture

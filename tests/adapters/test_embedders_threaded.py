@@ -8,15 +8,19 @@ from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from adapters.embedders.batching import BatchLimits
-from adapters.embedders.threaded import QUEUE_LENGTH, Space, ThreadedEmbedder
+from adapters.embedders.threaded import QUEUE_LENGTH, Encoded, Space, ThreadedEmbedder
 from core.errors import Exhausted, Unavailable
 from core.identifiers import EmbedderName
 from core.ports.embedder import TextKind
 
 SPACE = Space(EmbedderName("gated@1"), 2, frozenset())
+
+
+def encoded(texts: Sequence[str]) -> Encoded:
+    """The same vector for each, and a token a letter."""
+    return Encoded(np.array([[1.0, 0.0]] * len(texts), np.float32), [len(text) for text in texts])
 
 
 class GatedModel:
@@ -28,12 +32,12 @@ class GatedModel:
         self.started = threading.Semaphore(0)
         self._gate = threading.Semaphore(0)
 
-    def encode(self, texts: Sequence[str], kind: TextKind) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], kind: TextKind) -> Encoded:
         self.seen.append(list(texts))
         self.threads.add(threading.get_ident())
         self.started.release()
         self._gate.acquire()
-        return np.array([[1.0, 0.0]] * len(texts), np.float32)
+        return encoded(texts)
 
     def let_pass(self, batches: int = 1) -> None:
         self._gate.release(batches)
@@ -183,10 +187,10 @@ async def test_a_load_that_failed_is_tried_again(model: GatedModel) -> None:
 
 async def test_an_error_of_the_model_reaches_its_caller_alone() -> None:
     class Moody:
-        def encode(self, texts: Sequence[str], kind: TextKind) -> NDArray[np.float32]:
+        def encode(self, texts: Sequence[str], kind: TextKind) -> Encoded:
             if "bad" in texts:
                 raise MemoryError("no memory for bad")
-            return np.array([[1.0, 0.0]] * len(texts), np.float32)
+            return encoded(texts)
 
     embedder = ThreadedEmbedder(SPACE, Moody)
 
@@ -242,7 +246,7 @@ async def test_long_texts_are_not_padded_to_more_than_a_batch(model: GatedModel)
 
 async def test_who_sends_what_cannot_be_encoded_fails_alone() -> None:
     class Picky(GatedModel):
-        def encode(self, texts: Sequence[str], kind: TextKind) -> NDArray[np.float32]:
+        def encode(self, texts: Sequence[str], kind: TextKind) -> Encoded:
             found = super().encode(texts, kind)
             if "bad" in texts:
                 raise ValueError("bad")
@@ -259,3 +263,28 @@ async def test_who_sends_what_cannot_be_encoded_fails_alone() -> None:
     await asyncio.gather(*first)
     await embedder.close()
     assert [isinstance(outcome, ValueError) for outcome in outcomes] == [False, True, False]
+
+
+async def test_each_caller_is_told_the_tokens_of_its_own_texts(
+    embedder: ThreadedEmbedder, model: GatedModel
+) -> None:
+    first = queries(embedder, "q0")
+    await model.batch_started()
+    one, other = (
+        asyncio.create_task(embedder.embed_counted(texts, TextKind.QUERY))
+        for texts in (["a"], ["bc", "def", "ghij"])
+    )
+    await asyncio.sleep(0)
+    model.let_pass(10)
+    await asyncio.gather(*first)
+    assert ((await one).tokens, (await other).tokens) == (1, 9)
+
+
+async def test_a_model_that_does_not_count_leaves_the_tokens_unknown() -> None:
+    class Silent:
+        def encode(self, texts: Sequence[str], kind: TextKind) -> Encoded:
+            return encoded(texts)._replace(tokens=None)
+
+    embedder = ThreadedEmbedder(SPACE, Silent)
+    assert (await embedder.embed_counted(["a"], TextKind.QUERY)).tokens is None
+    await embedder.close()

@@ -19,7 +19,7 @@ from adapters.embedders.sentence_transformers import (
 )
 from core.errors import Unavailable
 from core.knowledge import Vector
-from core.ports.embedder import Embedder, TextKind
+from core.ports.embedder import CountingEmbedder, Embedder, TextKind
 from fakes.embedder import FakeEmbedder
 from fakes.embedding_server import DIMENSIONS, MODEL, EmbeddingServerDouble
 
@@ -106,6 +106,25 @@ async def test_the_same_text_has_the_same_vector(embedder: Embedder) -> None:
     first = await embedder.embed([CAT, BOND], TextKind.DOCUMENT)
 
     assert await embedder.embed([CAT, BOND], TextKind.DOCUMENT) == first
+
+
+async def test_what_is_counted_grows_with_the_texts_or_is_unknown(embedder: Embedder) -> None:
+    if not isinstance(embedder, CountingEmbedder):
+        return  # it is said to count nothing, and nothing is booked for it
+    one = await embedder.embed_counted([CAT], TextKind.DOCUMENT)
+    two = await embedder.embed_counted([CAT, CAT + " " + BOND], TextKind.DOCUMENT)
+    assert one.vectors == await embedder.embed([CAT], TextKind.DOCUMENT)
+    if one.tokens is not None:
+        assert 0 < one.tokens <= len(CAT.encode()) + 8
+        assert two.tokens is not None
+        assert two.tokens >= one.tokens
+
+
+async def test_the_packaged_ones_count_as_their_tokenizers_do() -> None:
+    for embedder, tokens in ((minilm_onnx(), 4), (e5_nano(), 8)):
+        made = await embedder.embed_counted(["hello world"], TextKind.QUERY)
+        assert made.tokens == tokens  # with those around a text, and E5's prefix
+        await embedder.close()
 
 
 async def test_no_texts_have_no_vectors(embedder: Embedder) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import ssl
 from enum import Enum, auto
 from types import TracebackType
 from typing import Self
@@ -39,11 +40,21 @@ class Fault(Enum):
 
 
 class EmbeddingServerDouble:
-    """`status` other than 200 is answered to every request, with `retry_after` if it is set."""
+    """`status` other than 200 is answered to every request, with `retry_after` if it is set.
 
-    def __init__(self) -> None:
+    The first requests get `statuses`, one each, where there are some. With `together`, no request
+    is answered before so many of them are there; `most_at_once` is how many there were.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.fault: Fault | None = None
         self.status = 200
+        self.statuses: list[int] = []
+        self.together = 1
+        self.most_at_once = 0
+        self._running = 0
+        self._there = asyncio.Condition()
+        self._tls = tls
         self.retry_after = ""
         self.as_base64 = False
         self.shuffled = False
@@ -60,10 +71,10 @@ class EmbeddingServerDouble:
         application.router.add_post("/elsewhere", self._elsewhere)
         self._runner = web.AppRunner(application, shutdown_timeout=0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
         host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}/v1"
+        self.url = f"{'https' if self._tls else 'http'}://{host}:{port}/v1"
         return self
 
     async def __aexit__(
@@ -80,12 +91,27 @@ class EmbeddingServerDouble:
         return web.json_response({})
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(await request.json())
+        asked = await request.json()
+        self.requests.append(asked)
         self.headers.append(dict(request.headers))
-        if self.status != 200:
+        status = self.statuses.pop(0) if self.statuses else self.status
+        async with self._there:
+            self._running += 1
+            self.most_at_once = max(self.most_at_once, self._running)
+            self._there.notify_all()
+            await self._there.wait_for(lambda: self.most_at_once >= self.together)
+        try:
+            return await self._said(request, asked, status)
+        finally:
+            self._running -= 1
+
+    async def _said(
+        self, request: web.Request, asked: dict[str, object], status: int
+    ) -> web.StreamResponse:
+        if status != 200:
             headers = {"Retry-After": self.retry_after} if self.retry_after else {}
             said = {"error": {"message": f"your key {KEY} and text were logged", "code": "x"}}
-            return web.json_response(said, status=self.status, headers=headers)
+            return web.json_response(said, status=status, headers=headers)
         match self.fault:
             case Fault.STALLS:
                 self.stalled.set()
@@ -100,7 +126,7 @@ class EmbeddingServerDouble:
                 return await self._broken_body(request)
             case _:
                 pass
-        return web.json_response(self._reply())
+        return web.json_response(self._reply(asked))
 
     async def _broken_body(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -115,8 +141,8 @@ class EmbeddingServerDouble:
             request.transport.abort()
         return response
 
-    def _reply(self) -> dict[str, object]:
-        texts = self.requests[-1]["input"]
+    def _reply(self, asked: dict[str, object]) -> dict[str, object]:
+        texts = asked["input"]
         assert isinstance(texts, list)
         data = [self._item(index, text) for index, text in enumerate(texts)]
         if self.fault is Fault.ONE_VECTOR_SHORT:

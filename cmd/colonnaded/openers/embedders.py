@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from colonnaded.settings import EmbedderSettings, Settings
+from colonnaded.embedder_settings import EmbedderSettings
+from colonnaded.secrets import SecretReference
+from colonnaded.settings import Settings
+from core.identifiers import Seconds
 from core.ports.embedder import Embedder
 from core.prices import Prices
+from core.resilience.retries import RetryPolicy
 from services.embedders import Embedders
+
+if TYPE_CHECKING:
+    from adapters.embedders.embedding_server import EmbeddingServer
 
 
 async def open_embedders(settings: Settings) -> AsyncIterator[Embedders]:
@@ -17,7 +25,7 @@ async def open_embedders(settings: Settings) -> AsyncIterator[Embedders]:
     opened = {name: _open(chosen) for name, chosen in settings.embedders.items()}
     try:
         prices = {
-            name: Prices(chosen.price, Decimal(0), currency=chosen.currency)
+            name: Prices(chosen.price_of_tokens, Decimal(0), currency=chosen.currency)
             for name, chosen in settings.embedders.items()
         }
         yield Embedders(opened, settings.retrieval.embedder, prices)
@@ -49,22 +57,45 @@ def _open(chosen: EmbedderSettings) -> Embedder:
                 SentenceTransformerModel(
                     chosen.model or PACKAGED,
                     languages=frozenset(chosen.languages),
+                    query_prefix=chosen.query_prefix,
+                    document_prefix=chosen.document_prefix,
                     threads=chosen.threads,
                 )
             )
         case "openai":
-            from adapters.embedders.openai_compatible import (
-                EmbeddingServer,
-                OpenAICompatibleEmbedder,
-            )
+            from adapters.embedders.openai_compatible import OpenAICompatibleEmbedder
 
-            assert chosen.dimensions is not None  # the settings check it
-            return OpenAICompatibleEmbedder(
-                EmbeddingServer(
-                    chosen.base_url,
-                    chosen.model,
-                    chosen.dimensions,
-                    api_key=chosen.api_key.resolve() if chosen.api_key else "",
-                    languages=frozenset(chosen.languages),
-                )
-            )
+            return OpenAICompatibleEmbedder(_server(chosen))
+
+
+def _server(chosen: EmbedderSettings) -> EmbeddingServer:
+    from adapters.embedders.batching import BatchLimits
+    from adapters.embedders.embedding_server import EmbeddingServer
+
+    assert chosen.dimensions is not None  # the settings check it
+    return EmbeddingServer(
+        chosen.base_url,
+        chosen.model,
+        chosen.dimensions,
+        api_key=_told(chosen.api_key),
+        name=chosen.name,
+        languages=frozenset(chosen.languages),
+        query_prefix=chosen.query_prefix,
+        document_prefix=chosen.document_prefix,
+        batch=BatchLimits(chosen.batch_texts, 200_000),
+        timeout=Seconds(chosen.timeout_seconds),
+        connections=2 * chosen.batches_at_once,
+        at_once=chosen.batches_at_once,
+        retry=RetryPolicy(rounds=chosen.attempts),
+        longest_text=chosen.longest_text,
+        shorten=chosen.shorten,
+        headers={name: _told(value) for name, value in chosen.headers.items()},
+        ca_file=chosen.ca_file,
+        client_certificate=chosen.client_certificate,
+        client_key=chosen.client_key,
+        proxy=_told(chosen.proxy) or None,
+    )
+
+
+def _told(value: str | SecretReference | None) -> str:
+    return value.resolve() if isinstance(value, SecretReference) else value or ""

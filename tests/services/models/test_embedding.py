@@ -45,12 +45,13 @@ class Node:
     embedder: FakeEmbedder
     most_bytes: int = 1_000_000
     budgets: Sequence[BudgetRule] = ()
+    price: Prices = PRICE
     state: FakeState = field(default_factory=lambda: FakeState(loop_now))
 
     def __post_init__(self) -> None:
         numbers = iter(range(1, 100))
         self.embedding = Embedding(
-            Embedders({"paid": self.embedder}, "paid", {"paid": PRICE}),
+            Embedders({"paid": self.embedder}, "paid", {"paid": self.price}),
             Attempts(self.state),
             EmbeddingCache(self.most_bytes),
             lambda prefix: f"{prefix}-{next(numbers)}",
@@ -122,10 +123,19 @@ async def test_without_a_count_it_is_booked_as_an_estimate_and_no_usage_is_told(
     assert line.estimated
 
 
-async def test_a_local_one_counts_and_costs_nothing() -> None:
+async def test_one_that_cannot_count_books_nothing() -> None:
     node = Node(FakeEmbedder())
     assert (await node.embed("a")).spent is None
     assert await node.ledger("emb-1") == []
+
+
+async def test_one_of_this_process_is_counted_and_costs_nothing() -> None:
+    node = Node(PaidEmbedder(), price=Prices(Decimal(0), Decimal(0)))
+    made = await node.embed("two words")
+    assert made.spent is not None
+    assert (made.spent.usage.prompt, made.spent.cost) == (2, Decimal(0))
+    (line,) = await node.ledger("emb-1")
+    assert (line.usage.prompt, line.cost, line.estimated) == (2, Decimal(0), False)
 
 
 async def test_a_failure_is_on_record() -> None:
