@@ -49,6 +49,15 @@ class Start:
     lease_end: Seconds
     transcript: Transcript | None = None
 
+    def last_call(self, hard: Seconds) -> Seconds:
+        """When nobody may be called for it any more, by the clock that counts suspension.
+
+        From then on anyone may end the turn, and no renewal helps. The row says how much later
+        than its first lease that is, and `lease_end` when that lease ends at the earliest.
+        """
+        after_lease = self.turn.deadline_at - self.turn.lease_until
+        return Seconds(self.lease_end + after_lease.total_seconds() + hard)
+
 
 class Run:
     """What the producer of a run writes through, and everyone else stops it by."""
@@ -81,6 +90,7 @@ class Run:
         self._clock = replica.clock
         self._boottime = replica.boottime
         self._timings = timings
+        self._last_call = start.last_call(timings.hard)
         self._stop: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
 
     async def emit(self, event: TurnEvent) -> None:
@@ -103,17 +113,26 @@ class Run:
     async def hold_lease(self) -> None:
         """Make sure that the turn is ours, before a provider or a tool is called for it.
 
-        A lease that has run out by our own clock is renewed first. Raises Lost.
+        A lease that has run out by our own clock is renewed first. Raises Lost, and
+        DeadlineExceeded where the turn is past all its time, though this run has not noticed.
         """
+        self._require_time()
         while self._boottime() >= self.log.lease_end:
             await self.log.perform(Renew())
+            self._require_time()
+
+    def _require_time(self) -> None:
+        """Past its hard limit a turn has no lease, whatever the commits of its run say."""
+        if self._boottime() >= self._last_call:
+            raise DeadlineExceeded("this turn is past its deadline, and calls nobody")
 
     async def intend_tool(self) -> None:
         """Write down that a tool may have run, before it is called; the lease is renewed with it.
 
-        Raises Lost where the turn is not ours, or is to stop.
+        Raises Lost where the turn is not ours, or is to stop, and DeadlineExceeded as `hold_lease`.
         """
         row = await self.log.perform(IntendTool())
+        self._require_time()
         if row.cancel is not None:
             raise Lost("this turn is to stop, and calls no tool")
 

@@ -82,10 +82,6 @@ class Provider:
             if call.boot == boot:
                 self.end(call)
 
-    def is_wedged(self, call: ProviderCall) -> bool:
-        """Whether the caller lives by a clock that stands still, and cannot know better."""
-        return self._questions[call.question].wedged
-
     def script_of(self, call: ProviderCall) -> Sequence[Say | Wait | Fail | Hang]:
         """What this call gets: the next of its question's scripts."""
         scripts = self._questions[call.question].scripts

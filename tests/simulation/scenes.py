@@ -46,6 +46,7 @@ def a_scene(draw: random.Random, setup: Setup) -> Scene:
         _read_elsewhere_then_left,
         _read_here_then_left,
         _two_on_one_branch,
+        _provider_fails_past_all_time,
     )
     return draw.choice(makers)(draw, setup)
 
@@ -167,3 +168,11 @@ def _two_on_one_branch(draw: random.Random, setup: Setup) -> Scene:
     kill = (Kill(0.12, here, None, 0.3),) if draw.random() < 0.3 else ()
     second = Ask(round(again - 0.02 + 0.04 * draw.random(), 3), there, 1, 4.0)
     return Scene(question, (Ask(0.05, here, 0, 4.0), second, Ask(again, there, 0, 4.0), *kill))
+
+
+def _provider_fails_past_all_time(draw: random.Random, setup: Setup) -> Scene:
+    """A runner whose clock stands still is about to ask again when anyone may end its turn."""
+    replica = draw.randrange(setup.replicas)
+    late = Wait(round(3.6 + draw.random() * 1.2, 3))
+    question = Question(((late, Fail()), (Say(),)), detach=True, timeout=0.5, wedged=True)
+    return Scene(question, (Ask(0.05, replica, 0, deadline=8.0),))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from core.identifiers import Seconds
+from core.turns.outcome import may_be_taken_over
 from core.turns.rows import Attempt, Turn, TurnState
 from simulation.provider import PROMPT_TOKENS, Provider, ProviderCall
 from simulation.store_server import Server
@@ -27,6 +29,7 @@ class CallWatch:
         now: Callable[[], datetime],
         troubles: Troubles,
         lives: Callable[[str], bool],
+        hard: Seconds,
     ) -> None:
         self.report = report
         self.called: dict[tuple[str, int], ProviderCall] = {}
@@ -36,6 +39,7 @@ class CallWatch:
         self._now = now
         self._troubles = troubles
         self._lives = lives
+        self._hard = hard
 
     def begun(self, call: ProviderCall) -> None:
         """A call: one attempt that is on record, open and its caller's must stand for it."""
@@ -48,7 +52,7 @@ class CallWatch:
         self.called[turn.id, attempt.number] = call
         if turn.state is not TurnState.RUNNING or turn.epoch != attempt.epoch:
             self.report("no call by a stale runner", f"{turn.id}: attempt {attempt.number}")
-        elif turn.lease_until < self._now() and not self._provider.is_wedged(call):
+        elif may_be_taken_over(turn, self._now(), self._hard):
             self.report("no call after the lease", f"{turn.id}: attempt {attempt.number}")
 
     def turn_of(self, question: int) -> Turn | None:

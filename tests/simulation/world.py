@@ -297,6 +297,7 @@ class World:
             self.store.now,
             self.troubles,
             lambda boot: any(life.boot == boot for life in self.lives.values()),
+            around.timings.hard,
         )
         around.provider.on_call = self._called
         around.provider.on_end = lambda call: self.trace(
