@@ -180,6 +180,10 @@ def _lease_not_held(patch: Patch) -> None:
     patch.set(Run, "hold_lease", hold)
 
 
+def _called_past_hard(patch: Patch) -> None:
+    patch.set(Run, "_require_time", lambda self: None)
+
+
 def _held_back_for_ever(patch: Patch) -> None:
     patch.set(RunLog, "store_is_away", lambda self, now, away: None)
 
@@ -235,6 +239,7 @@ RUNNING = (
         survives="what is said after settlement meets the fence, and is refused there",
     ),
     Mutation("lease not held", "local lease over: renew before a call", _lease_not_held),
+    Mutation("called past the hard limit", "no call past deadline + hard", _called_past_hard),
     Mutation("held back for ever", "the store away for 30 s: stop", _held_back_for_ever),
     Mutation("one stale run fails all", "each operation judged alone", _one_stale_fails_all),
     Mutation("gives up in doubt", "repeat until the outcome is known", _gives_up_in_doubt),
