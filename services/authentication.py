@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 
 from core.api_keys import ApiKey, digest_of
 from core.clock import Clock
@@ -12,6 +13,15 @@ from core.ports.state import EVERY_TENANT, State
 from core.principal import Principal
 
 _REMEMBERED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A key that was looked up, and counts as it was until a time of the monotonic clock."""
+
+    key: ApiKey
+    principal: Principal
+    until: Seconds
 
 
 class Authenticator:
@@ -34,7 +44,14 @@ class Authenticator:
         self._clock = clock
         self._demo = demo
         self._remember = remember
-        self._known: OrderedDict[str, tuple[ApiKey, Seconds]] = OrderedDict()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+
+    def recall(self, secret: str) -> Principal | None:
+        """The caller behind this secret, where it was looked up a moment ago; None: look it up."""
+        known = self._known.get(digest_of(secret))
+        if known is None or self._clock.monotonic() >= known.until:
+            return None
+        return known.principal if known.key.opens(self._clock.now()) else None
 
     async def authenticate(self, secret: str | None) -> Principal:
         """The caller behind this secret; None is a call without one."""
@@ -53,12 +70,12 @@ class Authenticator:
     async def _find(self, digest: str) -> ApiKey | None:
         now = self._clock.monotonic()
         known = self._known.get(digest)
-        if known is not None and now < known[1]:
-            return known[0]
+        if known is not None and now < known.until:
+            return known.key
         async with self._state.snapshot(EVERY_TENANT) as view:
             key = await view.api_keys.find(digest)
         if key is not None:
-            self._known[digest] = (key, Seconds(now + self._remember))
+            self._known[digest] = _Known(key, key.principal(), Seconds(now + self._remember))
             self._known.move_to_end(digest)
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)

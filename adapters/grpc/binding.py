@@ -11,13 +11,13 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from adapters.grpc.chain import Chain, Context, Outgoing
+from adapters.grpc.chain import Chain, Context, Messages
 from colonnade.v1 import options_pb2
 from core.call import Call
 from core.errors import InvalidInput
 
 Unary = Callable[[Message, Call], Awaitable[Message]]
-Streamed = Callable[[Message, Call], AsyncGenerator[Outgoing, None]]
+Streamed = Callable[[Message, Call], Messages]
 Collected = Callable[[AsyncIterator[Message], Call], Awaitable[Message]]
 
 
@@ -43,24 +43,13 @@ def scope_of(method: MethodDescriptor) -> str:
 def _handler(
     method: MethodDescriptor, function: Callable[..., object], chain: Chain
 ) -> grpc.RpcMethodHandler[bytes, bytes]:
-    """What gRPC calls: with bytes, since nobody's message is parsed before they are let in."""
+    """What gRPC calls, with bytes for bytes: nobody's message is parsed before they are let in."""
     bound = _Bound(method.full_name, scope_of(method), GetMessageClass(method.input_type), chain)
     if method.client_streaming:
-        return grpc.stream_unary_rpc_method_handler(
-            bound.collected(function), response_serializer=_serialize
-        )
+        return grpc.stream_unary_rpc_method_handler(bound.collected(function))
     if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(
-            bound.streamed(function), response_serializer=_serialize
-        )
-    return grpc.unary_unary_rpc_method_handler(
-        bound.unary(function), response_serializer=_serialize
-    )
-
-
-def _serialize(message: Outgoing) -> bytes:
-    """What was serialised for the log goes out as it is."""
-    return message if isinstance(message, bytes) else message.SerializeToString()
+        return grpc.unary_stream_rpc_method_handler(bound.streamed(function))
+    return grpc.unary_unary_rpc_method_handler(bound.unary(function))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +72,7 @@ class _Bound:
     def unary(self, function: Callable[..., object]) -> Callable[..., object]:
         work: Unary = function  # type: ignore[assignment]  # bound by the method's name
 
-        async def handle(data: bytes, context: Context) -> Message:
+        async def handle(data: bytes, context: Context) -> bytes:
             return await self.chain.unary(
                 self.name, self.scope, context, lambda call: work(self.parsed(data), call)
             )
@@ -103,7 +92,7 @@ class _Bound:
     def collected(self, function: Callable[..., object]) -> Callable[..., object]:
         work: Collected = function  # type: ignore[assignment]  # bound by the method's name
 
-        async def handle(pieces: AsyncIterator[bytes], context: Context) -> Message:
+        async def handle(pieces: AsyncIterator[bytes], context: Context) -> bytes:
             async def with_pieces(call: Call) -> Message:
                 async with aclosing(self._each(pieces)) as requests:
                     return await work(requests, call)

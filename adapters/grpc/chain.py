@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import grpc
 from google.protobuf.message import Message
 
+from adapters.grpc.cutoff import Cutoffs
 from adapters.grpc.delegation import delegated
 from adapters.grpc.errors import status_of
 from core.call import Call, CallFacts
@@ -30,10 +31,17 @@ from services.authentication import Authenticator
 
 Outgoing = Message | bytes
 """What is sent: a message, or one that was serialised for the log."""
-Context = grpc.aio.ServicerContext[Message, Outgoing]
+Context = grpc.aio.ServicerContext[bytes, bytes]
 _BEARER = "bearer "
 _LAST_WORDS = Seconds(0.5)
 """What a call gets beyond its deadline, in which a turn that ends by it can say so itself."""
+
+
+class Messages(AsyncIterable[Outgoing], Protocol):
+    """What a servicer streams, closed when it is not wanted any more."""
+
+    async def aclose(self) -> None:
+        """Let go of all that it holds. Idempotent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,7 @@ class Chain:
         self._clock = clock
         self._new_id = new_id
         self._limits = limits
+        self.cutoffs = Cutoffs()
         self._running = 0
         self._emptied: asyncio.Event | None = None
         self.draining = False
@@ -81,15 +90,13 @@ class Chain:
         scope: str,
         context: Context,
         work: Callable[[Call], Awaitable[Message]],
-    ) -> Message:
+    ) -> bytes:
         """Run a call that has one answer."""
         passage = self._enter(method, context)
         try:
-            call = await passage.admit(scope)
-            async with asyncio.timeout_at(call.deadline + _LAST_WORDS):
-                answer = await work(call)
+            answer = await work(await passage.admit(scope))
             passage.sent()
-            return answer
+            return answer.SerializeToString()
         except BaseException as error:
             await passage.abort(error)
             raise
@@ -97,23 +104,20 @@ class Chain:
             self._leave(passage)
 
     async def stream(
-        self,
-        method: str,
-        scope: str,
-        context: Context,
-        work: Callable[[Call], AsyncGenerator[Outgoing, None]],
+        self, method: str, scope: str, context: Context, work: Callable[[Call], Messages]
     ) -> None:
         """Run a call that answers with a stream; nothing is sent before its first message."""
         passage = self._enter(method, context)
         try:
-            call = await passage.admit(scope)
-            async with (
-                asyncio.timeout_at(call.deadline + _LAST_WORDS),
-                aclosing(work(call)) as messages,
-            ):
+            messages = work(await passage.admit(scope))
+            try:
                 async for message in messages:
                     passage.sent()
-                    await context.write(message)
+                    await context.write(
+                        message if isinstance(message, bytes) else message.SerializeToString()
+                    )
+            finally:
+                await messages.aclose()
         except BaseException as error:
             await passage.abort(error)
             raise
@@ -126,6 +130,7 @@ class Chain:
         return passage
 
     def _leave(self, passage: _Passage) -> None:
+        self.cutoffs.remove(passage.cutoff)
         self._running -= 1
         if self._emptied is not None and not self._running:
             self._emptied.set()
@@ -152,7 +157,9 @@ class Chain:
 
     async def principal_of(self, context: Context) -> Principal:
         """The caller, by the bearer key in the metadata."""
-        return await self._authenticator.authenticate(_bearer(context))
+        secret = _bearer(context)
+        known = self._authenticator.recall(secret) if secret is not None else None
+        return known or await self._authenticator.authenticate(secret)
 
     def new_call_id(self) -> CallId:
         """An id for one call."""
@@ -166,6 +173,21 @@ class Chain:
 class _Passage:
     """One call's way through the chain."""
 
+    __slots__ = (
+        "_began",
+        "_call",
+        "_chain",
+        "_context",
+        "_deadline",
+        "_first",
+        "_id",
+        "_messages",
+        "_method",
+        "_reason",
+        "cutoff",
+        "status",
+    )
+
     def __init__(self, chain: Chain, method: str, context: Context) -> None:
         self.status = "OK"
         self._chain = chain
@@ -177,6 +199,7 @@ class _Passage:
         self._reason = ""
         self._id = chain.new_call_id()
         self._deadline = chain.deadline_of(context)
+        self.cutoff = chain.cutoffs.add(self._deadline + _LAST_WORDS)
         self._call: Call | None = None
 
     async def admit(self, scope: str) -> Call:
@@ -202,6 +225,9 @@ class _Passage:
 
     async def abort(self, error: BaseException) -> None:
         """End the call with the error's status; a cancel goes on as it is."""
+        self._chain.cutoffs.remove(self.cutoff)
+        if self.cutoff.caused(error):
+            error = TimeoutError()
         if not isinstance(error, Exception) or isinstance(error, grpc.aio.BaseError):
             late = self._chain.is_late(self._deadline)
             code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
@@ -251,7 +277,7 @@ class _Passage:
 def _bearer(context: Context) -> str | None:
     """The key in the call's metadata; None where there is no `authorization` at all."""
     for key, value in context.invocation_metadata() or ():
-        if key.lower() == "authorization":
+        if key == "authorization":  # keys are in lower case on the wire
             text = value.decode("latin-1") if isinstance(value, bytes) else value
             if text[: len(_BEARER)].lower() != _BEARER or not text[len(_BEARER) :].strip():
                 raise Unauthenticated("the authorization must read `Bearer KEY`")

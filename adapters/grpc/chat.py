@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-
 from adapters.grpc import chat_requests
 from adapters.grpc.turn_messages import turn as turn_message
 from colonnade.v1 import chat_pb2, turns_pb2
 from core.call import Call
 from services.chat.chat import Chat
+from services.turns.reading import Batches
+
+
+class Encoded:
+    """What goes out of a turn, as the bytes that stand in its log."""
+
+    __slots__ = ("_batches",)
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+
+    def __aiter__(self) -> Encoded:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return (await self._batches.__anext__()).encoded
+
+    async def aclose(self) -> None:
+        """The reader goes. Idempotent."""
+        await self._batches.aclose()
 
 
 class ChatServicer:
@@ -22,17 +39,11 @@ class ChatServicer:
         """The turn once it has ended."""
         return turn_message(await self._chat.answer(call, chat_requests.request(request)))
 
-    async def StreamChat(
-        self, request: chat_pb2.ChatRequest, call: Call
-    ) -> AsyncGenerator[bytes, None]:
+    def StreamChat(self, request: chat_pb2.ChatRequest, call: Call) -> Encoded:
         """The turn's events from the first."""
-        async with aclosing(self._chat.ask(call, chat_requests.request(request))) as batches:
-            async for batch in batches:
-                yield batch.encoded
+        return Encoded(self._chat.ask(call, chat_requests.request(request)))
 
-    async def ResumeChat(
-        self, request: chat_pb2.ResumeChatRequest, call: Call
-    ) -> AsyncGenerator[bytes, None]:
+    def ResumeChat(self, request: chat_pb2.ResumeChatRequest, call: Call) -> Encoded:
         """The turn's events after a given one."""
         turn = chat_requests.turn_id(request.turn_id)
         resumed = self._chat.resume(
@@ -41,9 +52,7 @@ class ChatServicer:
             request.after_sequence,
             accepts_retractions=request.accept_retractions,
         )
-        async with aclosing(resumed) as batches:
-            async for batch in batches:
-                yield batch.encoded
+        return Encoded(resumed)
 
     async def GetTurn(self, request: chat_pb2.GetTurnRequest, call: Call) -> turns_pb2.Turn:
         """Where the turn stands."""

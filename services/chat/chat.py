@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from core.call import Call
@@ -11,7 +10,8 @@ from core.chat_rules import check_request
 from core.errors import RetractionsRequired
 from core.identifiers import RequestId, TurnId
 from services.chat.answering import Answering
-from services.turns.reading import Batch
+from services.turns.following import Following
+from services.turns.reading import Batches
 from services.turns.turns import Turns, TurnView
 
 
@@ -22,16 +22,15 @@ class Chat:
         self._turns = turns
         self._answering = answering
 
-    async def ask(self, call: Call, request: ChatRequest) -> AsyncGenerator[Batch, None]:
+    def ask(self, call: Call, request: ChatRequest) -> Batches:
         """The turn of this request, as it happens; the first event is `started`.
 
         Raises InvalidInput, NotFound, RequestIdReused, BranchBusy, Exhausted before any event,
         and the turn's own failure after the last one.
         """
-        self._check(call, request)
-        async with aclosing(self._turns.stream(call, request, self._answering.produce)) as batches:
-            async for batch in batches:
-                yield batch
+        return self._turns.stream(
+            call, request, self._answering.produce, lambda: self._check(call, request)
+        )
 
     async def answer(self, call: Call, request: ChatRequest) -> TurnView:
         """The turn of this request once it has ended and is settled."""
@@ -40,19 +39,19 @@ class Chat:
                 pass
         return await self._turns.view(call, call.facts.turn_id, with_events=False)
 
-    async def resume(
-        self, call: Call, turn: TurnId, after: int, *, accepts_retractions: bool
-    ) -> AsyncGenerator[Batch, None]:
+    def resume(self, call: Call, turn: TurnId, after: int, *, accepts_retractions: bool) -> Batches:
         """The events after number `after`, then those that come, until the turn has ended."""
-        view = await self._turns.row(call, turn)
-        if view.retractions and not accepts_retractions:
-            raise RetractionsRequired(
-                "this turn may take text back; set accept_retractions if you can do that",
-                turn_id=turn,
-            )
-        async with aclosing(self._turns.read(call, turn, after)) as batches:
-            async for batch in batches:
-                yield batch
+
+        async def find(_: int) -> Batches:
+            row = await self._turns.row(call, turn)
+            if row.retractions and not accepts_retractions:
+                raise RetractionsRequired(
+                    "this turn may take text back; set accept_retractions if you can do that",
+                    turn_id=turn,
+                )
+            return self._turns.read(call, turn, after)
+
+        return Following(find)
 
     async def turn(
         self, call: Call, turn: TurnId, request_id: RequestId, *, with_events: bool

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from core.errors import ColonnadeError, NotFound, Reason, TurnLogExpired, TurnLogLost
 from core.identifiers import TenantId, TurnId, UserId
 from core.ports.state import State, StoreUnavailable
 from core.turns.rows import LoggedEvent, Turn, TurnFailure, TurnState
-from services.turns.presence import Presence, Presences
+from services.turns.presence import Presences
 from services.turns.replica import Replica
 from services.turns.run import Run
-from services.turns.tail import Tail
+from services.turns.seat import Seat
 from services.turns.timings import TurnTimings
 
 
@@ -25,8 +26,20 @@ class Batch:
     last: int
 
 
+class Batches(AsyncIterable[Batch], Protocol):
+    """What goes out to one reader, to be iterated once. Who stops before the end closes it."""
+
+    def __anext__(self) -> Awaitable[Batch]:
+        """The next of them."""
+
+    async def aclose(self) -> None:
+        """The reader goes. Idempotent."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Page:
+class Page:
+    """A turn's row, and the next events of its log, as one snapshot shows them."""
+
     turn: Turn
     events: Sequence[LoggedEvent]
 
@@ -40,6 +53,82 @@ class TurnFailed(ColonnadeError):
         self.metadata = {**dict(failure.metadata), "turn_id": turn.id, "rerunnable": rerunnable}
         self.reason = Reason(failure.reason)
         self.rerunnable = turn.rerunnable
+
+
+def _nothing() -> None:
+    pass
+
+
+class Reading:
+    """One reader's way through a turn: its events, as they are committed, until it has ended.
+
+    Raises NotFound, TurnLogExpired, TurnLogLost; StoreUnavailable where the store has been away
+    for longer than a reader waits; and, when all was delivered of a turn that failed, its error.
+    A plain object and no generator, since every message of every stream goes through it.
+    """
+
+    __slots__ = ("_after", "_left", "_over", "_readers", "_seat")
+
+    def __init__(self, readers: Readers, seat: Seat, after: int, left: Callable[[], None]) -> None:
+        self._readers = readers
+        self._seat = seat
+        self._after = after
+        self._left = left
+        self._over = False
+
+    def __aiter__(self) -> Reading:
+        return self
+
+    async def __anext__(self) -> Batch:
+        """All that is there after the batch before, up to the size of a message."""
+        if self._over:
+            raise StopAsyncIteration
+        try:
+            events = await self._next()
+        except BaseException:
+            self._leave()
+            raise
+        if not events:
+            self._leave()
+            raise StopAsyncIteration
+        self._after = events[-1].seq
+        if len(events) == 1:
+            return Batch(events[0].body, self._after)
+        return Batch(b"".join([event.body for event in events]), self._after)
+
+    async def aclose(self) -> None:
+        """The reader goes. Idempotent."""
+        self._leave()
+
+    async def _next(self) -> Sequence[LoggedEvent]:
+        """The events to go out next; none where the turn has ended."""
+        seat, after, most_bytes = self._seat, self._after, self._readers.message_bytes
+        seen = 0
+        while True:
+            tail = seat.tail_for(after)
+            if tail is not None:
+                ended, events = tail.ended, tail.since(after, most_bytes)
+            else:
+                seen = seat.changes
+                page = await self._readers.page(seat, after)
+                ended = page.turn if page.turn.state.ended else None
+                events = _within(page.events, most_bytes)
+            if events:
+                return events
+            if ended is not None and after >= ended.next_seq - 1:
+                seat.end()
+                _tell_end(ended)
+                return ()
+            if tail is not None:
+                await tail.changed()
+            else:
+                await seat.changed(seen, after)
+
+    def _leave(self) -> None:
+        if not self._over:
+            self._over = True
+            self._seat.leave()
+            self._left()
 
 
 class Readers:
@@ -59,43 +148,20 @@ class Readers:
         self._clock = replica.clock
         self._observer = replica.observer
         self._timings = timings
+        self.message_bytes = timings.message_bytes
 
-    async def read(
-        self, tenant: TenantId, user: UserId, turn: TurnId, after: int
-    ) -> AsyncGenerator[Batch, None]:
-        """The events after number `after`, as they are committed, until the turn has ended.
+    def read(
+        self,
+        tenant: TenantId,
+        user: UserId,
+        turn: TurnId,
+        after: int,
+        left: Callable[[], None] = _nothing,
+    ) -> Reading:
+        """The events after number `after`; `left` is called as the reader goes."""
+        return Reading(self, Seat(tenant, user, turn, self._running, self._presences), after, left)
 
-        Raises NotFound, TurnLogExpired, TurnLogLost; StoreUnavailable where the store has been
-        away for longer than a reader waits; and, when all was delivered of a turn that failed,
-        its error.
-        """
-        seat = _Seat(tenant, user, turn, self._running, self._presences)
-        try:
-            seen = 0
-            while True:
-                tail = seat.tail_for(after)
-                if tail is not None:
-                    ended, events = tail.ended, tail.since(after, self._timings.message_bytes)
-                else:
-                    seen = seat.changes
-                    page = await self._page(seat, after)
-                    ended = page.turn if page.turn.state.ended else None
-                    events = _within(page.events, self._timings.message_bytes)
-                if events:
-                    after = events[-1].seq
-                    yield Batch(b"".join(event.body for event in events), after)
-                elif ended is not None and after >= ended.next_seq - 1:
-                    seat.end()
-                    _tell_end(ended)
-                    return
-                elif tail is not None:
-                    await tail.changed()
-                else:
-                    await seat.changed(seen, after)
-        finally:
-            seat.leave()
-
-    async def _page(self, seat: _Seat, after: int) -> _Page:
+    async def page(self, seat: Seat, after: int) -> Page:
         """What the log holds, once this replica counts as a reader of what still runs."""
         if seat.lags:
             self._observer.reader_lagged()
@@ -104,7 +170,7 @@ class Readers:
             page = await self._patient_page(seat, after)
         return page
 
-    async def _patient_page(self, seat: _Seat, after: int) -> _Page:
+    async def _patient_page(self, seat: Seat, after: int) -> Page:
         """One snapshot of the row and the log. A store that is away is waited for a while."""
         until = self._clock.monotonic() + self._timings.hold
         while True:
@@ -115,7 +181,7 @@ class Readers:
                     raise
                 await asyncio.sleep(self._timings.retry_store)
 
-    async def _one_page(self, seat: _Seat, after: int) -> _Page:
+    async def _one_page(self, seat: Seat, after: int) -> Page:
         async with self._state.snapshot(seat.tenant) as view:
             turn = await view.turns.get(seat.turn)
             if turn is None or turn.user != seat.user:
@@ -124,89 +190,7 @@ class Readers:
             events = await view.events.read(seat.turn, after, self._timings.read_events)
         if (events[0].seq if events else turn.next_seq) != after + 1:
             raise _lost(turn, after)
-        return _Page(turn, events)
-
-
-class _Seat:
-    """Where one reader is counted: with a run here, or in its replica's row for one elsewhere."""
-
-    def __init__(
-        self,
-        tenant: TenantId,
-        user: UserId,
-        turn: TurnId,
-        running: Callable[[TurnId], Run | None],
-        presences: Presences,
-    ) -> None:
-        self.tenant = tenant
-        self.user = user
-        self.turn = turn
-        self._running = running
-        self._presences = presences
-        self._run: Run | None = None
-        self._presence: Presence | None = None
-
-    @property
-    def lags(self) -> bool:
-        """Whether the run is here, and its tail does not go back as far as the reader."""
-        return self._run is not None and not self._run.tail.closed
-
-    def tail_for(self, after: int) -> Tail | None:
-        """The tail to read on from; None where only the log can serve."""
-        run = self._run
-        if run is None or (run.tail.closed and not run.tail.serves(after)):
-            run = self._move()
-        return run.tail if run is not None and run.tail.serves(after) else None
-
-    @property
-    def changes(self) -> int:
-        """What may have changed of a turn elsewhere, counted."""
-        return self._presence.changes if self._presence is not None else 0
-
-    async def register(self) -> bool:
-        """Count as a reader elsewhere, unless counted already; whether that was new."""
-        if self._run is not None or self._presence is not None:
-            return False
-        self._presence = self._presences.enter(self.tenant, self.turn)
-        await self._presence.registered()
-        return True
-
-    async def changed(self, seen: int, after: int) -> None:
-        """Wait until the turn may have changed since `changes` was `seen`."""
-        if self._presence is not None:
-            await self._presence.changed(seen)
-        elif self._run is not None and not self._run.tail.serves(after):
-            await self._run.tail.changed()  # the log is ahead of the tail by a reply
-
-    def end(self) -> None:
-        """The reader has all there is of a turn that has ended."""
-        if self._presence is not None:
-            self._presence.over = True
-
-    def leave(self) -> None:
-        """The reader goes."""
-        run, self._run = self._run, None
-        presence, self._presence = self._presence, None
-        if run is not None:
-            run.audience.leave()
-        if presence is not None:
-            presence.leave()
-
-    def _move(self) -> Run | None:
-        """Sit down with the run that is here now, if there is one."""
-        run = self._running(self.turn)
-        if run is None or run.tail.closed or (run.turn.tenant, run.turn.user) != self._who:
-            if self._run is not None:
-                self.leave()
-            return None
-        self.leave()
-        self._run = run
-        run.audience.enter()
-        return run
-
-    @property
-    def _who(self) -> tuple[TenantId, UserId]:
-        return self.tenant, self.user
+        return Page(turn, events)
 
 
 def check_position(turn: Turn, after: int) -> None:

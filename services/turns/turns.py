@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 from core.call import Call, CallFacts
@@ -19,10 +18,11 @@ from core.turns.stopping import cancelled
 from services.turns.admission import Admission
 from services.turns.approvals import Approvals
 from services.turns.claims import Claim, Claims
+from services.turns.following import Following
 from services.turns.lookup import Lookup, TurnView, own
 from services.turns.orphans import Orphans
 from services.turns.presence import Presences
-from services.turns.reading import Batch, Readers, TurnFailed
+from services.turns.reading import Batches, Readers, TurnFailed
 from services.turns.replica import Replica, StoreContact
 from services.turns.run import Paused, Run, Start
 from services.turns.run_log import Step
@@ -41,6 +41,10 @@ Produce = Callable[[Call, ChatRequest, Run, TurnFailure | None], Awaitable[EndRe
 async def interrupted(_: Run) -> EndReason:
     """How a turn goes on that was woken where nothing knows how to."""
     return EndReason.INTERRUPTED
+
+
+def _nothing() -> None:
+    pass
 
 
 class Turns:
@@ -113,40 +117,43 @@ class Turns:
         await self._writer.close()
         await self._presences.close()
 
-    async def stream(
-        self, call: Call, request: ChatRequest, produce: Produce
-    ) -> AsyncGenerator[Batch, None]:
+    def stream(
+        self,
+        call: Call,
+        request: ChatRequest,
+        produce: Produce,
+        check: Callable[[], None] = _nothing,
+    ) -> Batches:
         """The turn of this request, claimed or attached to, read from its first event.
 
-        A turn that was abandoned just before this call came is claimed again, once.
+        What `check` raises is raised before a claim. A turn that was abandoned just before this
+        call came is claimed again, once.
         """
-        seen = 0
-        for last_try in (False, True):
-            turn, mine = await self._attach_or_start(call, request, produce)
-            try:
-                async with aclosing(self.read(call, turn.id, seen)) as batches:
-                    async for batch in batches:
-                        seen = batch.last
-                        yield batch
-                return
-            except TurnFailed as failed:
-                again = failed.rerunnable and failed.reason is Reason.TURN_ABANDONED
-                if mine or last_try or not again:
-                    raise
+        claims: list[bool] = []  # whether each was made by this call
 
-    async def read(self, call: Call, turn: TurnId, after: int) -> AsyncGenerator[Batch, None]:
-        """Follow a turn from the event after number `after`."""
-        principal, run = call.principal, self._runs.get(turn)
-        call.facts.turn_id = turn
-        try:
-            async with aclosing(
-                self._readers.read(principal.tenant, principal.user, turn, after)
-            ) as batches:
-                async for batch in batches:
-                    yield batch
-        finally:
+        async def find(seen: int) -> Batches:
+            if not claims:
+                check()
+            turn, mine = await self._attach_or_start(call, request, produce)
+            claims.append(mine)
+            return self.read(call, turn.id, seen)
+
+        def again(failed: TurnFailed) -> bool:
+            abandoned = failed.rerunnable and failed.reason is Reason.TURN_ABANDONED
+            return abandoned and claims == [False]
+
+        return Following(find, again)
+
+    def read(self, call: Call, turn: TurnId, after: int) -> Batches:
+        """Follow a turn from the event after number `after`; see Reading."""
+        facts, principal, run = call.facts, call.principal, self._runs.get(turn)
+        facts.turn_id = turn
+
+        def left() -> None:
             if run is not None:
-                _note(call.facts, run)
+                _note(facts, run)
+
+        return self._readers.read(principal.tenant, principal.user, turn, after, left)
 
     async def row(self, call: Call, turn: TurnId) -> Turn:
         """See Lookup.row."""
@@ -214,16 +221,14 @@ class Turns:
         )
 
 
-def _nothing() -> None:
-    pass
-
-
 def _note(facts: CallFacts, run: Run) -> None:
     """What the log line of a call says of the turn that it read."""
     seen = run.transcript
     facts.prompt_version = seen.started.prompt_version if seen.started else facts.prompt_version
     facts.model_version = seen.model
-    facts.retrieved_doc_ids = tuple(dict.fromkeys(str(p.chunk.document) for p in seen.passages))
+    if seen.passages:
+        found = dict.fromkeys(str(passage.chunk.document) for passage in seen.passages)
+        facts.retrieved_doc_ids = tuple(found)
     facts.validation_status = seen.verdict.status.name if seen.verdict else ""
     counted = [n for used in seen.used for n in (used.usage.prompt, used.usage.completion) if n]
     facts.token_count = sum(counted) if seen.used else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -58,7 +58,7 @@ from services.models.attempts import Attempts
 from services.models.deployments import Deployments
 from services.models.gateway import Gateway
 from services.turns.admission import Admission, TurnLimits
-from services.turns.reading import Batch
+from services.turns.reading import Batches
 from services.turns.replica import Replica
 from services.turns.runs import Producer
 from services.turns.timings import TurnTimings
@@ -142,7 +142,7 @@ class TurnNode:
         until = Seconds(self.clock.monotonic() + deadline)
         return Call(principal, CallId(f"call-{next(self._ids)}"), until)
 
-    def stream(self, request: ChatRequest, call: Call | None = None) -> AsyncGenerator[Batch, None]:
+    def stream(self, request: ChatRequest, call: Call | None = None) -> Batches:
         """StreamChat."""
         return self.chat.ask(call or self.call(), request)
 

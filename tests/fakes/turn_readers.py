@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from core.errors import ColonnadeError
 from core.identifiers import TurnId
 from core.turns.events import Started, TurnEvent
 from core.turns.transcript import Transcript
-from services.turns.reading import Batch
+from services.turns.reading import Batch, Batches
 
 _codec = ProtobufCodec()
 
@@ -61,7 +61,7 @@ class Read:
         return next(event.turn for event in self.events if isinstance(event, Started))
 
 
-async def read_all(batches: AsyncGenerator[Batch, None], call: Call | None = None) -> Read:
+async def read_all(batches: Batches, call: Call | None = None) -> Read:
     """Read to the end, or to the error."""
     read = Read(call=call)
     try:
@@ -74,7 +74,7 @@ async def read_all(batches: AsyncGenerator[Batch, None], call: Call | None = Non
 
 
 @contextmanager
-def reading(batches: AsyncGenerator[Batch, None], call: Call | None = None) -> Iterator[Reader]:
+def reading(batches: Batches, call: Call | None = None) -> Iterator[Reader]:
     """A reader that reads in the background while the block runs; then it leaves."""
     reader = Reader(batches, call)
     try:
@@ -86,12 +86,12 @@ def reading(batches: AsyncGenerator[Batch, None], call: Call | None = None) -> I
 class Reader:
     """Reads in a task of its own. `read` grows; `leave` is the connection that breaks."""
 
-    def __init__(self, batches: AsyncGenerator[Batch, None], call: Call | None = None) -> None:
+    def __init__(self, batches: Batches, call: Call | None = None) -> None:
         self.read = Read(call=call)
         self._more = asyncio.Event()
         self.task = asyncio.create_task(self._follow(batches))
 
-    async def _follow(self, batches: AsyncGenerator[Batch, None]) -> None:
+    async def _follow(self, batches: Batches) -> None:
         try:
             async with aclosing(batches):
                 async for batch in batches:

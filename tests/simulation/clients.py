@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ from core.messages import Message, Role
 from core.turns.rows import Decision
 from services.turns.claims import ROOT
 from services.turns.lookup import TurnView
-from services.turns.reading import Batch
+from services.turns.reading import Batch, Batches
 from simulation.loop import Actor, SeededLoop
 from simulation.network import End, Link, Lost
 from simulation.plan import Action, Ask, Cancel, Decide, Look, Question, Resume
@@ -307,7 +307,7 @@ def _resuming(turn: TurnId, after: int) -> Serve:
     return serve
 
 
-async def _pump(link: Link, batches: AsyncGenerator[Batch, None]) -> None:
+async def _pump(link: Link, batches: Batches) -> None:
     async with aclosing(batches):
         async for batch in batches:
             await link.send(batch)

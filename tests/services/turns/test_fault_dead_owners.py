@@ -6,7 +6,6 @@ Faults 1, 5, 6, 17 and 21 of the list in test_faults.py.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -20,7 +19,7 @@ from fakes.turn_cluster import LEASE, Cluster, turn_cluster
 from fakes.turn_node import TurnNode, a_model, a_request
 from fakes.turn_readers import Read, Reader
 from services.turns.claims import ROOT
-from services.turns.reading import Batch
+from services.turns.reading import Batches
 
 TALE = words("one two three four five", pause=0.3)
 DOWN = ModelError(ModelErrorKind.OVERLOADED, "down")
@@ -166,5 +165,5 @@ async def _turns(node: TurnNode) -> list[Turn]:
         return list(await view.turns.list(frozenset(TurnState), 10, None))
 
 
-def _resumed(node: TurnNode, turn: TurnId, after: int) -> AsyncGenerator[Batch, None]:
+def _resumed(node: TurnNode, turn: TurnId, after: int) -> Batches:
     return node.chat.resume(node.call(), turn, after, accepts_retractions=False)

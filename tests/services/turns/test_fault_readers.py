@@ -6,7 +6,6 @@ Faults 13, 14, 19 and 20 of the list in test_faults.py.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -18,7 +17,7 @@ from fakes.language_model import Wait, script, words
 from fakes.turn_cluster import Cluster, turn_cluster
 from fakes.turn_node import TurnNode, a_model, a_request
 from fakes.turn_readers import Read, Reader, read_all, reading
-from services.turns.reading import Batch
+from services.turns.reading import Batches
 from services.turns.timings import TurnTimings
 
 TALE = words("one two three four five", pause=0.3)
@@ -156,5 +155,5 @@ def _reason(read: Read) -> EndReason | None:
     return read.transcript.finished.reason if read.transcript.finished else None
 
 
-def _resumed(node: TurnNode, turn: TurnId) -> AsyncGenerator[Batch, None]:
+def _resumed(node: TurnNode, turn: TurnId) -> Batches:
     return node.chat.resume(node.call(deadline=300), turn, 0, accepts_retractions=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from fakes.language_model import Wait, script, words
 from fakes.state import FakeState, FakeTransaction
 from fakes.turn_node import ACME, TurnNode, a_model, a_request, turn_node
 from fakes.turn_readers import Reader, read_all, reading
-from services.turns.reading import Batch
+from services.turns.reading import Batches
 from services.turns.timings import TurnTimings
 
 SMALL_TAIL = TurnTimings(tail_events=4, tail_bytes=4_000, message_bytes=300, read_events=3)
@@ -208,5 +208,5 @@ async def test_a_turn_that_ended_is_read_without_its_runner(fake: FakeState) -> 
         assert (await other.resume(read.turn)).encoded == read.encoded
 
 
-def _resumed(node: TurnNode, turn: TurnId, after: int = 0) -> AsyncGenerator[Batch, None]:
+def _resumed(node: TurnNode, turn: TurnId, after: int = 0) -> Batches:
     return node.chat.resume(node.call(), turn, after, accepts_retractions=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -16,7 +15,7 @@ from fakes.language_model import Hang, Outcome, Wait, script, words
 from fakes.turn_cluster import IN_TOUCH, LEASE, turn_cluster
 from fakes.turn_node import ACME, TurnNode, a_model, a_request
 from fakes.turn_readers import Reader, reading
-from services.turns.reading import Batch
+from services.turns.reading import Batches
 
 TALE = words("one two three four five six seven eight nine ten", pause=0.2)
 _OTHER, _BOB = TenantId("other"), UserId("bob")
@@ -282,5 +281,5 @@ async def _reader_rows(node: TurnNode, turn: TurnId) -> list[object]:
         return list(await view.readers.of(turn))
 
 
-def _resumed(node: TurnNode, turn: TurnId, after: int = 0) -> AsyncGenerator[Batch, None]:
+def _resumed(node: TurnNode, turn: TurnId, after: int = 0) -> Batches:
     return node.chat.resume(node.call(deadline=600), turn, after, accepts_retractions=False)
