@@ -30,6 +30,7 @@ class Capability(Enum):
     EMBEDDINGS = "embeddings"
     LOGPROBS = "logprobs"
     REASONING = "reasoning"  # its effort can be chosen
+    REASONING_BUDGET = "reasoning_budget"  # its thoughts can be bounded by a number of tokens
 
 
 @dataclass(frozen=True, slots=True)

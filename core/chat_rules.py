@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from core.chat import ChatRequest, Grounding, Mode
 from core.errors import FeatureUnsupported, FieldViolation, InvalidInput
-from core.messages import Message, Role
+from core.generation import ToolChoice
+from core.messages import Message, ReasoningPart, Role
 from core.request_ids import request_id_violations
 
 
@@ -23,6 +24,7 @@ def _violations(request: ChatRequest) -> Iterator[FieldViolation]:
     yield from _message_violations(request.message)
     yield from _history_violations(request)
     yield from _documents_violations(request)
+    yield from _option_violations(request)
     yield from request_id_violations(request.request_id)
 
 
@@ -41,6 +43,19 @@ def _history_violations(request: ChatRequest) -> Iterator[FieldViolation]:
     for index, message in enumerate(request.messages):
         if message.role is Role.SYSTEM and index > 0:
             yield FieldViolation(f"messages[{index}].role", "SYSTEM is only for the first")
+        if any(isinstance(part, ReasoningPart) for part in message.parts):
+            yield FieldViolation(f"messages[{index}].parts", "hold thoughts: ModelService only")
+
+
+def _option_violations(request: ChatRequest) -> Iterator[FieldViolation]:
+    """What a turn would not heed is not taken."""
+    options = request.options
+    if options.tool_choice is ToolChoice.ONE or options.chosen_tool:
+        yield FieldViolation("options.chosen_tool", "only where the request has tools of its own")
+    if options.parallel_tool_calls is not None:
+        yield FieldViolation("options.parallel_tool_calls", "only where the request has tools")
+    if options.logprobs is not None:
+        yield FieldViolation("options.logprobs", "only in ModelService: a turn's log has none")
 
 
 def _documents_violations(request: ChatRequest) -> Iterator[FieldViolation]:

@@ -59,7 +59,8 @@ class GenerationOptions:
     `parallel_tool_calls` says whether one answer may propose several calls. `logprobs` asks for
     log-probabilities of the tokens, with so many alternatives each (0: of the tokens alone).
     `cache_key` names the prompts that begin alike, for providers that keep them by such a name;
-    it is a hint, and where it means nothing it is not sent.
+    it is a hint, and where it means nothing it is not sent. `reasoning_tokens` bounds the thoughts
+    of a reasoning model, in place of `reasoning_effort`.
     """
 
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -75,6 +76,7 @@ class GenerationOptions:
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     reasoning_effort: ReasoningEffort | None = None
     cache_key: Annotated[str, Field(max_length=64)] = ""
+    reasoning_tokens: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
 
 
 @dataclass(frozen=True, slots=True)

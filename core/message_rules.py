@@ -7,7 +7,16 @@ import re
 from collections.abc import Iterator
 
 from core.errors import FieldViolation
-from core.messages import ImagePart, Message, Part, Role, TextPart, ToolCallPart, ToolResultPart
+from core.messages import (
+    ImagePart,
+    Message,
+    Part,
+    ReasoningPart,
+    Role,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 
 MAX_TEXT = 200_000
 """Characters of all text parts of a message together, and of a tool's result."""
@@ -16,7 +25,13 @@ _MAX_DATA_URI = 1024 * 1024
 _MEDIA_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")
 _CALL_ID = re.compile(r".{1,128}", re.DOTALL)
 _TOOL = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_SPEAKER = {ImagePart: Role.USER, ToolCallPart: Role.ASSISTANT, ToolResultPart: Role.TOOL}
+_MAX_FORMAT = 64
+_SPEAKER = {
+    ImagePart: Role.USER,
+    ToolCallPart: Role.ASSISTANT,
+    ToolResultPart: Role.TOOL,
+    ReasoningPart: Role.ASSISTANT,
+}
 
 
 def message_violations(message: Message, field: str) -> Iterator[FieldViolation]:
@@ -42,7 +57,9 @@ def message_violations(message: Message, field: str) -> Iterator[FieldViolation]
 
 
 def _says_something(part: Part) -> bool:
-    return not isinstance(part, TextPart) or bool(part.text.strip())
+    if isinstance(part, TextPart):
+        return bool(part.text.strip())
+    return not isinstance(part, ReasoningPart)
 
 
 def _part_violations(part: Part, at: str) -> Iterator[FieldViolation]:
@@ -50,23 +67,37 @@ def _part_violations(part: Part, at: str) -> Iterator[FieldViolation]:
         case TextPart(text):
             if not text:
                 yield FieldViolation(f"{at}.text", "is empty")
-        case ImagePart(uri, media_type):
-            if not _is_image_uri(uri):
-                yield FieldViolation(
-                    f"{at}.image.uri", "must be an https: address, or a data: address up to 1 MiB"
-                )
-            if media_type not in _MEDIA_TYPES:
-                yield FieldViolation(
-                    f"{at}.image.media_type", f"must be one of {', '.join(_MEDIA_TYPES)}"
-                )
+        case ImagePart():
+            yield from _image_violations(part, f"{at}.image")
         case ToolCallPart():
             yield from _tool_call_violations(part, f"{at}.tool_call")
-        case ToolResultPart(call_id, content, _):
-            yield from _call_id_violations(call_id, f"{at}.tool_result")
-            if len(content) > MAX_TEXT:
-                yield FieldViolation(
-                    f"{at}.tool_result.content", f"must have at most {MAX_TEXT} characters"
-                )
+        case ToolResultPart():
+            yield from _result_violations(part, f"{at}.tool_result")
+        case ReasoningPart():
+            yield from _thoughts_violations(part, f"{at}.thoughts")
+
+
+def _image_violations(image: ImagePart, at: str) -> Iterator[FieldViolation]:
+    if not _is_image_uri(image.uri):
+        yield FieldViolation(
+            f"{at}.uri", "must be an https: address, or a data: address up to 1 MiB"
+        )
+    if image.media_type not in _MEDIA_TYPES:
+        yield FieldViolation(f"{at}.media_type", f"must be one of {', '.join(_MEDIA_TYPES)}")
+
+
+def _result_violations(result: ToolResultPart, at: str) -> Iterator[FieldViolation]:
+    yield from _call_id_violations(result.call_id, at)
+    if len(result.content) > MAX_TEXT:
+        yield FieldViolation(f"{at}.content", f"must have at most {MAX_TEXT} characters")
+
+
+def _thoughts_violations(thoughts: ReasoningPart, at: str) -> Iterator[FieldViolation]:
+    if not 1 <= len(thoughts.wire) <= _MAX_FORMAT:
+        yield FieldViolation(f"{at}.format", f"must be 1 to {_MAX_FORMAT} characters")
+    for name, value in (("text", thoughts.text), ("seal", thoughts.seal)):
+        if len(value) > MAX_TEXT:
+            yield FieldViolation(f"{at}.{name}", f"must have at most {MAX_TEXT} characters")
 
 
 def _tool_call_violations(call: ToolCallPart, at: str) -> Iterator[FieldViolation]:

@@ -275,6 +275,7 @@ def _options_message(value: GenerationOptions) -> gateway_pb2.GatewayOptions:
         logprobs=value.logprobs,
         reasoning_effort=effort.value if effort else "",
         cache_key=value.cache_key,
+        reasoning_tokens=value.reasoning_tokens,
     )
 
 
@@ -298,6 +299,7 @@ def _options_from(message: gateway_pb2.GatewayOptions) -> GenerationOptions:
         parallel_tool_calls=(message.parallel_tool_calls if given("parallel_tool_calls") else None),
         logprobs=message.logprobs if given("logprobs") else None,
         reasoning_effort=ReasoningEffort(effort) if effort else None,
+        reasoning_tokens=message.reasoning_tokens if given("reasoning_tokens") else None,
     )
 
 

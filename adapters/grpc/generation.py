@@ -6,19 +6,36 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Literal, TypeVar
 
 from adapters.grpc import values
 from adapters.grpc.violations import below, check, known, too_long
-from colonnade.v1 import models_pb2, retrieval_pb2, routing_pb2, usage_pb2
+from colonnade.v1 import models_pb2, retrieval_pb2, routing_pb2, tokens_pb2, tools_pb2, usage_pb2
 from core.catalog import Tier
 from core.errors import FieldViolation, InvalidInput
-from core.generation import Constraints, GenerationOptions, ToolChoice
+from core.generation import (
+    Constraints,
+    GenerationOptions,
+    ReasoningEffort,
+    ToolChoice,
+    ToolDefinition,
+)
 from core.identifiers import Seconds
 from core.knowledge import EVERYTHING, Filter
 from core.message_rules import is_json_object
 from core.ports.model_gateway import CachePolicy
 from core.routing import TaskClass
 
+Given = TypeVar("Given")
+_Optional = Literal[
+    "temperature",
+    "top_p",
+    "max_output_tokens",
+    "seed",
+    "parallel_tool_calls",
+    "logprobs",
+    "reasoning_tokens",
+]
 _TIERS = {
     models_pb2.MODEL_TIER_UNSPECIFIED: None,
     models_pb2.MODEL_TIER_EXTRACTIVE: Tier.EXTRACTIVE,
@@ -27,10 +44,11 @@ _TIERS = {
     models_pb2.MODEL_TIER_STRONG: Tier.STRONG,
 }
 _TOOL_CHOICES = {
-    models_pb2.TOOL_CHOICE_UNSPECIFIED: ToolChoice.AUTO,
-    models_pb2.TOOL_CHOICE_AUTO: ToolChoice.AUTO,
-    models_pb2.TOOL_CHOICE_NONE: ToolChoice.NONE,
-    models_pb2.TOOL_CHOICE_REQUIRED: ToolChoice.REQUIRED,
+    tools_pb2.TOOL_CHOICE_UNSPECIFIED: ToolChoice.AUTO,
+    tools_pb2.TOOL_CHOICE_AUTO: ToolChoice.AUTO,
+    tools_pb2.TOOL_CHOICE_NONE: ToolChoice.NONE,
+    tools_pb2.TOOL_CHOICE_REQUIRED: ToolChoice.REQUIRED,
+    tools_pb2.TOOL_CHOICE_ONE: ToolChoice.ONE,
 }
 _LONGEST_OBJECTIVE = 600.0
 _LONGEST_LABEL, _MOST_LABELS = 64, 16
@@ -44,25 +62,54 @@ _ATTRIBUTE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MOST_CONDITIONS, _MOST_VALUES, _LONGEST_VALUE = 20, 100, 1000
 
 
-def options(message: models_pb2.GenerationOptions) -> GenerationOptions:
+_EFFORTS = {
+    tokens_pb2.REASONING_EFFORT_UNSPECIFIED: None,
+    tokens_pb2.REASONING_EFFORT_NONE: ReasoningEffort.NONE,
+    tokens_pb2.REASONING_EFFORT_MINIMAL: ReasoningEffort.MINIMAL,
+    tokens_pb2.REASONING_EFFORT_LOW: ReasoningEffort.LOW,
+    tokens_pb2.REASONING_EFFORT_MEDIUM: ReasoningEffort.MEDIUM,
+    tokens_pb2.REASONING_EFFORT_HIGH: ReasoningEffort.HIGH,
+}
+
+
+def options(
+    message: models_pb2.GenerationOptions, tools: tuple[ToolDefinition, ...] = ()
+) -> GenerationOptions:
     """How the model writes; what is unset is the deployment's own. Raises below `options`."""
-    if not message.ByteSize():
+    if not message.ByteSize() and not tools:
         return GenerationOptions()
+    effort = known(_EFFORTS, message.reasoning_effort, "options.reasoning_effort")
+    if effort is not None and message.HasField("reasoning_tokens"):
+        raise InvalidInput.at("options.reasoning_tokens", "only without reasoning_effort")
     choice = known(_TOOL_CHOICES, message.tool_choice, "options.tool_choice")
-    if message.response_schema and not is_json_object(message.response_schema):
-        raise InvalidInput.at("options.response_schema", "must be a JSON Schema, an object")
     with below("options"):
         return GenerationOptions(
-            temperature=message.temperature if message.HasField("temperature") else None,
-            top_p=message.top_p if message.HasField("top_p") else None,
-            max_output_tokens=(
-                message.max_output_tokens if message.HasField("max_output_tokens") else None
-            ),
+            temperature=_given(message, "temperature", message.temperature),
+            top_p=_given(message, "top_p", message.top_p),
+            max_output_tokens=_given(message, "max_output_tokens", message.max_output_tokens),
             stop=tuple(message.stop),
-            seed=message.seed if message.HasField("seed") else None,
-            response_schema=message.response_schema,
+            seed=_given(message, "seed", message.seed),
+            response_schema=schema(message.response_schema, "options.response_schema"),
             tool_choice=choice,
+            chosen_tool=message.chosen_tool,
+            tools=tools,
+            parallel_tool_calls=_given(message, "parallel_tool_calls", message.parallel_tool_calls),
+            logprobs=_given(message, "logprobs", message.logprobs),
+            reasoning_effort=effort,
+            reasoning_tokens=_given(message, "reasoning_tokens", message.reasoning_tokens),
         )
+
+
+def schema(text: str, field: str) -> str:
+    """A schema of the answer; "" is none. Raises InvalidInput at the field."""
+    if text and not is_json_object(text):
+        raise InvalidInput.at(field, "must be a JSON Schema, an object")
+    return text
+
+
+def _given(message: models_pb2.GenerationOptions, field: _Optional, value: Given) -> Given | None:
+    """The value where the caller has set the field: zero is a value, too."""
+    return value if message.HasField(field) else None
 
 
 def constraints(message: models_pb2.ModelConstraints) -> Constraints:

@@ -71,8 +71,12 @@ def _part(part: messages_pb2.Part, field: str) -> Part:
         case "tool_result":
             result = part.tool_result
             return ToolResultPart(result.call_id, result.content, result.failed)
+        case "thoughts":
+            return ReasoningPart(part.thoughts.text, part.thoughts.seal, part.thoughts.format)
         case _:
-            raise InvalidInput.at(field, "is empty; set one of text, image, tool_call, tool_result")
+            raise InvalidInput.at(
+                field, "is empty; set one of text, image, tool_call, tool_result, thoughts"
+            )
 
 
 def from_stored(stored: StoredMessage) -> messages_pb2.Message:

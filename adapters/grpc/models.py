@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 
-from adapters.grpc import generation, messages, names, values
+from adapters.grpc import generation, messages, names, tool_messages, values
 from adapters.grpc.catalog_messages import embedding_model, health, language_model, routing
+from adapters.grpc.completions import CompletionPieces, WholeCompletion
 from adapters.grpc.violations import below, check, known, together, too_long
-from colonnade.v1 import embeddings_pb2, messages_pb2, models_pb2, routing_pb2, turns_pb2, usage_pb2
+from colonnade.v1 import (
+    counting_pb2,
+    embeddings_pb2,
+    models_pb2,
+    routing_pb2,
+    usage_pb2,
+)
 from core.call import Call
 from core.errors import FieldViolation, InvalidInput
-from core.generation import ReasoningDelta, RefusalDelta, StopCause, TextDelta, TokenUsage
+from core.generation import GenerationOptions, TokenUsage
 from core.identifiers import RequestId
 from core.message_rules import MAX_TEXT
 from core.messages import Message, Role
 from core.pages import Cursor, PageRequest, page_of
 from core.ports.embedder import TextKind
-from core.ports.model_gateway import Completed, GatewayEvent, Restarted, Routed, Spent
-from core.routing import RoutingDecision
+from core.ports.token_bounds import TokenCounting
 from services.models.models import GenerateRequest, Models
 
 _MOST_TEXTS, _LONGEST_TEXT, _LONGEST_NAME = 256, 32_000, 200
@@ -27,11 +33,12 @@ _PURPOSES = {
     embeddings_pb2.EmbedRequest.PURPOSE_DOCUMENT: TextKind.DOCUMENT,
     embeddings_pb2.EmbedRequest.PURPOSE_QUERY: TextKind.QUERY,
 }
-_REASONS = {
-    StopCause.STOP: turns_pb2.FINISH_REASON_STOP,
-    StopCause.TOOL_CALLS: turns_pb2.FINISH_REASON_STOP,
-    StopCause.LENGTH: turns_pb2.FINISH_REASON_LENGTH,
-    StopCause.CONTENT_FILTER: turns_pb2.FINISH_REASON_CONTENT_FILTER,
+
+
+_COUNTINGS = {
+    TokenCounting.EXACT: counting_pb2.TOKEN_COUNTING_EXACT,
+    TokenCounting.TOKENIZER: counting_pb2.TOKEN_COUNTING_TOKENIZER,
+    TokenCounting.BYTES: counting_pb2.TOKEN_COUNTING_BYTES,
 }
 
 
@@ -45,44 +52,23 @@ class ModelServicer:
         self, request: models_pb2.GenerateRequest, call: Call
     ) -> models_pb2.GenerateResponse:
         """The whole completion: it may begin anew, since nobody has seen the text so far."""
-        text: list[str] = []
-        response = models_pb2.GenerateResponse()
+        whole = WholeCompletion(call)
         wanted = _generate_request(request)
         generated = self._models.generate(call, wanted, accepts_restart=True)
         async with aclosing(generated) as events:
             async for event in events:
-                match event:
-                    case TextDelta(piece) | RefusalDelta(piece):
-                        text.append(piece)
-                    case Restarted():
-                        text.clear()
-                    case Routed(decision):
-                        response.routing.CopyFrom(routing(decision))
-                    case Completed():
-                        _end(response, event, call)
-        part = messages_pb2.Part(text="".join(text))
-        response.message.CopyFrom(
-            messages_pb2.Message(role=messages_pb2.ROLE_ASSISTANT, parts=[part])
-        )
-        return response
+                whole.hear(event)
+        return whole.response
 
     async def StreamGenerate(
         self, request: models_pb2.GenerateRequest, call: Call
     ) -> AsyncGenerator[models_pb2.StreamGenerateResponse, None]:
         """The completion in pieces. Nothing is sent before there is a piece."""
-        decision: RoutingDecision | None = None
+        pieces = CompletionPieces(call)
         async with aclosing(self._models.generate(call, _generate_request(request))) as events:
             async for event in events:
-                if isinstance(event, Routed):
-                    decision = event.decision
-                    continue
-                piece = _piece(event, call)
-                if piece is None:
-                    continue
-                if decision is not None:
-                    piece.routing.CopyFrom(routing(decision))
-                    decision = None
-                yield piece
+                if (piece := pieces.of(event)) is not None:
+                    yield piece
 
     async def ExplainRouting(
         self, request: models_pb2.GenerateRequest, call: Call
@@ -125,15 +111,18 @@ class ModelServicer:
         )
 
     async def CountTokens(
-        self, request: models_pb2.CountTokensRequest, call: Call
-    ) -> models_pb2.CountTokensResponse:
+        self, request: counting_pb2.CountTokensRequest, call: Call
+    ) -> counting_pb2.CountTokensResponse:
         """How many tokens there are."""
-        counted = await self._models.count(_counted_messages(request), request.model)
+        given, options = _counted_messages(request), _counted_options(request)
+        counted = await self._models.count(given, request.model, options)
         call.facts.model_version = counted.deployment.name
-        return models_pb2.CountTokensResponse(
+        return counting_pb2.CountTokensResponse(
             tokens=counted.tokens,
             model=counted.deployment.name,
             context_tokens=counted.deployment.context_window,
+            counting=_COUNTINGS[counted.counting],
+            least_tokens=counted.least,
         )
 
     async def ListModels(
@@ -175,6 +164,7 @@ def _refuse(request: models_pb2.GenerateRequest) -> None:
         lambda: names.request_id(request.request_id),
         lambda: messages.all_to_domain(request.messages, "messages"),
         lambda: generation.constraints(request.constraints),
+        lambda: tool_messages.definitions(request.tools),
         lambda: generation.options(request.options),
         lambda: generation.cache(request.cache),
         lambda: generation.task(request.task),
@@ -189,7 +179,7 @@ def _read_request(request: models_pb2.GenerateRequest) -> GenerateRequest:
             request_id=RequestId(request.request_id),
             model=request.model,
             constraints=generation.constraints(request.constraints),
-            options=generation.options(request.options),
+            options=generation.options(request.options, tool_messages.definitions(request.tools)),
             feature=request.feature,
             task=generation.task(request.task),
             session=request.session,
@@ -210,7 +200,7 @@ def _embed_violations(request: embeddings_pb2.EmbedRequest) -> Iterator[FieldVio
     yield from too_long(request.feature, _LONGEST_NAME, "feature")
 
 
-def _counted_messages(request: models_pb2.CountTokensRequest) -> Sequence[Message]:
+def _counted_messages(request: counting_pb2.CountTokensRequest) -> Sequence[Message]:
     check(too_long(request.model, _LONGEST_NAME, "model"))
     if bool(request.text) == bool(request.messages):
         raise InvalidInput.at("text", "set exactly one of text and messages")
@@ -220,40 +210,13 @@ def _counted_messages(request: models_pb2.CountTokensRequest) -> Sequence[Messag
     return [Message.of(Role.USER, request.text)]
 
 
+def _counted_options(request: counting_pb2.CountTokensRequest) -> GenerationOptions:
+    tools = tool_messages.definitions(request.tools)
+    schema = generation.schema(request.response_schema, "response_schema")
+    with below():
+        return GenerationOptions(tools=tools, response_schema=schema)
+
+
 def _read(usage: TokenUsage) -> usage_pb2.Usage | None:
     """What was read; unset where the provider did not count."""
     return None if usage.prompt is None else usage_pb2.Usage(prompt_tokens=usage.prompt)
-
-
-def _piece(event: GatewayEvent, call: Call) -> models_pb2.StreamGenerateResponse | None:
-    match event:
-        case TextDelta(text) | RefusalDelta(text):
-            return models_pb2.StreamGenerateResponse(text=text, model=call.facts.model_version)
-        case ReasoningDelta(text):
-            return models_pb2.StreamGenerateResponse(reasoning=text)
-        case Completed():
-            response = models_pb2.StreamGenerateResponse()
-            _end(response, event, call)
-            return response
-        case _:
-            return None
-
-
-def _end(
-    response: models_pb2.GenerateResponse | models_pb2.StreamGenerateResponse,
-    event: Completed,
-    call: Call,
-) -> None:
-    """Write how it ended, and what all attempts came to."""
-    spent = event.spent or Spent(event.usage, event.cost, 1, event.estimated)
-    used, cost = spent.usage, values.money(spent.cost, event.currency)
-    call.facts.token_count = (used.prompt or 0) + (used.completion or 0)
-    call.facts.cost, call.facts.currency = spent.cost, event.currency
-    response.finish_reason = _REASONS[event.cause]
-    response.model = event.deployment.name
-    response.usage.CopyFrom(values.usage(used, estimated=spent.estimated))
-    if cost is not None:
-        response.cost.CopyFrom(cost)
-    response.cached = event.cached
-    if (saved := values.money(spent.saved, event.currency)) is not None:
-        response.saved.CopyFrom(saved)

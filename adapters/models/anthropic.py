@@ -43,8 +43,9 @@ class Messages:
 
     @property
     def possible(self) -> frozenset[Capability]:
-        """See Wire."""
-        return POSSIBLE
+        """See Wire. A number of tokens means nothing to models that are told by a word."""
+        bounded = self._thinking == "budget"
+        return POSSIBLE | {Capability.REASONING_BUDGET} if bounded else POSSIBLE
 
     def request(self, request: GenerationRequest, deployment: Deployment) -> WireRequest:
         """See Wire."""

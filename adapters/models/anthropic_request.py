@@ -170,10 +170,14 @@ def _image(part: ImagePart) -> Mapping[str, object]:
 
 
 def _thought(text: str, seal: str) -> Iterator[Block]:
-    """The block that the seal was made of; the text of a plain one is not in its seal."""
+    """The block that the seal was made of; the text of a plain one is not in its seal.
+
+    A seal may have gone through a caller's hands: no block of another kind is made of it.
+    """
     block = unsealed(seal)
-    if isinstance(block, dict):
-        yield block | {"thinking": text} if block.get("type") == "thinking" else block
+    kind = block.get("type") if isinstance(block, dict) else None
+    if isinstance(block, dict) and kind in ("thinking", "redacted_thinking"):
+        yield block | {"thinking": text} if kind == "thinking" else block
 
 
 def _tools(request: GenerationRequest, names: ToolNames) -> dict[str, object]:
@@ -207,11 +211,13 @@ def _tool(tool: ToolDefinition, names: ToolNames) -> dict[str, object]:
 
 
 def _thinking(options: GenerationOptions, limit: int, thinking: Thinking) -> dict[str, object]:
-    effort = options.reasoning_effort
+    effort, tokens = options.reasoning_effort, options.reasoning_tokens
+    if effort is ReasoningEffort.NONE or tokens == 0:
+        return {"thinking": {"type": "disabled"}}
+    if tokens is not None:
+        return {"thinking": {"type": "enabled", "budget_tokens": _given_budget(tokens, limit)}}
     if effort is None:
         return {}
-    if effort is ReasoningEffort.NONE:
-        return {"thinking": {"type": "disabled"}}
     if thinking == "adaptive":
         return {"thinking": {"type": "adaptive"}}
     if limit <= _SMALLEST_BUDGET:
@@ -221,6 +227,17 @@ def _thinking(options: GenerationOptions, limit: int, thinking: Thinking) -> dic
         )
     budget = min(_BUDGETS[effort], max(_SMALLEST_BUDGET, limit // 2))
     return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+
+
+def _given_budget(tokens: int, limit: int) -> int:
+    """The caller's own number, which is not made another one. Raises ModelError (BAD_REQUEST)."""
+    if not _SMALLEST_BUDGET <= tokens < limit:
+        raise ModelError(
+            ModelErrorKind.BAD_REQUEST,
+            f"reasoning_tokens must be 0, or at least {_SMALLEST_BUDGET} and below the output "
+            f"limit, which is {limit}",
+        )
+    return tokens
 
 
 def _output(request: GenerationRequest, thinking: Thinking) -> dict[str, object]:

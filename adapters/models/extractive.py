@@ -39,6 +39,7 @@ from core.grounding.extraction import (
 from core.grounding.refusals import no_documents_text, refusal_text
 from core.grounding.spoken import spoken
 from core.messages import Role
+from core.ports.token_bounds import TokenBounds, TokenCounting
 from core.text.language import detect_language
 
 if TYPE_CHECKING:
@@ -99,6 +100,10 @@ class ExtractiveModel:
     async def count_tokens(self, messages: Sequence[Message]) -> int:  # noqa: ARG002
         """0: nothing is rendered, and no window bounds what can be quoted."""
         return 0
+
+    async def count_bounds(self, messages: Sequence[Message]) -> TokenBounds:  # noqa: ARG002
+        """See BoundingModel."""
+        return TokenBounds(0, 0, TokenCounting.EXACT)
 
     async def close(self) -> None:
         """Nothing is held; calls from now on are refused. Idempotent."""

@@ -38,8 +38,9 @@ class GenerateContent:
 
     @property
     def possible(self) -> frozenset[Capability]:
-        """See Wire."""
-        return POSSIBLE
+        """See Wire. A number of tokens means nothing to models that are told by a word."""
+        bounded = self._thinking == "budget"
+        return POSSIBLE if bounded else POSSIBLE - {Capability.REASONING_BUDGET}
 
     def request(self, request: GenerationRequest, deployment: Deployment) -> WireRequest:
         """See Wire. The format has no way to ask for one call at a time."""

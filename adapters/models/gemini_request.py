@@ -158,6 +158,8 @@ def _config(request: GenerationRequest, deployment: Deployment, thinking: Thinki
         given |= {"responseLogprobs": True, "logprobs": options.logprobs or None}
     if options.reasoning_effort is not None:
         given["thinkingConfig"] = _thinking(options.reasoning_effort, thinking)
+    if (tokens := options.reasoning_tokens) is not None:
+        given["thinkingConfig"] = {"thinkingBudget": tokens, "includeThoughts": tokens > 0}
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -23,6 +23,7 @@ from core.catalog import Capability, Deployment
 from core.generation import GenerationRequest, ModelError, ModelErrorKind, ModelEvent
 from core.identifiers import Seconds
 from core.messages import Message
+from core.ports.token_bounds import TokenBounds, TokenCounting
 
 POSSIBLE = frozenset({Capability.JSON_SCHEMA, Capability.SEED, Capability.STOP})
 BUFFERED = 64
@@ -120,6 +121,11 @@ class LlamaCpp:
         """See LanguageModel. Exact, by the model itself: loads it. Raises ModelError."""
         engine = await self._engine()
         return await self._in_thread(engine.count, llama_messages(messages, engine.control))
+
+    async def count_bounds(self, messages: Sequence[Message]) -> TokenBounds:
+        """See BoundingModel."""
+        tokens = await self.count_tokens(messages)
+        return TokenBounds(tokens, tokens, TokenCounting.EXACT)
 
     async def running(self) -> int:
         """How many answers the model itself is working on, as it says; 0 where none is loaded.

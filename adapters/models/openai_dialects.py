@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from core.catalog import Capability
 from core.generation import ToolChoice
 
-_ALL = frozenset(Capability) - {Capability.EMBEDDINGS}
+_ALL = frozenset(Capability) - {Capability.EMBEDDINGS, Capability.REASONING_BUDGET}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,7 @@ MISTRAL = Dialect(
 )
 OPENROUTER = Dialect(
     name="openrouter",
+    possible=_ALL | {Capability.REASONING_BUDGET},
     effort="reasoning",
     thoughts="fields",
     thoughts_back="reasoning_details",

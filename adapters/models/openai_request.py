@@ -103,6 +103,8 @@ def _sampling(options: GenerationOptions, dialect: Dialect) -> dict[str, object]
         given |= {"logprobs": True, "top_logprobs": options.logprobs or None}
     if options.reasoning_effort is not None:
         given |= _effort(options.reasoning_effort, dialect)
+    if (tokens := options.reasoning_tokens) is not None:  # one dialect only takes it
+        given["reasoning"] = {"max_tokens": tokens} if tokens else {"enabled": False}
     return {name: value for name, value in given.items() if value is not None}
 
 

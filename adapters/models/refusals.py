@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from core.catalog import Capability, Deployment
 from core.generation import (
     GenerationOptions,
@@ -12,7 +10,6 @@ from core.generation import (
     ModelErrorKind,
     ToolChoice,
 )
-from core.messages import Message, ToolCallPart, ToolResultPart
 from core.routing import needed_capabilities
 
 
@@ -25,9 +22,7 @@ def refuse_unsupported(
     what it says beyond that is not believed. Raises ModelError (BAD_REQUEST) where the request
     demands the call of a tool that it does not define.
     """
-    needed = needed_capabilities(
-        request.options, request.messages, tools=_speaks_of_tools(request.messages)
-    )
+    needed = needed_capabilities(request.options, request.messages)
     missing = sorted(one.value for one in needed - (deployment.capabilities & possible))
     if missing:
         raise ModelError(
@@ -47,11 +42,3 @@ def _check_choice(options: GenerationOptions) -> None:
         raise ModelError(
             ModelErrorKind.BAD_REQUEST, "the tool that must be called is not among those defined"
         )
-
-
-def _speaks_of_tools(messages: Sequence[Message]) -> bool:
-    return any(
-        isinstance(part, (ToolCallPart, ToolResultPart))
-        for message in messages
-        for part in message.parts
-    )

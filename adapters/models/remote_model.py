@@ -18,13 +18,14 @@ from adapters.models.key_pool import KeyPool
 from adapters.models.provider_errors import connection_error, http_error
 from adapters.models.refusals import refuse_unsupported
 from adapters.models.time_limits import Patience
-from adapters.models.token_bounds import TokenizerFile, bound_tokens, utf8_bound
+from adapters.models.token_bounds import TokenizerFile, bound_tokens, token_bounds, utf8_bound
 from adapters.models.upstream import Upstream
 from adapters.models.wire import AnswerReader, Wire, WireRequest
 from core.catalog import Deployment
 from core.generation import GenerationRequest, ModelError, ModelErrorKind, ModelEvent
 from core.identifiers import Seconds
 from core.messages import Message
+from core.ports.token_bounds import TokenBounds
 
 LONGEST_REFUSAL = 65_536
 """Bytes of a response without an answer that are read."""
@@ -94,6 +95,10 @@ class RemoteModel:
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         """See LanguageModel. Exact but for the template where the tokenizer is known."""
         return await bound_tokens(messages, self._count)
+
+    async def count_bounds(self, messages: Sequence[Message]) -> TokenBounds:
+        """See BoundingModel."""
+        return await token_bounds(messages, self._count)
 
     async def close(self) -> None:
         """See LanguageModel."""

@@ -80,7 +80,7 @@ def _items(message: Message, names: ToolNames) -> Iterator[Shape]:
             case TextPart() | ImagePart():
                 said.append(part)
                 continue
-            case ReasoningPart(_, seal, wire) if wire != WIRE or not unsealed(seal):
+            case ReasoningPart(_, seal, wire) if wire != WIRE or not _is_thought(unsealed(seal)):
                 continue
         yield from _message(message.role, said)
         said = []
@@ -98,6 +98,11 @@ def _items(message: Message, names: ToolNames) -> Iterator[Shape]:
                 output = {"call_id": legal_call_id(call_id), "output": result_text(part)}
                 yield {"type": "function_call_output", **output}
     yield from _message(message.role, said)
+
+
+def _is_thought(item: object) -> bool:
+    """A seal may have gone through a caller's hands: no item of another kind is made of it."""
+    return isinstance(item, dict) and item.get("type") == "reasoning"
 
 
 def _message(role: Role, parts: Iterable[TextPart | ImagePart]) -> Iterator[Shape]:

@@ -16,6 +16,7 @@ from core.messages import (
     ToolCallPart,
     ToolResultPart,
 )
+from core.ports.token_bounds import TokenBounds, TokenCounting
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -24,6 +25,9 @@ MESSAGE_OVERHEAD = 8
 """Tokens a message beyond its text (role, delimiters), and again for each part that is no text."""
 REQUEST_OVERHEAD = 64
 """Tokens a prompt: the opening of the answer, and a system prompt that a template brings along."""
+LONGEST_TOKEN = 128
+"""Bytes of UTF-8 that a token stands for at most, in all vocabularies that we know: the longest
+are runs of blanks."""
 IMAGE_BOUND = 4_096
 """Tokens an image. No provider that we know of charges more for one."""
 
@@ -80,6 +84,20 @@ async def bound_tokens(messages: Sequence[Message], count: Callable[[str], int])
     images = sum(isinstance(part, ImagePart) for part in others)
     overhead = REQUEST_OVERHEAD + MESSAGE_OVERHEAD * (len(messages) + len(others))
     return tokens + overhead + IMAGE_BOUND * images
+
+
+async def token_bounds(messages: Sequence[Message], count: Callable[[str], int]) -> TokenBounds:
+    """The same with the least that it can be: the texts alone, without their outer blanks.
+
+    All else that stands in the messages may be written otherwise, or be left out, by a format.
+    """
+    most = await bound_tokens(messages, count)
+    texts = [text for message in messages if (text := message.text.strip())]
+    if count is utf8_bound:
+        least = sum(-(-utf8_bound(text) // LONGEST_TOKEN) for text in texts)
+        return TokenBounds(least, most, TokenCounting.BYTES)
+    least = await asyncio.to_thread(lambda: sum(map(count, texts)))
+    return TokenBounds(min(least, most), most, TokenCounting.TOKENIZER)
 
 
 def _texts(message: Message) -> list[str]:

@@ -9,7 +9,7 @@ from enum import Enum
 from core.catalog import Capability, Strategy, Tier
 from core.generation import Constraints, GenerationOptions, ToolChoice
 from core.identifiers import DeploymentName
-from core.messages import ImagePart, Message
+from core.messages import ImagePart, Message, ToolCallPart, ToolResultPart
 
 
 class TaskClass(Enum):
@@ -75,16 +75,29 @@ class RoutingRequest:
     holder: DeploymentName | None = None
 
 
+_DEMANDS = frozenset({ToolChoice.REQUIRED, ToolChoice.ONE})
+
+
 def needed_capabilities(
-    options: GenerationOptions, messages: Sequence[Message], *, tools: bool = False
+    options: GenerationOptions, messages: Sequence[Message]
 ) -> frozenset[Capability]:
-    """What a deployment must be able to do for these options and messages."""
-    images = any(isinstance(part, ImagePart) for message in messages for part in message.parts)
+    """What a deployment must be able to do for these options and messages.
+
+    Tools are needed where there are some that may be called, and where the messages speak of
+    calls: a history of them is no text.
+    """
+    parts = {type(part) for message in messages for part in message.parts}
+    may_call = bool(options.tools) and options.tool_choice is not ToolChoice.NONE
     needs = {
         Capability.SEED: options.seed is not None,
         Capability.STOP: bool(options.stop),
         Capability.JSON_SCHEMA: bool(options.response_schema),
-        Capability.TOOLS: tools or options.tool_choice is ToolChoice.REQUIRED,
-        Capability.IMAGES: images,
+        Capability.TOOLS: may_call
+        or options.tool_choice in _DEMANDS
+        or not parts.isdisjoint({ToolCallPart, ToolResultPart}),
+        Capability.IMAGES: ImagePart in parts,
+        Capability.LOGPROBS: options.logprobs is not None,
+        Capability.REASONING: options.reasoning_effort is not None,
+        Capability.REASONING_BUDGET: options.reasoning_tokens is not None,
     }
     return frozenset(capability for capability, needed in needs.items() if needed)

@@ -26,7 +26,9 @@ from core.errors import (
 from core.generation import Constraints, GenerationOptions
 from core.identifiers import DeploymentName, RequestId, TurnId
 from core.messages import Message, Role
+from core.option_tokens import option_tokens
 from core.ports.embedder import TextKind
+from core.ports.language_model import LanguageModel
 from core.ports.model_gateway import (
     UNCACHED,
     CachePolicy,
@@ -36,8 +38,17 @@ from core.ports.model_gateway import (
     SpendingUnit,
 )
 from core.ports.state import State
+from core.ports.token_bounds import BoundingModel, TokenBounds, TokenCounting
 from core.prompting.parts import PromptPart, Provenance, SourceKind, Trust
-from core.routing import RoutingDecision, RoutingRequest, Standing, TaskClass, route
+from core.routing import (
+    RoutingDecision,
+    RoutingRequest,
+    Standing,
+    TaskClass,
+    needed_capabilities,
+    route,
+)
+from core.tool_rules import tool_violations
 from core.turns.rows import IdempotencyKey, IdempotencyRecord
 from services.embedders import Embedders
 from services.models.deployments import Deployments
@@ -46,6 +57,7 @@ from services.models.lanes import Lanes
 from services.models.wanted import wanted
 
 _GENERATE = "generate"
+_PLAIN = GenerationOptions()
 _SOURCES = {
     Role.SYSTEM: SourceKind.SYSTEM,
     Role.DEVELOPER: SourceKind.DEVELOPER,
@@ -74,10 +86,12 @@ class GenerateRequest:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Tokens by one deployment's counter."""
+    """Tokens by one deployment's counter: the true count lies between `least` and `tokens`."""
 
     tokens: int
     deployment: Deployment
+    least: int
+    counting: TokenCounting
 
 
 class Models:
@@ -153,10 +167,17 @@ class Models:
         """One vector a text, in order, what made them and what it cost. Raises NotFound."""
         return await self._embedding.embed(call, texts, kind, model, feature)
 
-    async def count(self, messages: Sequence[Message], model: str) -> Counted:
-        """How many tokens the messages take for the deployment that a request would get."""
+    async def count(
+        self, messages: Sequence[Message], model: str, options: GenerationOptions = _PLAIN
+    ) -> Counted:
+        """How many tokens the messages take for the deployment that a request would get.
+
+        What tools and a schema of the options add is part of it. Raises NotFound, and
+        FeatureUnsupported where no deployment can do what they ask for.
+        """
         deployments = self._deployments()
-        wanted = RoutingRequest(TaskClass.CHAT, model)
+        needed = needed_capabilities(options, messages)
+        wanted = RoutingRequest(TaskClass.CHAT, model, capabilities=needed)
         decision = route(deployments.catalog, wanted, deployments.policy)
         if not decision.candidates:
             raise FeatureUnsupported(
@@ -164,8 +185,9 @@ class Models:
             )
         deployment = decision.candidates[0].deployment
         with deployments.in_use():
-            tokens = await deployments.models[deployment.name].count_tokens(messages)
-        return Counted(tokens, deployment)
+            bounds = await _bounds(deployments.models[deployment.name], messages)
+        tokens = bounds.most + option_tokens(options)
+        return Counted(tokens, deployment, bounds.least, bounds.counting)
 
     def deployments(self) -> Sequence[Deployment]:
         """Every language model of the catalog, by name."""
@@ -218,6 +240,13 @@ def _order(unit: SpendingUnit, call: Call, request: GenerateRequest) -> Generati
     )
 
 
+async def _bounds(model: LanguageModel, messages: Sequence[Message]) -> TokenBounds:
+    """A model that says no more than a bound may be far from it."""
+    if isinstance(model, BoundingModel):
+        return await model.count_bounds(messages)
+    return TokenBounds(0, await model.count_tokens(messages), TokenCounting.BYTES)
+
+
 def _check(request: GenerateRequest) -> None:
     violations = [
         FieldViolation(f"messages[{index}].role", "SYSTEM is only for the first")
@@ -226,6 +255,7 @@ def _check(request: GenerateRequest) -> None:
     ]
     if request.messages[-1].role not in (Role.USER, Role.TOOL):
         violations.append(FieldViolation("messages", "the last must be of USER or TOOL"))
+    violations += tool_violations(request.options, request.messages)
     if violations:
         raise InvalidInput(violations)
 

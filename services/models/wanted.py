@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from core.generation import GenerationOptions, ToolChoice
 from core.identifiers import DeploymentName, Seconds, TenantId
 from core.ports.model_gateway import GenerationOrder
 from core.prompting.parts import PromptPart
@@ -26,9 +25,7 @@ def wanted(order: GenerationOrder, holder: DeploymentName | None = None) -> Rout
         task=order.task,
         model=order.model,
         constraints=order.constraints,
-        capabilities=needed_capabilities(
-            order.options, render(order.parts), tools=_uses_tools(order.options)
-        ),
+        capabilities=needed_capabilities(order.options, render(order.parts)),
         output_tokens=order.options.max_output_tokens,
         language=order.language,
         minimum_tier=order.minimum_tier,
@@ -36,10 +33,6 @@ def wanted(order: GenerationOrder, holder: DeploymentName | None = None) -> Rout
         key=order.key,
         holder=holder,
     )
-
-
-def _uses_tools(options: GenerationOptions) -> bool:
-    return bool(options.tools) and options.tool_choice is not ToolChoice.NONE
 
 
 def _expected(parts: Sequence[PromptPart]) -> int:

@@ -17,6 +17,7 @@ from adapters.models.token_bounds import (
     IMAGE_BOUND,
     TokenizerFile,
     bound_tokens,
+    token_bounds,
     utf8_bound,
 )
 from adapters.models.weights import find_weights
@@ -59,7 +60,8 @@ async def test_the_bound_holds_for_smollm2_and_its_template(
     talk: list[Message], engine: Engine
 ) -> None:
     counted = engine.count(llama_messages(talk, engine.control))
-    assert counted <= await bound_tokens(talk, utf8_bound)
+    bounds = await token_bounds(talk, utf8_bound)
+    assert bounds.least <= counted <= bounds.most == await bound_tokens(talk, utf8_bound)
 
 
 def minilm_tokenizer() -> Path:
@@ -84,6 +86,8 @@ async def test_a_tokenizer_file_gives_a_bound_that_is_nearer() -> None:
     near = await bound_tokens(talk, TokenizerFile(minilm_tokenizer()))
     assert 900 <= near <= 1_100
     assert near < await bound_tokens(talk, utf8_bound) / 3
+    bounds = await token_bounds(talk, TokenizerFile(minilm_tokenizer()))
+    assert (bounds.most, bounds.most - bounds.least) == (near, 64 + 8)
 
 
 async def test_a_long_text_is_not_cut() -> None:

@@ -13,6 +13,7 @@ from colonnade.client import Unavailable
 from colonnade.v1 import (
     conversations_pb2,
     conversations_pb2_grpc,
+    counting_pb2,
     models_pb2,
     models_pb2_grpc,
     retrieval_pb2,
@@ -76,9 +77,9 @@ class Writers(models_pb2_grpc.ModelServiceServicer):
             yield models_pb2.StreamGenerateResponse(text="sir.", finish_reason=FINISH_REASON_STOP)
 
     async def CountTokens(
-        self, request: models_pb2.CountTokensRequest, context: Context
-    ) -> models_pb2.CountTokensResponse:
-        return models_pb2.CountTokensResponse(tokens=len(request.text.split()))
+        self, request: counting_pb2.CountTokensRequest, context: Context
+    ) -> counting_pb2.CountTokensResponse:
+        return counting_pb2.CountTokensResponse(tokens=len(request.text.split()))
 
     async def ListModels(
         self, request: models_pb2.ListModelsRequest, context: Context

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from colonnade.client.chat_requests import chat_request
-from colonnade.client.model_requests import generate_request, search_request
+from colonnade.client.model_requests import count_request, generate_request, search_request
+from colonnade.client.tools import tool, tool_calls, tool_results
 from colonnade.v1.chat_pb2 import CHAT_MODE_RAG, GROUNDING_FINAL, ChatRequest
-from colonnade.v1.messages_pb2 import ROLE_USER, Message, Part
+from colonnade.v1.messages_pb2 import ROLE_USER, Message, Part, ToolCall
 from colonnade.v1.retrieval_pb2 import SEARCH_STRATEGY_KEYWORD, Filter
+from colonnade.v1.tokens_pb2 import REASONING_EFFORT_LOW
+from colonnade.v1.tools_pb2 import TOOL_CHOICE_ONE, TOOL_CHOICE_REQUIRED
 
 
 def test_a_plain_question() -> None:
@@ -89,3 +92,49 @@ def test_a_completion() -> None:
     assert request.messages[0].parts[0].text == "Say yes."
     assert request.options.max_output_tokens == 3
     assert request.request_id
+
+
+def test_a_completion_with_tools() -> None:
+    clock = tool("clock", "Tells the time.", {"type": "object"}, strict=True)
+    request = generate_request(
+        "What time is it?",
+        {
+            "tools": [clock, tool("map")],
+            "chosen_tool": "clock",
+            "parallel_tool_calls": False,
+            "logprobs": 0,
+            "reasoning_effort": "low",
+        },
+    )
+    assert [t.name for t in request.tools] == ["clock", "map"]
+    assert (clock.parameters_schema, clock.strict) == ('{"type": "object"}', True)
+    options = request.options
+    assert (options.tool_choice, options.chosen_tool) == (TOOL_CHOICE_ONE, "clock")
+    assert options.HasField("parallel_tool_calls")
+    assert options.HasField("logprobs")
+    assert options.reasoning_effort == REASONING_EFFORT_LOW
+    required = generate_request("Hi", {"tools": [clock], "tool_choice": "required"})
+    assert required.options.tool_choice == TOOL_CHOICE_REQUIRED
+
+
+def test_results_answer_the_calls() -> None:
+    calls = [ToolCall(call_id="c1", tool="clock"), ToolCall(call_id="c2", tool="map")]
+    answer = Message(parts=[Part(text="I look."), *(Part(tool_call=call) for call in calls)])
+    first, second = tool_calls(answer)
+    message = tool_results((first, {"time": "12:00"}), (second, ValueError("no map")))
+    told = [part.tool_result for part in message.parts]
+    assert [(r.call_id, r.content, r.failed) for r in told] == [
+        ("c1", '{"time": "12:00"}', False),
+        ("c2", "no map", True),
+    ]
+
+
+def test_what_is_counted() -> None:
+    request = count_request("Hi", "m", [tool("clock")], {"type": "object"})
+    assert (request.text, request.model) == ("Hi", "m")
+    assert (request.tools[0].name, request.response_schema) == ("clock", '{"type": "object"}')
+    assert count_request([answer_message()], "", (), "").messages[0].parts[0].text == "Yes."
+
+
+def answer_message() -> Message:
+    return Message(parts=[Part(text="Yes.")])

@@ -48,6 +48,7 @@ from core.generation import (
 )
 from core.identifiers import DeploymentName, Seconds
 from core.messages import Message
+from core.ports.token_bounds import TokenBounds, TokenCounting
 
 T = TypeVar("T")
 
@@ -244,6 +245,10 @@ class ScriptedModel:
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         self.counted.append(tuple(messages))
         return prompt_tokens(messages)
+
+    async def count_bounds(self, messages: Sequence[Message]) -> TokenBounds:
+        tokens = prompt_tokens(messages)
+        return TokenBounds(tokens, tokens, TokenCounting.EXACT)
 
     async def close(self) -> None:
         self._closed = True

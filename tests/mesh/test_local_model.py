@@ -13,8 +13,9 @@ import pytest
 
 from colonnade.client import Client
 from colonnade.v1.chat_pb2 import CancelChatRequest, ChatRequest
+from colonnade.v1.counting_pb2 import CountTokensRequest
 from colonnade.v1.messages_pb2 import Message, Part
-from colonnade.v1.models_pb2 import CountTokensRequest, GenerationOptions
+from colonnade.v1.models_pb2 import GenerationOptions
 from colonnade.v1.turns_pb2 import FINISH_REASON_CANCELLED, TurnEvent
 from mesh.server_process import ServerProcess
 

@@ -92,6 +92,7 @@ whole(
     parallel_tool_calls=st.none() | st.booleans(),
     logprobs=st.none() | st.integers(0, 20),
     cache_key=NAMES,
+    reasoning_tokens=st.none() | st.integers(0, 10**6),
 )
 whole(Constraints, latency_objective=MAYBE_SECONDS)
 whole(CachePolicy, longest=MAYBE_SECONDS)

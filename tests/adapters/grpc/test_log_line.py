@@ -10,9 +10,10 @@ import pytest
 
 from colonnade.v1.chat_pb2 import GetTurnRequest, ResumeChatRequest
 from colonnade.v1.conversations_pb2 import CreateConversationRequest
+from colonnade.v1.counting_pb2 import CountTokensRequest
 from colonnade.v1.embeddings_pb2 import EmbedRequest
 from colonnade.v1.knowledge_pb2 import GetCollectionRequest
-from colonnade.v1.models_pb2 import CountTokensRequest, GenerateRequest
+from colonnade.v1.models_pb2 import GenerateRequest
 from colonnade.v1.retrieval_pb2 import BuildContextRequest, SearchRequest
 from fakes.language_model import script
 from fakes.rich_errors import refused

@@ -13,6 +13,7 @@ from colonnade.client.stubs import AsyncStubs
 from colonnade.v1 import (
     chat_pb2,
     conversations_pb2,
+    counting_pb2,
     embeddings_pb2,
     knowledge_pb2,
     models_pb2,
@@ -140,11 +141,11 @@ MODELS: list[Case] = [
         ["texts[0]", "texts[2]", "model"],
     ),
     ("Embed", embeddings_pb2.EmbedRequest(texts=["a"], purpose=UNKNOWN), ["purpose"]),  # type: ignore[arg-type]
-    ("CountTokens", models_pb2.CountTokensRequest(), ["text"]),
-    ("CountTokens", models_pb2.CountTokensRequest(text="a", messages=[user("a")]), ["text"]),
-    ("CountTokens", models_pb2.CountTokensRequest(text="a" * 200_001), ["text"]),
-    ("CountTokens", models_pb2.CountTokensRequest(text="a", model="m" * 201), ["model"]),
-    ("CountTokens", models_pb2.CountTokensRequest(messages=[Message()]), ["messages[0].parts"]),
+    ("CountTokens", counting_pb2.CountTokensRequest(), ["text"]),
+    ("CountTokens", counting_pb2.CountTokensRequest(text="a", messages=[user("a")]), ["text"]),
+    ("CountTokens", counting_pb2.CountTokensRequest(text="a" * 200_001), ["text"]),
+    ("CountTokens", counting_pb2.CountTokensRequest(text="a", model="m" * 201), ["model"]),
+    ("CountTokens", counting_pb2.CountTokensRequest(messages=[Message()]), ["messages[0].parts"]),
 ]
 
 SEARCHES: list[tuple[dict[str, Any], list[str]]] = [

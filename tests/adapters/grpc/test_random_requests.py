@@ -17,13 +17,14 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode, aio
 
+from colonnade.v1.counting_pb2 import CountTokensRequest
 from colonnade.v1.embeddings_pb2 import EmbedRequest
 from colonnade.v1.knowledge_pb2 import (
     CreateCollectionRequest,
     GetCollectionRequest,
     ListDocumentsRequest,
 )
-from colonnade.v1.models_pb2 import CountTokensRequest, GenerateRequest
+from colonnade.v1.models_pb2 import GenerateRequest
 from colonnade.v1.retrieval_pb2 import BuildContextRequest, SearchRequest
 from colonnaded.container import SERVICES
 from core.principal import BY_NAME_ONLY, EVERY_SCOPE

@@ -14,9 +14,10 @@ from colonnade.v1.conversations_pb2 import (
     CreateConversationRequest,
     UpdateConversationRequest,
 )
+from colonnade.v1.counting_pb2 import CountTokensRequest
 from colonnade.v1.embeddings_pb2 import EmbedRequest
 from colonnade.v1.knowledge_pb2 import Collection, CreateCollectionRequest
-from colonnade.v1.models_pb2 import CountTokensRequest, GenerateRequest
+from colonnade.v1.models_pb2 import GenerateRequest
 from colonnade.v1.retrieval_pb2 import (
     SEARCH_STRATEGY_VECTOR,
     BuildContextRequest,

@@ -45,6 +45,7 @@ from colonnade.client.model_requests import GenerateFields, SearchFields
 from colonnade.client.retrying import RetryPolicy
 from colonnade.client.statuses import turn_error
 from colonnade.client.timing import AsyncTiming, Timing
+from colonnade.client.tools import tool, tool_calls, tool_results
 from colonnade.client.uploads import IngestReport, Upload
 
 __all__ = [
@@ -86,5 +87,8 @@ __all__ = [
     "Upload",
     "Violation",
     "answer_of",
+    "tool",
+    "tool_calls",
+    "tool_results",
     "turn_error",
 ]

@@ -39,6 +39,10 @@ class GenerationFields(TypedDict, total=False):
     """Seed of the sampling, 0 or more."""
     response_schema: str | Mapping[str, Any]
     """JSON Schema that the answer must satisfy, as JSON text or as what `json` makes of it."""
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high"]
+    """How long a reasoning model thinks."""
+    reasoning_tokens: int
+    """The same as a number of tokens, in place of `reasoning_effort`."""
 
 
 class ChatFields(GenerationFields, total=False):
@@ -124,6 +128,8 @@ def generation_options(fields: GenerationFields) -> GenerationOptions | None:
     schema = given.get("response_schema", "")
     if not isinstance(schema, str):
         given["response_schema"] = json.dumps(schema)
+    if effort := given.get("reasoning_effort"):
+        given["reasoning_effort"] = f"REASONING_EFFORT_{effort.upper()}"
     return GenerationOptions(**given) if given else None
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from colonnade.client.chat_requests import (
     GenerationFields,
@@ -12,14 +13,17 @@ from colonnade.client.chat_requests import (
     new_request_id,
 )
 from colonnade.client.names import collection_name, document_filter, user_message
+from colonnade.client.tools import ToolFields, add_tool_options
+from colonnade.v1.counting_pb2 import CountTokensRequest
 from colonnade.v1.embeddings_pb2 import EmbedRequest
 from colonnade.v1.messages_pb2 import Message
-from colonnade.v1.models_pb2 import CountTokensRequest, GenerateRequest, ModelConstraints
+from colonnade.v1.models_pb2 import GenerateRequest, GenerationOptions, ModelConstraints
 from colonnade.v1.retrieval_pb2 import SearchRequest, SearchStrategy
 from colonnade.v1.routing_pb2 import CachePolicy
+from colonnade.v1.tools_pb2 import ToolDefinition
 
 
-class GenerateFields(GenerationFields, total=False):
+class GenerateFields(GenerationFields, ToolFields, total=False):
     """What a completion may be asked for with."""
 
     model: str
@@ -38,6 +42,8 @@ class GenerateFields(GenerationFields, total=False):
     """Whether the answer tells how its deployment was chosen."""
     request_id: str
     """Idempotency key; a fresh one by default."""
+    logprobs: int
+    """Asks for the log-probability of each token, with so many alternatives."""
 
 
 class SearchFields(TypedDict, total=False):
@@ -63,13 +69,22 @@ def generate_request(prompt: str | Sequence[Message], fields: GenerateFields) ->
         model=fields.get("model", ""),
         constraints=fields.get("constraints"),
         messages=_messages(prompt),
-        options=generation_options(fields),
+        options=_options(fields),
         feature=fields.get("feature", ""),
         task=fields.get("task", ""),
         session=fields.get("session", ""),
         cache=fields.get("cache"),
         explain=fields.get("explain", False),
+        tools=fields.get("tools", ()),
     )
+
+
+def _options(fields: GenerateFields) -> GenerationOptions:
+    options = generation_options(fields) or GenerationOptions()
+    add_tool_options(options, fields)
+    if "logprobs" in fields:
+        options.logprobs = fields["logprobs"]
+    return options
 
 
 def search_request(query: str, fields: SearchFields) -> SearchRequest:
@@ -99,11 +114,20 @@ def embed_request(
     )
 
 
-def count_request(content: str | Sequence[Message], model: str) -> CountTokensRequest:
+def count_request(
+    content: str | Sequence[Message],
+    model: str,
+    tools: Sequence[ToolDefinition],
+    response_schema: str | Mapping[str, Any],
+) -> CountTokensRequest:
     """The tokens of a text, or of messages as the model's template renders them."""
+    schema = response_schema if isinstance(response_schema, str) else json.dumps(response_schema)
+    request = CountTokensRequest(model=model, tools=tools, response_schema=schema)
     if isinstance(content, str):
-        return CountTokensRequest(model=model, text=content)
-    return CountTokensRequest(model=model, messages=content)
+        request.text = content
+    else:
+        request.messages.extend(content)
+    return request
 
 
 def _messages(prompt: str | Sequence[Message]) -> Sequence[Message]:

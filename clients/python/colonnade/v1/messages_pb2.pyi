@@ -148,6 +148,7 @@ class Part(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     TOOL_CALL_FIELD_NUMBER: _builtins.int
     TOOL_RESULT_FIELD_NUMBER: _builtins.int
+    THOUGHTS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """Text, 1 to 200,000 characters (Unicode code points)."""
     @_builtins.property
@@ -164,6 +165,12 @@ class Part(_message.Message):
         message before it.
         """
 
+    @_builtins.property
+    def thoughts(self) -> Global___Thoughts:
+        """A model's thoughts that its provider wants back. Only ASSISTANT messages of `ModelService`
+        carry them.
+        """
+
     def __init__(
         self,
         *,
@@ -171,16 +178,49 @@ class Part(_message.Message):
         image: Global___Image | None = ...,
         tool_call: Global___ToolCall | None = ...,
         tool_result: Global___ToolResult | None = ...,
+        thoughts: Global___Thoughts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "image", b"image", "text", b"text", "tool_call", b"tool_call", "tool_result", b"tool_result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "image", b"image", "text", b"text", "thoughts", b"thoughts", "tool_call", b"tool_call", "tool_result", b"tool_result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "image", b"image", "text", b"text", "tool_call", b"tool_call", "tool_result", b"tool_result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "image", b"image", "text", b"text", "thoughts", b"thoughts", "tool_call", b"tool_call", "tool_result", b"tool_result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["text", "image", "tool_call", "tool_result"]  # noqa: Y015
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["text", "image", "tool_call", "tool_result", "thoughts"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
 
 Global___Part: _TypeAlias = Part  # noqa: Y015
+
+@_typing.final
+class Thoughts(_message.Message):
+    """A model's thoughts, kept because its provider wants them back before the calls that followed. To
+    a model of another format they mean nothing, and are left out.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    SEAL_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The thoughts, as far as the provider tells them; at most 200,000 characters."""
+    seal: _builtins.str
+    """What the provider proves them by. Opaque; at most 200,000 characters."""
+    format: _builtins.str
+    """The format of the seal, as the answer had it; 1 to 64 characters."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        seal: _builtins.str = ...,
+        format: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "seal", b"seal", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Thoughts: _TypeAlias = Thoughts  # noqa: Y015
 
 @_typing.final
 class Image(_message.Message):

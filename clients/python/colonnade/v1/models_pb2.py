@@ -22,17 +22,20 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from colonnade.v1 import counting_pb2 as colonnade_dot_v1_dot_counting__pb2
 from colonnade.v1 import embeddings_pb2 as colonnade_dot_v1_dot_embeddings__pb2
 from colonnade.v1 import messages_pb2 as colonnade_dot_v1_dot_messages__pb2
 from colonnade.v1 import options_pb2 as colonnade_dot_v1_dot_options__pb2
 from colonnade.v1 import routing_pb2 as colonnade_dot_v1_dot_routing__pb2
+from colonnade.v1 import tokens_pb2 as colonnade_dot_v1_dot_tokens__pb2
+from colonnade.v1 import tools_pb2 as colonnade_dot_v1_dot_tools__pb2
 from colonnade.v1 import turns_pb2 as colonnade_dot_v1_dot_turns__pb2
 from colonnade.v1 import usage_pb2 as colonnade_dot_v1_dot_usage__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63olonnade/v1/models.proto\x12\x0c\x63olonnade.v1\x1a\x1d\x63olonnade/v1/embeddings.proto\x1a\x1b\x63olonnade/v1/messages.proto\x1a\x1a\x63olonnade/v1/options.proto\x1a\x1a\x63olonnade/v1/routing.proto\x1a\x18\x63olonnade/v1/turns.proto\x1a\x18\x63olonnade/v1/usage.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\"\xd7\x01\n\x10ModelConstraints\x12+\n\x08max_cost\x18\x01 \x01(\x0b\x32\x13.colonnade.v1.MoneyB\x04\xe2\x41\x01\x01\x12:\n\x11latency_objective\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\x12+\n\x04tier\x18\x03 \x01(\x0e\x32\x17.colonnade.v1.ModelTierB\x04\xe2\x41\x01\x01\x12\x17\n\tresidency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06labels\x18\x05 \x03(\tB\x04\xe2\x41\x01\x01\"\xad\x02\n\x11GenerationOptions\x12\x1e\n\x0btemperature\x18\x01 \x01(\x01\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x18\n\x05top_p\x18\x02 \x01(\x01\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12$\n\x11max_output_tokens\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x02\x88\x01\x01\x12\x12\n\x04stop\x18\x04 \x03(\tB\x04\xe2\x41\x01\x01\x12\x17\n\x04seed\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x03\x88\x01\x01\x12\x1d\n\x0fresponse_schema\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x33\n\x0btool_choice\x18\x07 \x01(\x0e\x32\x18.colonnade.v1.ToolChoiceB\x04\xe2\x41\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x14\n\x12_max_output_tokensB\x07\n\x05_seed\"\xeb\x02\n\x0fGenerateRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05model\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x39\n\x0b\x63onstraints\x18\x03 \x01(\x0b\x32\x1e.colonnade.v1.ModelConstraintsB\x04\xe2\x41\x01\x01\x12-\n\x08messages\x18\x04 \x03(\x0b\x32\x15.colonnade.v1.MessageB\x04\xe2\x41\x01\x02\x12\x36\n\x07options\x18\x05 \x01(\x0b\x32\x1f.colonnade.v1.GenerationOptionsB\x04\xe2\x41\x01\x01\x12\x15\n\x07\x66\x65\x61ture\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04task\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07session\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x12.\n\x05\x63\x61\x63he\x18\t \x01(\x0b\x32\x19.colonnade.v1.CachePolicyB\x04\xe2\x41\x01\x01\x12\x15\n\x07\x65xplain\x18\n \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xcf\x02\n\x10GenerateResponse\x12,\n\x07message\x18\x01 \x01(\x0b\x32\x15.colonnade.v1.MessageB\x04\xe2\x41\x01\x03\x12\x37\n\rfinish_reason\x18\x02 \x01(\x0e\x32\x1a.colonnade.v1.FinishReasonB\x04\xe2\x41\x01\x03\x12\x13\n\x05model\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12(\n\x05usage\x18\x04 \x01(\x0b\x32\x13.colonnade.v1.UsageB\x04\xe2\x41\x01\x03\x12\'\n\x04\x63ost\x18\x05 \x01(\x0b\x32\x13.colonnade.v1.MoneyB\x04\xe2\x41\x01\x03\x12,\n\x07routing\x18\x06 \x01(\x0b\x32\x15.colonnade.v1.RoutingB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x63\x61\x63hed\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12(\n\x05saved\x18\x08 \x01(\x0b\x32\x13.colonnade.v1.MoneyB\x04\xe2\x41\x01\x03\"\xd4\x02\n\x16StreamGenerateResponse\x12\x12\n\x04text\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treasoning\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x37\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1a.colonnade.v1.FinishReasonB\x04\xe2\x41\x01\x03\x12\x13\n\x05model\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12(\n\x05usage\x18\x05 \x01(\x0b\x32\x13.colonnade.v1.UsageB\x04\xe2\x41\x01\x03\x12\'\n\x04\x63ost\x18\x06 \x01(\x0b\x32\x13.colonnade.v1.MoneyB\x04\xe2\x41\x01\x03\x12,\n\x07routing\x18\x07 \x01(\x0b\x32\x15.colonnade.v1.RoutingB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x63\x61\x63hed\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12(\n\x05saved\x18\t \x01(\x0b\x32\x13.colonnade.v1.MoneyB\x04\xe2\x41\x01\x03\"l\n\x12\x43ountTokensRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12-\n\x08messages\x18\x03 \x03(\x0b\x32\x15.colonnade.v1.MessageB\x04\xe2\x41\x01\x01\"^\n\x13\x43ountTokensResponse\x12\x14\n\x06tokens\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x13\n\x05model\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x63ontext_tokens\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\"F\n\x11ListModelsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\x89\x01\n\x12ListModelsResponse\x12)\n\x06models\x18\x01 \x03(\x0b\x32\x13.colonnade.v1.ModelB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12)\n\x06routes\x18\x03 \x03(\x0b\x32\x13.colonnade.v1.RouteB\x04\xe2\x41\x01\x03\"\xaa\x05\n\x05Model\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x18.colonnade.v1.Model.KindB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08provider\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12+\n\x04tier\x18\x05 \x01(\x0e\x32\x17.colonnade.v1.ModelTierB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x63ontext_tokens\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1f\n\x11max_output_tokens\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\ndimensions\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63\x61pabilities\x18\t \x03(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tlanguages\x18\n \x03(\tB\x04\xe2\x41\x01\x03\x12/\n\x0cprompt_price\x18\x0b \x01(\x0b\x32\x13.colonnade.v1.MoneyB\x04\xe2\x41\x01\x03\x12/\n\x0coutput_price\x18\x0c \x01(\x0b\x32\x13.colonnade.v1.MoneyB\x04\xe2\x41\x01\x03\x12\x17\n\tresidency\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x06health\x18\x0e \x01(\x0b\x32\x19.colonnade.v1.ModelHealthB\x04\xe2\x41\x01\x03\x12\x14\n\x06labels\x18\x0f \x03(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x13\x63\x61\x63hed_prompt_price\x18\x10 \x01(\x0b\x32\x13.colonnade.v1.MoneyB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cprices_as_of\x18\x11 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0ctakes_prefix\x18\x12 \x01(\x08\x42\x04\xe2\x41\x01\x03\"C\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x11\n\rKIND_LANGUAGE\x10\x01\x12\x12\n\x0eKIND_EMBEDDING\x10\x02\"1\n\x05Route\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06models\x18\x02 \x03(\tB\x04\xe2\x41\x01\x03*\x84\x01\n\tModelTier\x12\x1a\n\x16MODEL_TIER_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_TIER_EXTRACTIVE\x10\x01\x12\x13\n\x0fMODEL_TIER_TINY\x10\x02\x12\x14\n\x10MODEL_TIER_SMALL\x10\x03\x12\x15\n\x11MODEL_TIER_STRONG\x10\x04*o\n\nToolChoice\x12\x1b\n\x17TOOL_CHOICE_UNSPECIFIED\x10\x00\x12\x14\n\x10TOOL_CHOICE_AUTO\x10\x01\x12\x14\n\x10TOOL_CHOICE_NONE\x10\x02\x12\x18\n\x14TOOL_CHOICE_REQUIRED\x10\x03\x32\xc1\x05\n\x0cModelService\x12`\n\x08Generate\x12\x1d.colonnade.v1.GenerateRequest\x1a\x1e.colonnade.v1.GenerateResponse\"\x15\xaa\xbe\x88\x9b\x0b\x0fmodels.generate\x12n\n\x0eStreamGenerate\x12\x1d.colonnade.v1.GenerateRequest\x1a$.colonnade.v1.StreamGenerateResponse\"\x15\xaa\xbe\x88\x9b\x0b\x0fmodels.generate0\x01\x12T\n\x05\x45mbed\x12\x1a.colonnade.v1.EmbedRequest\x1a\x1b.colonnade.v1.EmbedResponse\"\x12\xaa\xbe\x88\x9b\x0b\x0cmodels.embed\x12\x65\n\x0b\x43ountTokens\x12 .colonnade.v1.CountTokensRequest\x1a!.colonnade.v1.CountTokensResponse\"\x11\xaa\xbe\x88\x9b\x0b\x0bmodels.read\x12\x62\n\nListModels\x12\x1f.colonnade.v1.ListModelsRequest\x1a .colonnade.v1.ListModelsResponse\"\x11\xaa\xbe\x88\x9b\x0b\x0bmodels.read\x12\x63\n\x0eGetModelHealth\x12#.colonnade.v1.GetModelHealthRequest\x1a\x19.colonnade.v1.ModelHealth\"\x11\xaa\xbe\x88\x9b\x0b\x0bmodels.read\x12Y\n\x0e\x45xplainRouting\x12\x1d.colonnade.v1.GenerateRequest\x1a\x15.colonnade.v1.Routing\"\x11\xaa\xbe\x88\x9b\x0b\x0bmodels.readB.\n\x10\x63om.colonnade.v1P\x01Z\x18\x63olonnade/v1;colonnadev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63olonnade/v1/models.proto\x12\x0c\x63olonnade.v1\x1a\x1b\x63olonnade/v1/counting.proto\x1a\x1d\x63olonnade/v1/embeddings.proto\x1a\x1b\x63olonnade/v1/messages.proto\x1a\x1a\x63olonnade/v1/options.proto\x1a\x1a\x63olonnade/v1/routing.proto\x1a\x19\x63olonnade/v1/tokens.proto\x1a\x18\x63olonnade/v1/tools.proto\x1a\x18\x63olonnade/v1/turns.proto\x1a\x18\x63olonnade/v1/usage.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\"\xd7\x01\n\x10ModelConstraints\x12+\n\x08max_cost\x18\x01 \x01(\x0b\x32\x13.colonnade.v1.MoneyB\x04\xe2\x41\x01\x01\x12:\n\x11latency_objective\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\x12+\n\x04tier\x18\x03 \x01(\x0e\x32\x17.colonnade.v1.ModelTierB\x04\xe2\x41\x01\x01\x12\x17\n\tresidency\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06labels\x18\x05 \x03(\tB\x04\xe2\x41\x01\x01\"\xab\x04\n\x11GenerationOptions\x12\x1e\n\x0btemperature\x18\x01 \x01(\x01\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x18\n\x05top_p\x18\x02 \x01(\x01\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12$\n\x11max_output_tokens\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x02\x88\x01\x01\x12\x12\n\x04stop\x18\x04 \x03(\tB\x04\xe2\x41\x01\x01\x12\x17\n\x04seed\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x03\x88\x01\x01\x12\x1d\n\x0fresponse_schema\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x33\n\x0btool_choice\x18\x07 \x01(\x0e\x32\x18.colonnade.v1.ToolChoiceB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63hosen_tool\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x12&\n\x13parallel_tool_calls\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x01H\x04\x88\x01\x01\x12\x1b\n\x08logprobs\x18\n \x01(\x05\x42\x04\xe2\x41\x01\x01H\x05\x88\x01\x01\x12=\n\x10reasoning_effort\x18\x0b \x01(\x0e\x32\x1d.colonnade.v1.ReasoningEffortB\x04\xe2\x41\x01\x01\x12#\n\x10reasoning_tokens\x18\x0c \x01(\x05\x42\x04\xe2\x41\x01\x01H\x06\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x14\n\x12_max_output_tokensB\x07\n\x05_seedB\x16\n\x14_parallel_tool_callsB\x0b\n\t_logprobsB\x13\n\x11_reasoning_tokens\"\x9e\x03\n\x0fGenerateRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05model\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x39\n\x0b\x63onstraints\x18\x03 \x01(\x0b\x32\x1e.colonnade.v1.ModelConstraintsB\x04\xe2\x41\x01\x01\x12-\n\x08messages\x18\x04 \x03(\x0b\x32\x15.colonnade.v1.MessageB\x04\xe2\x41\x01\x02\x12\x36\n\x07options\x18\x05 \x01(\x0b\x32\x1f.colonnade.v1.GenerationOptionsB\x04\xe2\x41\x01\x01\x12\x15\n\x07\x66\x65\x61ture\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04task\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07session\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x12.\n\x05\x63\x61\x63he\x18\t \x01(\x0b\x32\x19.colonnade.v1.CachePolicyB\x04\xe2\x41\x01\x01\x12\x15\n\x07\x65xplain\x18\n \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x31\n\x05tools\x18\x0b \x03(\x0b\x32\x1c.colonnade.v1.ToolDefinitionB\x04\xe2\x41\x01\x01\"\xa0\x03\n\x10GenerateResponse\x12,\n\x07message\x18\x01 \x01(\x0b\x32\x15.colonnade.v1.MessageB\x04\xe2\x41\x01\x03\x12\x37\n\rfinish_reason\x18\x02 \x01(\x0e\x32\x1a.colonnade.v1.FinishReasonB\x04\xe2\x41\x01\x03\x12\x13\n\x05model\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12(\n\x05usage\x18\x04 \x01(\x0b\x32\x13.colonnade.v1.UsageB\x04\xe2\x41\x01\x03\x12\'\n\x04\x63ost\x18\x05 \x01(\x0b\x32\x13.colonnade.v1.MoneyB\x04\xe2\x41\x01\x03\x12,\n\x07routing\x18\x06 \x01(\x0b\x32\x15.colonnade.v1.RoutingB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x63\x61\x63hed\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12(\n\x05saved\x18\x08 \x01(\x0b\x32\x13.colonnade.v1.MoneyB\x04\xe2\x41\x01\x03\x12\x32\n\x08logprobs\x18\t \x03(\x0b\x32\x1a.colonnade.v1.TokenLogprobB\x04\xe2\x41\x01\x03\x12\x1b\n\rstop_sequence\x18\n \x01(\tB\x04\xe2\x41\x01\x03\"\x8a\x04\n\x16StreamGenerateResponse\x12\x12\n\x04text\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\treasoning\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x37\n\rfinish_reason\x18\x03 \x01(\x0e\x32\x1a.colonnade.v1.FinishReasonB\x04\xe2\x41\x01\x03\x12\x13\n\x05model\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12(\n\x05usage\x18\x05 \x01(\x0b\x32\x13.colonnade.v1.UsageB\x04\xe2\x41\x01\x03\x12\'\n\x04\x63ost\x18\x06 \x01(\x0b\x32\x13.colonnade.v1.MoneyB\x04\xe2\x41\x01\x03\x12,\n\x07routing\x18\x07 \x01(\x0b\x32\x15.colonnade.v1.RoutingB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x63\x61\x63hed\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12(\n\x05saved\x18\t \x01(\x0b\x32\x13.colonnade.v1.MoneyB\x04\xe2\x41\x01\x03\x12\x35\n\ntool_calls\x18\n \x03(\x0b\x32\x1b.colonnade.v1.ToolCallPieceB\x04\xe2\x41\x01\x03\x12,\n\x06sealed\x18\x0b \x01(\x0b\x32\x16.colonnade.v1.ThoughtsB\x04\xe2\x41\x01\x03\x12\x32\n\x08logprobs\x18\x0c \x03(\x0b\x32\x1a.colonnade.v1.TokenLogprobB\x04\xe2\x41\x01\x03\x12\x1b\n\rstop_sequence\x18\r \x01(\tB\x04\xe2\x41\x01\x03\"F\n\x11ListModelsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\x89\x01\n\x12ListModelsResponse\x12)\n\x06models\x18\x01 \x03(\x0b\x32\x13.colonnade.v1.ModelB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12)\n\x06routes\x18\x03 \x03(\x0b\x32\x13.colonnade.v1.RouteB\x04\xe2\x41\x01\x03\"\xaa\x05\n\x05Model\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x18.colonnade.v1.Model.KindB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08provider\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12+\n\x04tier\x18\x05 \x01(\x0e\x32\x17.colonnade.v1.ModelTierB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x63ontext_tokens\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1f\n\x11max_output_tokens\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\ndimensions\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x63\x61pabilities\x18\t \x03(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tlanguages\x18\n \x03(\tB\x04\xe2\x41\x01\x03\x12/\n\x0cprompt_price\x18\x0b \x01(\x0b\x32\x13.colonnade.v1.MoneyB\x04\xe2\x41\x01\x03\x12/\n\x0coutput_price\x18\x0c \x01(\x0b\x32\x13.colonnade.v1.MoneyB\x04\xe2\x41\x01\x03\x12\x17\n\tresidency\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12/\n\x06health\x18\x0e \x01(\x0b\x32\x19.colonnade.v1.ModelHealthB\x04\xe2\x41\x01\x03\x12\x14\n\x06labels\x18\x0f \x03(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x13\x63\x61\x63hed_prompt_price\x18\x10 \x01(\x0b\x32\x13.colonnade.v1.MoneyB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cprices_as_of\x18\x11 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0ctakes_prefix\x18\x12 \x01(\x08\x42\x04\xe2\x41\x01\x03\"C\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x11\n\rKIND_LANGUAGE\x10\x01\x12\x12\n\x0eKIND_EMBEDDING\x10\x02\"1\n\x05Route\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06models\x18\x02 \x03(\tB\x04\xe2\x41\x01\x03*\x84\x01\n\tModelTier\x12\x1a\n\x16MODEL_TIER_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_TIER_EXTRACTIVE\x10\x01\x12\x13\n\x0fMODEL_TIER_TINY\x10\x02\x12\x14\n\x10MODEL_TIER_SMALL\x10\x03\x12\x15\n\x11MODEL_TIER_STRONG\x10\x04\x32\xc1\x05\n\x0cModelService\x12`\n\x08Generate\x12\x1d.colonnade.v1.GenerateRequest\x1a\x1e.colonnade.v1.GenerateResponse\"\x15\xaa\xbe\x88\x9b\x0b\x0fmodels.generate\x12n\n\x0eStreamGenerate\x12\x1d.colonnade.v1.GenerateRequest\x1a$.colonnade.v1.StreamGenerateResponse\"\x15\xaa\xbe\x88\x9b\x0b\x0fmodels.generate0\x01\x12T\n\x05\x45mbed\x12\x1a.colonnade.v1.EmbedRequest\x1a\x1b.colonnade.v1.EmbedResponse\"\x12\xaa\xbe\x88\x9b\x0b\x0cmodels.embed\x12\x65\n\x0b\x43ountTokens\x12 .colonnade.v1.CountTokensRequest\x1a!.colonnade.v1.CountTokensResponse\"\x11\xaa\xbe\x88\x9b\x0b\x0bmodels.read\x12\x62\n\nListModels\x12\x1f.colonnade.v1.ListModelsRequest\x1a .colonnade.v1.ListModelsResponse\"\x11\xaa\xbe\x88\x9b\x0b\x0bmodels.read\x12\x63\n\x0eGetModelHealth\x12#.colonnade.v1.GetModelHealthRequest\x1a\x19.colonnade.v1.ModelHealth\"\x11\xaa\xbe\x88\x9b\x0b\x0bmodels.read\x12Y\n\x0e\x45xplainRouting\x12\x1d.colonnade.v1.GenerateRequest\x1a\x15.colonnade.v1.Routing\"\x11\xaa\xbe\x88\x9b\x0b\x0bmodels.readB.\n\x10\x63om.colonnade.v1P\x01Z\x18\x63olonnade/v1;colonnadev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,6 +67,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATIONOPTIONS'].fields_by_name['response_schema']._serialized_options = b'\342A\001\001'
   _globals['_GENERATIONOPTIONS'].fields_by_name['tool_choice']._loaded_options = None
   _globals['_GENERATIONOPTIONS'].fields_by_name['tool_choice']._serialized_options = b'\342A\001\001'
+  _globals['_GENERATIONOPTIONS'].fields_by_name['chosen_tool']._loaded_options = None
+  _globals['_GENERATIONOPTIONS'].fields_by_name['chosen_tool']._serialized_options = b'\342A\001\001'
+  _globals['_GENERATIONOPTIONS'].fields_by_name['parallel_tool_calls']._loaded_options = None
+  _globals['_GENERATIONOPTIONS'].fields_by_name['parallel_tool_calls']._serialized_options = b'\342A\001\001'
+  _globals['_GENERATIONOPTIONS'].fields_by_name['logprobs']._loaded_options = None
+  _globals['_GENERATIONOPTIONS'].fields_by_name['logprobs']._serialized_options = b'\342A\001\001'
+  _globals['_GENERATIONOPTIONS'].fields_by_name['reasoning_effort']._loaded_options = None
+  _globals['_GENERATIONOPTIONS'].fields_by_name['reasoning_effort']._serialized_options = b'\342A\001\001'
+  _globals['_GENERATIONOPTIONS'].fields_by_name['reasoning_tokens']._loaded_options = None
+  _globals['_GENERATIONOPTIONS'].fields_by_name['reasoning_tokens']._serialized_options = b'\342A\001\001'
   _globals['_GENERATEREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_GENERATEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_GENERATEREQUEST'].fields_by_name['model']._loaded_options = None
@@ -84,6 +97,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATEREQUEST'].fields_by_name['cache']._serialized_options = b'\342A\001\001'
   _globals['_GENERATEREQUEST'].fields_by_name['explain']._loaded_options = None
   _globals['_GENERATEREQUEST'].fields_by_name['explain']._serialized_options = b'\342A\001\001'
+  _globals['_GENERATEREQUEST'].fields_by_name['tools']._loaded_options = None
+  _globals['_GENERATEREQUEST'].fields_by_name['tools']._serialized_options = b'\342A\001\001'
   _globals['_GENERATERESPONSE'].fields_by_name['message']._loaded_options = None
   _globals['_GENERATERESPONSE'].fields_by_name['message']._serialized_options = b'\342A\001\003'
   _globals['_GENERATERESPONSE'].fields_by_name['finish_reason']._loaded_options = None
@@ -100,6 +115,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATERESPONSE'].fields_by_name['cached']._serialized_options = b'\342A\001\003'
   _globals['_GENERATERESPONSE'].fields_by_name['saved']._loaded_options = None
   _globals['_GENERATERESPONSE'].fields_by_name['saved']._serialized_options = b'\342A\001\003'
+  _globals['_GENERATERESPONSE'].fields_by_name['logprobs']._loaded_options = None
+  _globals['_GENERATERESPONSE'].fields_by_name['logprobs']._serialized_options = b'\342A\001\003'
+  _globals['_GENERATERESPONSE'].fields_by_name['stop_sequence']._loaded_options = None
+  _globals['_GENERATERESPONSE'].fields_by_name['stop_sequence']._serialized_options = b'\342A\001\003'
   _globals['_STREAMGENERATERESPONSE'].fields_by_name['text']._loaded_options = None
   _globals['_STREAMGENERATERESPONSE'].fields_by_name['text']._serialized_options = b'\342A\001\003'
   _globals['_STREAMGENERATERESPONSE'].fields_by_name['reasoning']._loaded_options = None
@@ -118,18 +137,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMGENERATERESPONSE'].fields_by_name['cached']._serialized_options = b'\342A\001\003'
   _globals['_STREAMGENERATERESPONSE'].fields_by_name['saved']._loaded_options = None
   _globals['_STREAMGENERATERESPONSE'].fields_by_name['saved']._serialized_options = b'\342A\001\003'
-  _globals['_COUNTTOKENSREQUEST'].fields_by_name['model']._loaded_options = None
-  _globals['_COUNTTOKENSREQUEST'].fields_by_name['model']._serialized_options = b'\342A\001\001'
-  _globals['_COUNTTOKENSREQUEST'].fields_by_name['text']._loaded_options = None
-  _globals['_COUNTTOKENSREQUEST'].fields_by_name['text']._serialized_options = b'\342A\001\001'
-  _globals['_COUNTTOKENSREQUEST'].fields_by_name['messages']._loaded_options = None
-  _globals['_COUNTTOKENSREQUEST'].fields_by_name['messages']._serialized_options = b'\342A\001\001'
-  _globals['_COUNTTOKENSRESPONSE'].fields_by_name['tokens']._loaded_options = None
-  _globals['_COUNTTOKENSRESPONSE'].fields_by_name['tokens']._serialized_options = b'\342A\001\003'
-  _globals['_COUNTTOKENSRESPONSE'].fields_by_name['model']._loaded_options = None
-  _globals['_COUNTTOKENSRESPONSE'].fields_by_name['model']._serialized_options = b'\342A\001\003'
-  _globals['_COUNTTOKENSRESPONSE'].fields_by_name['context_tokens']._loaded_options = None
-  _globals['_COUNTTOKENSRESPONSE'].fields_by_name['context_tokens']._serialized_options = b'\342A\001\003'
+  _globals['_STREAMGENERATERESPONSE'].fields_by_name['tool_calls']._loaded_options = None
+  _globals['_STREAMGENERATERESPONSE'].fields_by_name['tool_calls']._serialized_options = b'\342A\001\003'
+  _globals['_STREAMGENERATERESPONSE'].fields_by_name['sealed']._loaded_options = None
+  _globals['_STREAMGENERATERESPONSE'].fields_by_name['sealed']._serialized_options = b'\342A\001\003'
+  _globals['_STREAMGENERATERESPONSE'].fields_by_name['logprobs']._loaded_options = None
+  _globals['_STREAMGENERATERESPONSE'].fields_by_name['logprobs']._serialized_options = b'\342A\001\003'
+  _globals['_STREAMGENERATERESPONSE'].fields_by_name['stop_sequence']._loaded_options = None
+  _globals['_STREAMGENERATERESPONSE'].fields_by_name['stop_sequence']._serialized_options = b'\342A\001\003'
   _globals['_LISTMODELSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTMODELSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
   _globals['_LISTMODELSREQUEST'].fields_by_name['page_token']._loaded_options = None
@@ -194,34 +209,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSERVICE'].methods_by_name['GetModelHealth']._serialized_options = b'\252\276\210\233\013\013models.read'
   _globals['_MODELSERVICE'].methods_by_name['ExplainRouting']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['ExplainRouting']._serialized_options = b'\252\276\210\233\013\013models.read'
-  _globals['_MODELTIER']._serialized_start=3000
-  _globals['_MODELTIER']._serialized_end=3132
-  _globals['_TOOLCHOICE']._serialized_start=3134
-  _globals['_TOOLCHOICE']._serialized_end=3245
-  _globals['_MODELCONSTRAINTS']._serialized_start=277
-  _globals['_MODELCONSTRAINTS']._serialized_end=492
-  _globals['_GENERATIONOPTIONS']._serialized_start=495
-  _globals['_GENERATIONOPTIONS']._serialized_end=796
-  _globals['_GENERATEREQUEST']._serialized_start=799
-  _globals['_GENERATEREQUEST']._serialized_end=1162
-  _globals['_GENERATERESPONSE']._serialized_start=1165
-  _globals['_GENERATERESPONSE']._serialized_end=1500
-  _globals['_STREAMGENERATERESPONSE']._serialized_start=1503
-  _globals['_STREAMGENERATERESPONSE']._serialized_end=1843
-  _globals['_COUNTTOKENSREQUEST']._serialized_start=1845
-  _globals['_COUNTTOKENSREQUEST']._serialized_end=1953
-  _globals['_COUNTTOKENSRESPONSE']._serialized_start=1955
-  _globals['_COUNTTOKENSRESPONSE']._serialized_end=2049
-  _globals['_LISTMODELSREQUEST']._serialized_start=2051
-  _globals['_LISTMODELSREQUEST']._serialized_end=2121
-  _globals['_LISTMODELSRESPONSE']._serialized_start=2124
-  _globals['_LISTMODELSRESPONSE']._serialized_end=2261
-  _globals['_MODEL']._serialized_start=2264
-  _globals['_MODEL']._serialized_end=2946
-  _globals['_MODEL_KIND']._serialized_start=2879
-  _globals['_MODEL_KIND']._serialized_end=2946
-  _globals['_ROUTE']._serialized_start=2948
-  _globals['_ROUTE']._serialized_end=2997
-  _globals['_MODELSERVICE']._serialized_start=3248
-  _globals['_MODELSERVICE']._serialized_end=3953
+  _globals['_MODELTIER']._serialized_start=3444
+  _globals['_MODELTIER']._serialized_end=3576
+  _globals['_MODELCONSTRAINTS']._serialized_start=359
+  _globals['_MODELCONSTRAINTS']._serialized_end=574
+  _globals['_GENERATIONOPTIONS']._serialized_start=577
+  _globals['_GENERATIONOPTIONS']._serialized_end=1132
+  _globals['_GENERATEREQUEST']._serialized_start=1135
+  _globals['_GENERATEREQUEST']._serialized_end=1549
+  _globals['_GENERATERESPONSE']._serialized_start=1552
+  _globals['_GENERATERESPONSE']._serialized_end=1968
+  _globals['_STREAMGENERATERESPONSE']._serialized_start=1971
+  _globals['_STREAMGENERATERESPONSE']._serialized_end=2493
+  _globals['_LISTMODELSREQUEST']._serialized_start=2495
+  _globals['_LISTMODELSREQUEST']._serialized_end=2565
+  _globals['_LISTMODELSRESPONSE']._serialized_start=2568
+  _globals['_LISTMODELSRESPONSE']._serialized_end=2705
+  _globals['_MODEL']._serialized_start=2708
+  _globals['_MODEL']._serialized_end=3390
+  _globals['_MODEL_KIND']._serialized_start=3323
+  _globals['_MODEL_KIND']._serialized_end=3390
+  _globals['_ROUTE']._serialized_start=3392
+  _globals['_ROUTE']._serialized_end=3441
+  _globals['_MODELSERVICE']._serialized_start=3579
+  _globals['_MODELSERVICE']._serialized_end=4284
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,8 @@ isort:skip_file
 from collections import abc as _abc
 from colonnade.v1 import messages_pb2 as _messages_pb2
 from colonnade.v1 import routing_pb2 as _routing_pb2
+from colonnade.v1 import tokens_pb2 as _tokens_pb2
+from colonnade.v1 import tools_pb2 as _tools_pb2
 from colonnade.v1 import turns_pb2 as _turns_pb2
 from colonnade.v1 import usage_pb2 as _usage_pb2
 from google.protobuf import descriptor as _descriptor
@@ -59,34 +61,6 @@ MODEL_TIER_SMALL: ModelTier.ValueType  # 3
 MODEL_TIER_STRONG: ModelTier.ValueType  # 4
 """A model of the first rank."""
 Global___ModelTier: _TypeAlias = ModelTier  # noqa: Y015
-
-class _ToolChoice:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _ToolChoiceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ToolChoice.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    TOOL_CHOICE_UNSPECIFIED: _ToolChoice.ValueType  # 0
-    """AUTO."""
-    TOOL_CHOICE_AUTO: _ToolChoice.ValueType  # 1
-    """The model decides."""
-    TOOL_CHOICE_NONE: _ToolChoice.ValueType  # 2
-    """No tool is called."""
-    TOOL_CHOICE_REQUIRED: _ToolChoice.ValueType  # 3
-    """At least one tool is called."""
-
-class ToolChoice(_ToolChoice, metaclass=_ToolChoiceEnumTypeWrapper):
-    """Whether the model calls tools."""
-
-TOOL_CHOICE_UNSPECIFIED: ToolChoice.ValueType  # 0
-"""AUTO."""
-TOOL_CHOICE_AUTO: ToolChoice.ValueType  # 1
-"""The model decides."""
-TOOL_CHOICE_NONE: ToolChoice.ValueType  # 2
-"""No tool is called."""
-TOOL_CHOICE_REQUIRED: ToolChoice.ValueType  # 3
-"""At least one tool is called."""
-Global___ToolChoice: _TypeAlias = ToolChoice  # noqa: Y015
 
 @_typing.final
 class ModelConstraints(_message.Message):
@@ -153,6 +127,11 @@ class GenerationOptions(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     RESPONSE_SCHEMA_FIELD_NUMBER: _builtins.int
     TOOL_CHOICE_FIELD_NUMBER: _builtins.int
+    CHOSEN_TOOL_FIELD_NUMBER: _builtins.int
+    PARALLEL_TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    LOGPROBS_FIELD_NUMBER: _builtins.int
+    REASONING_EFFORT_FIELD_NUMBER: _builtins.int
+    REASONING_TOKENS_FIELD_NUMBER: _builtins.int
     temperature: _builtins.float
     """Randomness, 0 to 2. Default: the deployment's own, which for grounded answers is 0."""
     top_p: _builtins.float
@@ -165,8 +144,22 @@ class GenerationOptions(_message.Message):
     """JSON Schema (2020-12) that the answer must satisfy, as JSON text; at most 100,000 characters.
     Default: none, free text.
     """
-    tool_choice: Global___ToolChoice.ValueType
-    """Whether the model calls tools. Only in mode TOOLS. Default there: AUTO."""
+    tool_choice: _tools_pb2.ToolChoice.ValueType
+    """Whether the model calls tools; only where there are some. Default: AUTO."""
+    chosen_tool: _builtins.str
+    """The tool that must be called; only with the choice ONE, which needs it."""
+    parallel_tool_calls: _builtins.bool
+    """Whether one answer may propose several calls; only where there are tools. Default: the
+    provider's own, which mostly is true.
+    """
+    logprobs: _builtins.int
+    """Asks for the log-probability of each token, with so many alternatives: 0 to 20. Only in
+    `ModelService`. Default: not asked for.
+    """
+    reasoning_effort: _tokens_pb2.ReasoningEffort.ValueType
+    """How long a reasoning model thinks before it answers. Default: the model's own."""
+    reasoning_tokens: _builtins.int
+    """The same as a number of tokens, 0 to 1,000,000; not with `reasoning_effort`. Default: none."""
     @_builtins.property
     def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Texts at which to stop, which are not part of the answer. At most 8, none of them empty.
@@ -182,14 +175,25 @@ class GenerationOptions(_message.Message):
         stop: _abc.Iterable[_builtins.str] | None = ...,
         seed: _builtins.int | None = ...,
         response_schema: _builtins.str = ...,
-        tool_choice: Global___ToolChoice.ValueType = ...,
+        tool_choice: _tools_pb2.ToolChoice.ValueType = ...,
+        chosen_tool: _builtins.str = ...,
+        parallel_tool_calls: _builtins.bool | None = ...,
+        logprobs: _builtins.int | None = ...,
+        reasoning_effort: _tokens_pb2.ReasoningEffort.ValueType = ...,
+        reasoning_tokens: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_output_tokens", b"_max_output_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "max_output_tokens", b"max_output_tokens", "seed", b"seed", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs", "_max_output_tokens", b"_max_output_tokens", "_parallel_tool_calls", b"_parallel_tool_calls", "_reasoning_tokens", b"_reasoning_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "logprobs", b"logprobs", "max_output_tokens", b"max_output_tokens", "parallel_tool_calls", b"parallel_tool_calls", "reasoning_tokens", b"reasoning_tokens", "seed", b"seed", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_output_tokens", b"_max_output_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "max_output_tokens", b"max_output_tokens", "response_schema", b"response_schema", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "tool_choice", b"tool_choice", "top_p", b"top_p"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs", "_max_output_tokens", b"_max_output_tokens", "_parallel_tool_calls", b"_parallel_tool_calls", "_reasoning_tokens", b"_reasoning_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "chosen_tool", b"chosen_tool", "logprobs", b"logprobs", "max_output_tokens", b"max_output_tokens", "parallel_tool_calls", b"parallel_tool_calls", "reasoning_effort", b"reasoning_effort", "reasoning_tokens", b"reasoning_tokens", "response_schema", b"response_schema", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "tool_choice", b"tool_choice", "top_p", b"top_p"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__logprobs: _TypeAlias = _typing.Literal["logprobs"]  # noqa: Y015
+    _WhichOneofArgType__logprobs: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs"]  # noqa: Y015
     _WhichOneofReturnType__max_output_tokens: _TypeAlias = _typing.Literal["max_output_tokens"]  # noqa: Y015
     _WhichOneofArgType__max_output_tokens: _TypeAlias = _typing.Literal["_max_output_tokens", b"_max_output_tokens"]  # noqa: Y015
+    _WhichOneofReturnType__parallel_tool_calls: _TypeAlias = _typing.Literal["parallel_tool_calls"]  # noqa: Y015
+    _WhichOneofArgType__parallel_tool_calls: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls"]  # noqa: Y015
+    _WhichOneofReturnType__reasoning_tokens: _TypeAlias = _typing.Literal["reasoning_tokens"]  # noqa: Y015
+    _WhichOneofArgType__reasoning_tokens: _TypeAlias = _typing.Literal["_reasoning_tokens", b"_reasoning_tokens"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     _WhichOneofReturnType__temperature: _TypeAlias = _typing.Literal["temperature"]  # noqa: Y015
@@ -197,7 +201,13 @@ class GenerationOptions(_message.Message):
     _WhichOneofReturnType__top_p: _TypeAlias = _typing.Literal["top_p"]  # noqa: Y015
     _WhichOneofArgType__top_p: _TypeAlias = _typing.Literal["_top_p", b"_top_p"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__logprobs) -> _WhichOneofReturnType__logprobs | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_output_tokens) -> _WhichOneofReturnType__max_output_tokens | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__parallel_tool_calls) -> _WhichOneofReturnType__parallel_tool_calls | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reasoning_tokens) -> _WhichOneofReturnType__reasoning_tokens | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
     @_typing.overload
@@ -223,6 +233,7 @@ class GenerateRequest(_message.Message):
     SESSION_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key: 1 to 128 characters of printable ASCII. Default: none."""
     model: _builtins.str
@@ -257,6 +268,12 @@ class GenerateRequest(_message.Message):
     def cache(self) -> _routing_pb2.CachePolicy:
         """Whether the answer may come from the cache, and goes there. Default: neither."""
 
+    @_builtins.property
+    def tools(self) -> _containers.RepeatedCompositeFieldContainer[_tools_pb2.ToolDefinition]:
+        """Tools that the model may propose to call, at most 128 of different names. Nothing is called
+        here: the caller does, and sends the results with the next request. Default: none.
+        """
+
     def __init__(
         self,
         *,
@@ -270,10 +287,11 @@ class GenerateRequest(_message.Message):
         session: _builtins.str = ...,
         cache: _routing_pb2.CachePolicy | None = ...,
         explain: _builtins.bool = ...,
+        tools: _abc.Iterable[_tools_pb2.ToolDefinition] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "constraints", b"constraints", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "constraints", b"constraints", "explain", b"explain", "feature", b"feature", "messages", b"messages", "model", b"model", "options", b"options", "request_id", b"request_id", "session", b"session", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "constraints", b"constraints", "explain", b"explain", "feature", b"feature", "messages", b"messages", "model", b"model", "options", b"options", "request_id", b"request_id", "session", b"session", "task", b"task", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -293,17 +311,23 @@ class GenerateResponse(_message.Message):
     ROUTING_FIELD_NUMBER: _builtins.int
     CACHED_FIELD_NUMBER: _builtins.int
     SAVED_FIELD_NUMBER: _builtins.int
+    LOGPROBS_FIELD_NUMBER: _builtins.int
+    STOP_SEQUENCE_FIELD_NUMBER: _builtins.int
     finish_reason: _turns_pb2.FinishReason.ValueType
-    """STOP, LENGTH or CONTENT_FILTER."""
+    """STOP, LENGTH, CONTENT_FILTER or TOOL_CALLS."""
     model: _builtins.str
     """The deployment that wrote it."""
     cached: _builtins.bool
     """True where the answer came from the cache, or from an equal request that ran already; then
     nothing was used.
     """
+    stop_sequence: _builtins.str
+    """The one of `stop` that ended the answer, where the provider tells it."""
     @_builtins.property
     def message(self) -> _messages_pb2.Message:
-        """What the model wrote."""
+        """What the model wrote: sealed thoughts, its text, the calls that it proposes. It can be sent
+        back as it is, before the results of the calls.
+        """
 
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
@@ -321,6 +345,10 @@ class GenerateResponse(_message.Message):
     def saved(self) -> _usage_pb2.Money:
         """What it would have cost again; only where `cached`, and where that is known."""
 
+    @_builtins.property
+    def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[_tokens_pb2.TokenLogprob]:
+        """Of the tokens of the text, in order, where the request asked for them."""
+
     def __init__(
         self,
         *,
@@ -332,10 +360,12 @@ class GenerateResponse(_message.Message):
         routing: _routing_pb2.Routing | None = ...,
         cached: _builtins.bool = ...,
         saved: _usage_pb2.Money | None = ...,
+        logprobs: _abc.Iterable[_tokens_pb2.TokenLogprob] | None = ...,
+        stop_sequence: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "message", b"message", "routing", b"routing", "saved", b"saved", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached", b"cached", "cost", b"cost", "finish_reason", b"finish_reason", "message", b"message", "model", b"model", "routing", b"routing", "saved", b"saved", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached", b"cached", "cost", b"cost", "finish_reason", b"finish_reason", "logprobs", b"logprobs", "message", b"message", "model", b"model", "routing", b"routing", "saved", b"saved", "stop_sequence", b"stop_sequence", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -356,15 +386,21 @@ class StreamGenerateResponse(_message.Message):
     ROUTING_FIELD_NUMBER: _builtins.int
     CACHED_FIELD_NUMBER: _builtins.int
     SAVED_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
+    LOGPROBS_FIELD_NUMBER: _builtins.int
+    STOP_SEQUENCE_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """More text; may be empty in the last message."""
     reasoning: _builtins.str
     """More of the model's reasoning, which is not part of the completion."""
     finish_reason: _turns_pb2.FinishReason.ValueType
-    """In the last message: STOP, LENGTH or CONTENT_FILTER."""
+    """In the last message: STOP, LENGTH, CONTENT_FILTER or TOOL_CALLS."""
     model: _builtins.str
     """The deployment that writes; in the first and in the last message."""
     cached: _builtins.bool
+    """In the last message: as in `GenerateResponse`."""
+    stop_sequence: _builtins.str
     """In the last message: as in `GenerateResponse`."""
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
@@ -382,6 +418,20 @@ class StreamGenerateResponse(_message.Message):
     def saved(self) -> _usage_pb2.Money:
         """In the last message: as in `GenerateResponse`."""
 
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[_tools_pb2.ToolCallPiece]:
+        """What happened to calls that the model proposes."""
+
+    @_builtins.property
+    def sealed(self) -> _messages_pb2.Thoughts:
+        """The thoughts since the last seal are complete; this is what to send back of them. Its `text`
+        is empty: it is the `reasoning` that came before.
+        """
+
+    @_builtins.property
+    def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[_tokens_pb2.TokenLogprob]:
+        """Of the tokens of the text that came with or before this, in order."""
+
     def __init__(
         self,
         *,
@@ -394,80 +444,18 @@ class StreamGenerateResponse(_message.Message):
         routing: _routing_pb2.Routing | None = ...,
         cached: _builtins.bool = ...,
         saved: _usage_pb2.Money | None = ...,
+        tool_calls: _abc.Iterable[_tools_pb2.ToolCallPiece] | None = ...,
+        sealed: _messages_pb2.Thoughts | None = ...,
+        logprobs: _abc.Iterable[_tokens_pb2.TokenLogprob] | None = ...,
+        stop_sequence: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "routing", b"routing", "saved", b"saved", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "routing", b"routing", "saved", b"saved", "sealed", b"sealed", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached", b"cached", "cost", b"cost", "finish_reason", b"finish_reason", "model", b"model", "reasoning", b"reasoning", "routing", b"routing", "saved", b"saved", "text", b"text", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached", b"cached", "cost", b"cost", "finish_reason", b"finish_reason", "logprobs", b"logprobs", "model", b"model", "reasoning", b"reasoning", "routing", b"routing", "saved", b"saved", "sealed", b"sealed", "stop_sequence", b"stop_sequence", "text", b"text", "tool_calls", b"tool_calls", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StreamGenerateResponse: _TypeAlias = StreamGenerateResponse  # noqa: Y015
-
-@_typing.final
-class CountTokensRequest(_message.Message):
-    """Request of `CountTokens`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    MODEL_FIELD_NUMBER: _builtins.int
-    TEXT_FIELD_NUMBER: _builtins.int
-    MESSAGES_FIELD_NUMBER: _builtins.int
-    model: _builtins.str
-    """The deployment whose tokenizer counts; at most 200 characters. A route counts with its first
-    deployment. Default: the route `default`.
-    """
-    text: _builtins.str
-    """Exactly one of `text` and `messages` is set. Text to count, 1 to 200,000 characters."""
-    @_builtins.property
-    def messages(self) -> _containers.RepeatedCompositeFieldContainer[_messages_pb2.Message]:
-        """Exactly one of `text` and `messages` is set. Messages to count as the model's chat template
-        renders them: 1 to 100.
-        """
-
-    def __init__(
-        self,
-        *,
-        model: _builtins.str = ...,
-        text: _builtins.str = ...,
-        messages: _abc.Iterable[_messages_pb2.Message] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "model", b"model", "text", b"text"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CountTokensRequest: _TypeAlias = CountTokensRequest  # noqa: Y015
-
-@_typing.final
-class CountTokensResponse(_message.Message):
-    """A count of tokens."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TOKENS_FIELD_NUMBER: _builtins.int
-    MODEL_FIELD_NUMBER: _builtins.int
-    CONTEXT_TOKENS_FIELD_NUMBER: _builtins.int
-    tokens: _builtins.int
-    """How many tokens there are."""
-    model: _builtins.str
-    """The deployment whose tokenizer counted."""
-    context_tokens: _builtins.int
-    """How many the deployment takes, prompt and output together."""
-    def __init__(
-        self,
-        *,
-        tokens: _builtins.int = ...,
-        model: _builtins.str = ...,
-        context_tokens: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_tokens", b"context_tokens", "model", b"model", "tokens", b"tokens"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CountTokensResponse: _TypeAlias = CountTokensResponse  # noqa: Y015
 
 @_typing.final
 class ListModelsRequest(_message.Message):
@@ -604,7 +592,9 @@ class Model(_message.Message):
     """Whether it goes on from the beginning of an answer that another model wrote."""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What it can do beyond text, some of `images`, `tools`, `json_schema`, `seed`, `stop`."""
+        """What it can do beyond text, some of `images`, `tools`, `json_schema`, `seed`, `stop`,
+        `logprobs`, `reasoning`, `reasoning_budget`.
+        """
 
     @_builtins.property
     def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from colonnade.v1 import counting_pb2 as colonnade_dot_v1_dot_counting__pb2
 from colonnade.v1 import embeddings_pb2 as colonnade_dot_v1_dot_embeddings__pb2
 from colonnade.v1 import models_pb2 as colonnade_dot_v1_dot_models__pb2
 from colonnade.v1 import routing_pb2 as colonnade_dot_v1_dot_routing__pb2
@@ -54,8 +55,8 @@ class ModelServiceStub(object):
                 _registered_method=True)
         self.CountTokens = channel.unary_unary(
                 '/colonnade.v1.ModelService/CountTokens',
-                request_serializer=colonnade_dot_v1_dot_models__pb2.CountTokensRequest.SerializeToString,
-                response_deserializer=colonnade_dot_v1_dot_models__pb2.CountTokensResponse.FromString,
+                request_serializer=colonnade_dot_v1_dot_counting__pb2.CountTokensRequest.SerializeToString,
+                response_deserializer=colonnade_dot_v1_dot_counting__pb2.CountTokensResponse.FromString,
                 _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/colonnade.v1.ModelService/ListModels',
@@ -117,8 +118,8 @@ class ModelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CountTokens(self, request, context):
-        """Counts the tokens of a text, or of messages as rendered by the model's chat template. Safe
-        to retry.
+        """Counts the tokens of a text, or of messages as rendered by the model's chat template, with
+        what tools and a schema add. Safe to retry.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), UNAVAILABLE (MODELS_UNAVAILABLE),
         DEADLINE_EXCEEDED.
@@ -178,8 +179,8 @@ def add_ModelServiceServicer_to_server(servicer, server):
             ),
             'CountTokens': grpc.unary_unary_rpc_method_handler(
                     servicer.CountTokens,
-                    request_deserializer=colonnade_dot_v1_dot_models__pb2.CountTokensRequest.FromString,
-                    response_serializer=colonnade_dot_v1_dot_models__pb2.CountTokensResponse.SerializeToString,
+                    request_deserializer=colonnade_dot_v1_dot_counting__pb2.CountTokensRequest.FromString,
+                    response_serializer=colonnade_dot_v1_dot_counting__pb2.CountTokensResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -304,8 +305,8 @@ class ModelService(object):
             request,
             target,
             '/colonnade.v1.ModelService/CountTokens',
-            colonnade_dot_v1_dot_models__pb2.CountTokensRequest.SerializeToString,
-            colonnade_dot_v1_dot_models__pb2.CountTokensResponse.FromString,
+            colonnade_dot_v1_dot_counting__pb2.CountTokensRequest.SerializeToString,
+            colonnade_dot_v1_dot_counting__pb2.CountTokensResponse.FromString,
             options,
             channel_credentials,
             insecure,

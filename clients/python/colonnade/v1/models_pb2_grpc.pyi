@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from colonnade.v1 import counting_pb2 as _counting_pb2
 from colonnade.v1 import embeddings_pb2 as _embeddings_pb2
 from colonnade.v1 import models_pb2 as _models_pb2
 from colonnade.v1 import routing_pb2 as _routing_pb2
@@ -61,9 +62,9 @@ class ModelServiceStub:
     Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), OUT_OF_RANGE (CONTEXT_TOO_LONG),
     RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
-    CountTokens: _grpc.UnaryUnaryMultiCallable[_models_pb2.CountTokensRequest, _models_pb2.CountTokensResponse]
-    """Counts the tokens of a text, or of messages as rendered by the model's chat template. Safe
-    to retry.
+    CountTokens: _grpc.UnaryUnaryMultiCallable[_counting_pb2.CountTokensRequest, _counting_pb2.CountTokensResponse]
+    """Counts the tokens of a text, or of messages as rendered by the model's chat template, with
+    what tools and a schema add. Safe to retry.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), UNAVAILABLE (MODELS_UNAVAILABLE),
     DEADLINE_EXCEEDED.
@@ -119,9 +120,9 @@ class ModelServiceAsyncStub(ModelServiceStub):
     Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), OUT_OF_RANGE (CONTEXT_TOO_LONG),
     RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
-    CountTokens: _aio.UnaryUnaryMultiCallable[_models_pb2.CountTokensRequest, _models_pb2.CountTokensResponse]  # type: ignore[assignment]
-    """Counts the tokens of a text, or of messages as rendered by the model's chat template. Safe
-    to retry.
+    CountTokens: _aio.UnaryUnaryMultiCallable[_counting_pb2.CountTokensRequest, _counting_pb2.CountTokensResponse]  # type: ignore[assignment]
+    """Counts the tokens of a text, or of messages as rendered by the model's chat template, with
+    what tools and a schema add. Safe to retry.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), UNAVAILABLE (MODELS_UNAVAILABLE),
     DEADLINE_EXCEEDED.
@@ -196,11 +197,11 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def CountTokens(
         self,
-        request: _models_pb2.CountTokensRequest,
+        request: _counting_pb2.CountTokensRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_models_pb2.CountTokensResponse, _abc.Awaitable[_models_pb2.CountTokensResponse]]:
-        """Counts the tokens of a text, or of messages as rendered by the model's chat template. Safe
-        to retry.
+    ) -> _typing.Union[_counting_pb2.CountTokensResponse, _abc.Awaitable[_counting_pb2.CountTokensResponse]]:
+        """Counts the tokens of a text, or of messages as rendered by the model's chat template, with
+        what tools and a schema add. Safe to retry.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), UNAVAILABLE (MODELS_UNAVAILABLE),
         DEADLINE_EXCEEDED.

@@ -83,6 +83,8 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     """The deadline passed."""
     FINISH_REASON_ERROR: _FinishReason.ValueType  # 9
     """Something failed; see the turn's error."""
+    FINISH_REASON_TOOL_CALLS: _FinishReason.ValueType  # 10
+    """The model waits for the results of the calls that it proposes. Only in `ModelService`."""
 
 class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
     """Why a turn ended."""
@@ -109,6 +111,8 @@ FINISH_REASON_DEADLINE: FinishReason.ValueType  # 8
 """The deadline passed."""
 FINISH_REASON_ERROR: FinishReason.ValueType  # 9
 """Something failed; see the turn's error."""
+FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 10
+"""The model waits for the results of the calls that it proposes. Only in `ModelService`."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
 
 @_typing.final

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from colonnade.client import model_requests as requests
 from colonnade.client.aio.calls import AsyncCalls
@@ -13,10 +13,10 @@ from colonnade.client.model_requests import GenerateFields
 from colonnade.client.paging import PAGE_SIZE
 from colonnade.client.reading import TRUNCATED
 from colonnade.client.timing import CALL_TIMEOUT, CHAT_TIMEOUT
+from colonnade.v1.counting_pb2 import CountTokensResponse
 from colonnade.v1.embeddings_pb2 import EmbedResponse
 from colonnade.v1.messages_pb2 import Message
 from colonnade.v1.models_pb2 import (
-    CountTokensResponse,
     GenerateResponse,
     ListModelsRequest,
     Model,
@@ -24,6 +24,7 @@ from colonnade.v1.models_pb2 import (
     StreamGenerateResponse,
 )
 from colonnade.v1.routing_pb2 import GetModelHealthRequest, ModelHealth, Routing
+from colonnade.v1.tools_pb2 import ToolDefinition
 
 if TYPE_CHECKING:
     from colonnade.v1.models_pb2_grpc import ModelServiceAsyncStub
@@ -121,9 +122,13 @@ class AsyncModels:
         content: str | Sequence[Message],
         *,
         model: str = "",
+        tools: Sequence[ToolDefinition] = (),
+        response_schema: str | Mapping[str, Any] = "",
         timeout: float = CALL_TIMEOUT,
     ) -> CountTokensResponse:
-        """The tokens of a text, or of messages as the model's template renders them."""
-        return await self._calls.unary(
-            self._stub.CountTokens, requests.count_request(content, model), timeout
-        )
+        """The tokens of a text, or of messages as the model's template renders them.
+
+        `tools` and `response_schema` are what the request will have.
+        """
+        request = requests.count_request(content, model, tools, response_schema)
+        return await self._calls.unary(self._stub.CountTokens, request, timeout)

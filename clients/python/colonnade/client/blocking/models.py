@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, Unpack
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, Unpack
 
 from colonnade.client import model_requests as requests
 from colonnade.client.blocking.calls import Calls
@@ -12,10 +12,10 @@ from colonnade.client.model_requests import GenerateFields
 from colonnade.client.paging import PAGE_SIZE
 from colonnade.client.reading import TRUNCATED
 from colonnade.client.timing import CALL_TIMEOUT, CHAT_TIMEOUT
+from colonnade.v1.counting_pb2 import CountTokensResponse
 from colonnade.v1.embeddings_pb2 import EmbedResponse
 from colonnade.v1.messages_pb2 import Message
 from colonnade.v1.models_pb2 import (
-    CountTokensResponse,
     GenerateResponse,
     ListModelsRequest,
     Model,
@@ -24,6 +24,7 @@ from colonnade.v1.models_pb2 import (
 )
 from colonnade.v1.models_pb2_grpc import ModelServiceStub
 from colonnade.v1.routing_pb2 import GetModelHealthRequest, ModelHealth, Routing
+from colonnade.v1.tools_pb2 import ToolDefinition
 
 
 class Models:
@@ -111,9 +112,13 @@ class Models:
         content: str | Sequence[Message],
         *,
         model: str = "",
+        tools: Sequence[ToolDefinition] = (),
+        response_schema: str | Mapping[str, Any] = "",
         timeout: float = CALL_TIMEOUT,
     ) -> CountTokensResponse:
-        """The tokens of a text, or of messages as the model's template renders them."""
-        return self._calls.unary(
-            self._stub.CountTokens, requests.count_request(content, model), timeout
-        )
+        """The tokens of a text, or of messages as the model's template renders them.
+
+        `tools` and `response_schema` are what the request will have.
+        """
+        request = requests.count_request(content, model, tools, response_schema)
+        return self._calls.unary(self._stub.CountTokens, request, timeout)
