@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from core.conversations import Conversation
@@ -25,6 +26,9 @@ class ConversationRows(Protocol):
 
     def update(self, conversation: Conversation) -> None:
         """Replace a row."""
+
+    def move_head(self, conversation: ConversationId, head: MessageId, at: datetime) -> None:
+        """Its newest message is this one since then; all else of the row is left alone."""
 
     def delete(self, conversation: ConversationId) -> None:
         """Delete it with its messages, turns, their events, idempotency and execution records.

@@ -26,4 +26,14 @@ def renewed(turn: Turn, now: datetime, lease: Seconds, hard: Seconds) -> Turn:
     """The row after any write of its owner; it stays as it is where no lease is left to have."""
     if not may_renew(turn, now, hard):
         return turn
-    return replaced(turn, lease_until=max(turn.lease_until, now + timedelta(seconds=lease)))
+    until = longer_lease(turn.lease_until, turn.deadline_at, now, lease, hard)
+    return replaced(turn, lease_until=until)
+
+
+def longer_lease(
+    until: datetime, deadline: datetime, now: datetime, lease: Seconds, hard: Seconds
+) -> datetime:
+    """When the lease of a running turn ends that lasted `until` then, and is renewed now."""
+    if now >= deadline + timedelta(seconds=hard):
+        return until
+    return max(until, now + timedelta(seconds=lease))

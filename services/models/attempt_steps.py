@@ -14,9 +14,9 @@ from core.generation import TokenUsage
 from core.ports.model_gateway import SpendingUnit
 from core.ports.state import Transaction
 from core.prices import most_cost
-from core.turns.events import TurnEvent
 from core.turns.rows import Attempt, Turn
 from services.turns.run_log import Step
+from services.turns.writing import Writing
 
 NOTHING = TokenUsage(0, 0)
 """What an attempt used that was put on record and never called."""
@@ -41,13 +41,13 @@ class Wanted:
     max_output: int
     given_up: list[int] = field(default_factory=list)
 
-    async def record(self, tx: Transaction) -> Attempt:
+    async def record(self, tx: Transaction, writing: Writing) -> Attempt:
         """Put it on record, and close what an earlier try may have written."""
         unit = self.unit
-        known = await tx.spending.attempts(unit.id)
+        known = await writing.attempts(tx, unit.id, begins=True)
         for row in known:
             if is_mine(row, unit) and row.number in self.given_up:
-                tx.spending.update(replace(row, used=NOTHING))
+                writing.change(replace(row, used=NOTHING))
         number = max((*self.given_up, *(row.number for row in known)), default=0) + 1
         self.given_up.append(number)
         attempt = Attempt(
@@ -62,8 +62,10 @@ class Wanted:
             began_at=tx.now,
             user=unit.user,
             feature=unit.feature,
+            key=unit.key,
+            holder=unit.holder,
         )
-        tx.spending.begin(attempt)
+        writing.begin(attempt)
         return attempt
 
 
@@ -82,9 +84,9 @@ class Begin:
         self.attempt: Attempt | None = None
         self._wanted = wanted
 
-    async def apply(self, tx: Transaction, row: Turn, _: list[TurnEvent]) -> Turn:
+    async def apply(self, tx: Transaction, row: Turn, writing: Writing) -> Turn:
         """See Step."""
-        self.attempt = await self._wanted.record(tx) if row.cancel is None else None
+        self.attempt = await self._wanted.record(tx, writing) if row.cancel is None else None
         return row
 
 
@@ -99,8 +101,8 @@ class End:
         self.applied = False
         self._attempt = attempt
 
-    async def apply(self, tx: Transaction, row: Turn, _: list[TurnEvent]) -> Turn:
+    async def apply(self, _: Transaction, row: Turn, writing: Writing) -> Turn:
         """See Step."""
-        tx.spending.update(self._attempt)
+        writing.change(self._attempt)
         self.applied = True
         return row

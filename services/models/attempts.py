@@ -25,6 +25,7 @@ from services.models.attempt_steps import (
 )
 from services.turns.run_log import Lost
 from services.turns.settlement import ledger_line
+from services.turns.writing import Writing
 
 Result = TypeVar("Result")
 
@@ -195,7 +196,10 @@ class Attempts:
     async def _begin(self, wanted: Wanted) -> Attempt:
         async with self._state.transaction(wanted.unit.tenant) as tx:
             await _check_fence(tx, wanted.unit)
-            return await wanted.record(tx)
+            writing = Writing()
+            attempt = await wanted.record(tx, writing)
+            writing.write(tx)
+            return attempt
 
 
 async def _patiently(

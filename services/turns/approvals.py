@@ -10,7 +10,7 @@ from core.errors import Exhausted
 from core.identifiers import Seconds, TenantId, TurnId
 from core.ports.event_codec import EventCodec
 from core.ports.state import EVERY_TENANT, State, StoreUnavailable, Transaction
-from core.turns.events import ApprovalRequired, TurnEvent
+from core.turns.events import ApprovalRequired
 from core.turns.leases import local_lease_end
 from core.turns.rows import Decision, Turn, TurnState
 from core.turns.transcript import Transcript
@@ -23,6 +23,7 @@ from services.turns.run import Start
 from services.turns.runs import Producer, Runs
 from services.turns.settlement import DeploymentOf, book
 from services.turns.timings import TurnTimings
+from services.turns.writing import Writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,12 @@ class Wait:
     transcript: Transcript
     deployment_of: DeploymentOf
 
-    async def apply(self, tx: Transaction, row: Turn, closing: list[TurnEvent]) -> Turn:
+    async def apply(self, tx: Transaction, row: Turn, writing: Writing) -> Turn:
         """See Step."""
         if not may_wait(row):
             return row
-        await book(tx, row, self.transcript, self.deployment_of)
-        closing.append(self.required)
+        await book(tx, row, self.transcript, self.deployment_of, writing)
+        writing.closing.append(self.required)
         return waiting(row, self.required.approval, self.required.expires, tx.now)
 
 

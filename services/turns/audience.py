@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from core.identifiers import Seconds
 from core.ports.state import Transaction
-from core.turns.events import TurnEvent
 from core.turns.rows import Turn
 from core.turns.stopping import abandoned, may_abandon
 from services.turns.run_log import Step
+from services.turns.writing import Writing
 
 
 class Abandon:
@@ -24,7 +24,7 @@ class Abandon:
         self.read_elsewhere = False
         self._local_readers = local_readers
 
-    async def apply(self, tx: Transaction, row: Turn, _: list[TurnEvent]) -> Turn:
+    async def apply(self, tx: Transaction, row: Turn, _: Writing) -> Turn:
         """See Step."""
         self.read_elsewhere = bool(await tx.readers.live([row.id], tx.now))
         alone = may_abandon(

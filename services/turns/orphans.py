@@ -12,7 +12,6 @@ from core.ports.bus import OwnerWanted, TurnChanged
 from core.ports.event_codec import EventCodec
 from core.ports.state import EVERY_TENANT, State, Transaction
 from core.ports.turn_observer import TakeOver
-from core.turns.events import TurnEvent
 from core.turns.outcome import is_overdue, may_be_taken_over
 from core.turns.rows import Turn, TurnState
 from core.turns.waiting import NOBODY
@@ -20,6 +19,7 @@ from services.turns.logged import numbered, transcript_of, whole_log
 from services.turns.replica import Replica, StoreContact
 from services.turns.settlement import DeploymentOf, Settlement
 from services.turns.timings import TurnTimings
+from services.turns.writing import Writing
 
 _BATCH = 100
 
@@ -121,9 +121,12 @@ class Orphans:
             answer_id=MessageId(self._new_id("msg")),
             deployment_of=self._deployment_of,
         )
-        closing: list[TurnEvent] = []
-        row = await settlement.apply(tx, row, closing)
-        last = numbered(self._codec, closing, first=row.next_seq, run=row.run, epoch=row.epoch)
+        writing = Writing()
+        row = await settlement.apply(tx, row, writing)
+        writing.write(tx)
+        last = numbered(
+            self._codec, writing.closing, first=row.next_seq, run=row.run, epoch=row.epoch
+        )
         tx.events.append(row, last)
         row = replace(row, next_seq=row.next_seq + len(last))
         tx.turns.update(row)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from core.errors import ColonnadeError
 from core.identifiers import Seconds
 from core.ports.state import StoreUnavailable, Transaction
+from core.replacing import replaced
 from core.turns.events import Reasoning, Text, TurnEvent
 from core.turns.fencing import Fence, Wishes
+from core.turns.leases import longer_lease
 from core.turns.rows import EndReason, LoggedEvent, Turn, TurnState
 from services.turns.tail import Tail
 from services.turns.timings import TurnTimings
+from services.turns.writing import Known, Writing
 
 RENEW_EARLY = 0.8
 """A run that was silent for so much of the renewal's interval is renewed at the next look."""
@@ -26,14 +30,14 @@ _SAID = (Text, Reasoning)
 class Step(Protocol):
     """A change of the turn's row that is committed with, and after, the buffered events."""
 
-    async def apply(self, tx: Transaction, row: Turn, closing: list[TurnEvent], /) -> Turn:
-        """The changed row; events put into `closing` are logged with it. May run twice."""
+    async def apply(self, tx: Transaction, row: Turn, writing: Writing, /) -> Turn:
+        """The changed row, or the same; see Writing for what goes with it. May run twice."""
 
 
 class Renew:
     """Changes nothing: any write of a run renews its lease."""
 
-    async def apply(self, _: Transaction, row: Turn, __: list[TurnEvent]) -> Turn:
+    async def apply(self, _: Transaction, row: Turn, __: Writing) -> Turn:
         """See Step."""
         return row
 
@@ -48,6 +52,18 @@ class Wished(Protocol):
     @property
     def detach(self) -> bool:
         """See core.turns.rows.Turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """A commit that is through: when, by the loop's clock and by the store's.
+
+    `lease_end` is until when leases that it renewed last, by the clock that counts suspension.
+    """
+
+    now: Seconds
+    at: datetime
+    lease_end: Seconds
 
 
 Learn = Callable[[Wished, bool | None], None]
@@ -71,7 +87,8 @@ class RunLog:
     `lost` is done when the run is over for the store: without an exception when the turn is not
     ours any more, with one when the store has been away for too long, or what was said cannot be
     stored. `lease_end` is on the clock that counts suspension, `began` and `renew_until` are on the
-    loop's.
+    loop's. `turn` is the row as the last commit with a step left it; `attempts` are the turn's, as
+    far as they are known (see Writing). `in_doubt`: a commit may have left another row.
     """
 
     def __init__(
@@ -96,6 +113,11 @@ class RunLog:
         self.held_bytes = 0
         self.first_commit: Seconds | None = None
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.attempts: Known | None = None
+        self.in_doubt = False
+        self._fresh = turn.epoch == 1
+        self._released = turn.released
+        self._lease_until = turn.lease_until
         self._timings = timings
         self._mark = mark
         self._learn = learn
@@ -172,6 +194,28 @@ class RunLog:
         """The same, awaited."""
         return await self.ask(step)
 
+    def row_after(self, count: int, released: bool, wishes: Wishes) -> Turn:
+        """The row after so many more events, if it is still this run's: else others may write it.
+
+        Nobody else writes to it but what they wish for.
+        """
+        return replaced(
+            self.turn,
+            next_seq=self.next_seq + count,
+            released=self._released or released,
+            cancel=wishes.cancel,
+            detach=wishes.detach,
+            lease_until=self._lease_until,
+        )
+
+    def writing(self) -> Writing:
+        """For the steps of the next commit. Begun here, attempts are known; see Writing."""
+        return Writing(self.attempts, fresh=self._fresh)
+
+    def doubt(self) -> None:
+        """What was sent to the store may be in it or not: what it holds has to be read again."""
+        self.in_doubt, self.attempts, self._fresh = True, None, False
+
     def take(self) -> tuple[Sequence[TurnEvent], Sequence[Step]]:
         """What the next commit carries; the writer's alone to call."""
         events, self._events, self.held_bytes = self._events, [], 0
@@ -184,12 +228,12 @@ class RunLog:
         self,
         events: Sequence[LoggedEvent],
         row: Turn,
-        now: Seconds,
-        lease_end: Seconds,
+        through: Through,
         read_elsewhere: bool | None,
     ) -> None:
         """The events are in the log: readers may have them."""
-        self._written(events, row.next_seq, now, lease_end, read_elsewhere)
+        self.turn, self._released, self._lease_until = row, row.released, row.lease_until
+        self._written(events, row.next_seq, through, read_elsewhere)
         if row.state.ended:
             self.tail.close(row)
         elif row.state is TurnState.WAITING:
@@ -205,28 +249,37 @@ class RunLog:
     def extended(
         self,
         events: Sequence[LoggedEvent],
+        released: bool,
         wishes: Wishes,
-        now: Seconds,
-        lease_end: Seconds,
+        through: Through,
         read_elsewhere: bool | None,
     ) -> None:
         """The same, of a commit that needed nothing of the row but what others have asked for."""
+        self._released = self._released or released
+        self._lease_until = longer_lease(
+            self._lease_until,
+            self.turn.deadline_at,
+            through.at,
+            self._timings.lease,
+            self._timings.hard,
+        )
         next_seq = self.next_seq + len(events)
-        self._written(events, next_seq, now, lease_end, read_elsewhere)
+        self._written(events, next_seq, through, read_elsewhere)
         self._learn(wishes, read_elsewhere)
 
     def _written(
         self,
         events: Sequence[LoggedEvent],
         next_seq: int,
-        now: Seconds,
-        lease_end: Seconds,
+        through: Through,
         read_elsewhere: bool | None,
     ) -> None:
+        now = through.now
+        self.in_doubt = False
         self.next_seq = next_seq
         self._last_commit = now
         self._away_since = None
-        self.lease_end = lease_end
+        self.lease_end = through.lease_end
         if read_elsewhere is not None:
             self.read_elsewhere, self._last_asked = read_elsewhere, now
         self._empty()
@@ -248,6 +301,7 @@ class RunLog:
     def failed(self, error: Exception) -> None:
         """What this run brought, and no other, cannot be committed; it is dropped."""
         self._end_by(error)
+        self.doubt()
         failing, self._in_flight = self._in_flight, []
         for waiting in failing:
             _fail(waiting, error)

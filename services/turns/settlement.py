@@ -13,7 +13,7 @@ from core.messages import Message, Role, StoredMessage
 from core.ports.state import Transaction
 from core.prices import cost_of
 from core.replacing import replaced
-from core.turns.events import Finished, Latencies, TurnEvent
+from core.turns.events import Finished, Latencies
 from core.turns.outcome import Outcome, bookable_usage, outcome, settled, unbooked
 from core.turns.rows import (
     Attempt,
@@ -25,6 +25,7 @@ from core.turns.rows import (
     TurnState,
 )
 from core.turns.transcript import Transcript
+from services.turns.writing import Writing
 
 DeploymentOf = Callable[[DeploymentName], Deployment | None]
 """The catalog's entry for a name; None for one that has left the catalog."""
@@ -86,16 +87,16 @@ class Settlement:
     latencies: Latencies = Latencies()
     first_event: Seconds | None = None
 
-    async def apply(self, tx: Transaction, row: Turn, closing: list[TurnEvent]) -> Turn:
+    async def apply(self, tx: Transaction, row: Turn, writing: Writing) -> Turn:
         """End the turn by the rules of the core, and book everything that is open."""
         end = outcome(row, self.reason, self.failure)
-        total = await book(tx, row, self.transcript, self.deployment_of)
-        message = await self._store_answer(tx, row, end, total)
+        total = await book(tx, row, self.transcript, self.deployment_of, writing)
+        message = self._store_answer(tx, row, end, total)
         latencies = replace(
             self.latencies, total=Seconds((tx.now - row.created_at).total_seconds())
         )
         if end.state is TurnState.FINISHED:
-            closing.append(
+            writing.closing.append(
                 Finished(
                     end.reason,
                     total.last,
@@ -112,15 +113,12 @@ class Settlement:
         tx.readers.end(row.id)
         return settled(row, end, tx.now)
 
-    async def _store_answer(
+    def _store_answer(
         self, tx: Transaction, row: Turn, end: Outcome, total: Total
     ) -> MessageId | None:
         """The assistant's message and the moved head, where text was released."""
         text = self.transcript.text
         if row.conversation is None or row.user_message is None or not text:
-            return None
-        conversation = await tx.conversations.get(row.conversation)
-        if conversation is None:
             return None
         tx.conversations.add_message(
             StoredMessage(
@@ -135,7 +133,7 @@ class Settlement:
                 model=total.last,
             )
         )
-        tx.conversations.update(replace(conversation, head=self.answer_id, updated_at=tx.now))
+        tx.conversations.move_head(row.conversation, self.answer_id, tx.now)
         return self.answer_id
 
     def _record(
@@ -163,13 +161,17 @@ class Settlement:
 
 
 async def book(
-    tx: Transaction, row: Turn, transcript: Transcript, deployment_of: DeploymentOf
+    tx: Transaction,
+    row: Turn,
+    transcript: Transcript,
+    deployment_of: DeploymentOf,
+    writing: Writing,
 ) -> Total:
     """Book every attempt of the turn that is not booked yet; the sum of all that are.
 
     An attempt that nobody has ended is booked by what the log says of it, as an estimate.
     """
-    attempts = await tx.spending.attempts(row.id)
+    attempts = await writing.attempts(tx, row.id)
     booked = any(attempt.booked for attempt in attempts)
     known = await tx.spending.lines(row.id) if booked else ()
     lines = {line.attempt: line for line in known}
@@ -185,7 +187,7 @@ async def book(
         )
         line = ledger_line(seen, deployment_of(attempt.deployment), tx)
         tx.spending.book(line)
-        tx.spending.update(seen)
+        writing.change(seen)
         lines[attempt.number] = line
     return Total.of([lines[number] for number in sorted(lines)])
 

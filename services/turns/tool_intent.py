@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.ports.state import Transaction
-from core.turns.events import TurnEvent
 from core.turns.rows import Turn
+from services.turns.writing import Writing
 
 
 class IntendTool:
@@ -15,6 +15,6 @@ class IntendTool:
     A turn that is to stop calls nothing more: its row comes back with the wish in it.
     """
 
-    async def apply(self, _: Transaction, row: Turn, __: list[TurnEvent]) -> Turn:
+    async def apply(self, _: Transaction, row: Turn, __: Writing) -> Turn:
         """See Step."""
         return row if row.cancel is not None else replace(row, done=True)

@@ -8,49 +8,17 @@ after the commit do events enter the tails, from where readers send them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
-from core.identifiers import Seconds, TurnId
-from core.ports.bus import TurnChanged
+from core.identifiers import Seconds
 from core.ports.event_codec import EventCodec
-from core.ports.state import EVERY_TENANT, State, StoreUnavailable, Transaction
-from core.turns.events import TurnEvent, joined, releases
-from core.turns.fencing import Extension, Standing, Wishes, appended, standing_of_append
-from core.turns.leases import local_lease_end, renewed
-from core.turns.rows import LoggedEvent, Turn, TurnState
+from core.ports.state import State, StoreUnavailable
+from core.turns.events import joined, releases
+from services.turns.committing import Commits, Entry
 from services.turns.logged import numbered
 from services.turns.replica import Replica, StoreContact
-from services.turns.run_log import RENEW_EARLY, RunLog, Step
+from services.turns.run_log import RENEW_EARLY, RunLog
 from services.turns.timings import TurnTimings
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """What one run brings to one commit: its numbered events, and the steps that follow them."""
-
-    log: RunLog
-    events: tuple[LoggedEvent, ...]
-    released: bool
-    steps: Sequence[Step]
-
-    @property
-    def extension(self) -> Extension:
-        """The same for a store that need not show the row; only where there are no steps."""
-        log = self.log
-        return Extension(
-            log.turn.id, log.fence.epoch, log.next_seq, len(self.events), self.released
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """How the store took one run's entry: the row as it became, and all that is now logged."""
-
-    standing: Standing
-    row: Turn | None
-    logged: tuple[LoggedEvent, ...] = ()
 
 
 class TurnWriter:
@@ -64,12 +32,10 @@ class TurnWriter:
         contact: StoreContact,
         timings: TurnTimings,
     ) -> None:
-        self._state = state
+        self._commits = Commits(state, codec, replica, contact, timings)
         self._codec = codec
-        self._bus = replica.bus
         self._clock = replica.clock
         self._boottime = replica.boottime
-        self._contact = contact
         self._observer = replica.observer
         self._timings = timings
         self._held_back = False
@@ -193,7 +159,7 @@ class TurnWriter:
             self._tick = None
         return sorted(taken, key=lambda log: log.turn_id)
 
-    def _entry(self, log: RunLog) -> _Entry | None:
+    def _entry(self, log: RunLog) -> Entry | None:
         """What the run brings; None where it cannot be encoded, which is its own affair."""
         if log in self._dropped:
             self._refuse(log)
@@ -204,27 +170,26 @@ class TurnWriter:
         events = joined(buffered)
         released = any(releases(event) for event in events)
         try:
-            fresh = self._numbered(log, log.next_seq, events)
+            fresh = numbered(
+                self._codec, events, first=log.next_seq, run=log.run, epoch=log.fence.epoch
+            )
         except Exception as error:  # noqa: BLE001  # passed on; the other runs go on
             log.failed(error)
             return None
-        return _Entry(log, fresh, released, steps)
+        return Entry(log, fresh, released, steps)
 
     def _refuse(self, log: RunLog) -> None:
         log.take()
         log.failed(_ending())
 
-    def _numbered(
-        self, log: RunLog, first: int, events: Sequence[TurnEvent]
-    ) -> tuple[LoggedEvent, ...]:
-        return numbered(self._codec, events, first=first, run=log.run, epoch=log.fence.epoch)
-
-    async def _commit_until_known(self, batch: Sequence[_Entry]) -> None:
+    async def _commit_until_known(self, batch: Sequence[Entry]) -> None:
         """Commit this batch; a store that is away is asked again, with the same numbers."""
         while True:
             try:
                 await self._commit(batch)
             except StoreUnavailable as away:
+                for entry in batch:
+                    entry.log.doubt()
                 if self._given_up(batch, away):
                     return
                 await asyncio.sleep(self._timings.retry_store)
@@ -237,11 +202,11 @@ class TurnWriter:
             else:
                 return
 
-    async def _each_alone(self, batch: Sequence[_Entry]) -> None:
+    async def _each_alone(self, batch: Sequence[Entry]) -> None:
         for entry in batch:
             await self._commit_until_known([entry])
 
-    def _given_up(self, batch: Sequence[_Entry], away: StoreUnavailable) -> bool:
+    def _given_up(self, batch: Sequence[Entry], away: StoreUnavailable) -> bool:
         """Tell each run that holds something back; only a process that ends gives up."""
         now = self._clock.monotonic()
         for log in (*(entry.log for entry in batch), *self._dirty):
@@ -255,95 +220,20 @@ class TurnWriter:
                 entry.log.failed(away)
         return self._closing
 
-    async def _commit(self, batch: Sequence[_Entry]) -> None:
-        began, sent = self._clock.monotonic(), self._boottime()
-        read: AbstractSet[TurnId] | None = None
-        async with self._state.transaction(EVERY_TENANT) as tx:
-            wishes = await self._extend(tx, [entry for entry in batch if not entry.steps])
-            others = [entry for entry in batch if entry.log.turn_id not in wishes]
-            rows = await tx.turns.lock([e.log.turn_id for e in others]) if others else {}
-            if any(entry.log.wonders(began) for entry in batch):
-                read = await tx.readers.live([entry.log.turn_id for entry in batch], tx.now)
-            verdicts = {
-                e.log.turn_id: await self._judge(tx, e, rows.get(e.log.turn_id)) for e in others
-            }
-        self._contact.reached(sent)
-        now = self._clock.monotonic()
-        lease_end = local_lease_end(sent, self._timings.lease, self._timings.lease_margin)
-        events = 0
-        for entry in batch:
-            log, verdict = entry.log, verdicts.get(entry.log.turn_id)
-            elsewhere = None if read is None else log.turn_id in read
-            if verdict is None:
-                events += len(entry.events)
-                log.extended(entry.events, wishes[log.turn_id], now, lease_end, elsewhere)
-                self._tell_elsewhere(log, entry.events, runs=True)
-            elif verdict.standing is Standing.STALE or verdict.row is None:
-                log.stale()
-            else:
-                events += len(verdict.logged)
-                log.committed(verdict.logged, verdict.row, now, lease_end, elsewhere)
-                runs = verdict.row.state is TurnState.RUNNING
-                self._tell_elsewhere(log, verdict.logged, runs=runs)
-        self._observe(Seconds(now - began), len(batch), events)
-
-    async def _extend(self, tx: Transaction, entries: Sequence[_Entry]) -> Mapping[TurnId, Wishes]:
-        """Append what needs no look at the row. A turn that lacks in the answer does."""
-        if not entries:
-            return {}
-        wishes = await tx.turns.extend(
-            [entry.extension for entry in entries],
-            tx.now,
-            self._timings.lease,
-            self._timings.hard,
-        )
-        for entry in entries:
-            if entry.events and entry.log.turn_id in wishes:
-                tx.events.append(entry.log.turn, entry.events)
-        return wishes
-
-    def _tell_elsewhere(self, log: RunLog, events: Sequence[LoggedEvent], *, runs: bool) -> None:
-        """Let readers on other replicas know that there is news."""
-        if log.read_elsewhere and (events or not runs):
-            self._bus.publish(TurnChanged(log.turn.tenant, log.turn_id))
-
-    def _observe(self, took: Seconds, runs: int, events: int) -> None:
-        self._observer.committed(took, runs, events)
+    async def _commit(self, batch: Sequence[Entry]) -> None:
+        began = self._clock.monotonic()
+        events = await self._commits.commit(batch)
+        self._observer.committed(Seconds(self._clock.monotonic() - began), len(batch), events)
         if self._held_back:
             self._held_back = False
             self._observer.held_back(0)
-
-    async def _judge(self, tx: Transaction, entry: _Entry, row: Turn | None) -> _Verdict:
-        """Apply one run's entry to its locked row; what is stale writes nothing."""
-        log = entry.log
-        standing = standing_of_append(row, log.fence, log.next_seq, len(entry.events))
-        if row is None or standing is Standing.STALE:
-            if entry.steps and log.fence.let_go(row):
-                return _Verdict(Standing.APPLIED_BEFORE, row, entry.events)
-            return _Verdict(Standing.STALE, row)
-        if standing is Standing.APPLIES and entry.events:
-            tx.events.append(row, entry.events)
-            row = appended(row, entry.events, released=entry.released)
-        logged = entry.events
-        for step in entry.steps:
-            if not log.fence.admits(row):
-                break  # the step before has let go of the turn: there is nothing more to change
-            closing: list[TurnEvent] = []
-            row = await step.apply(tx, row, closing)
-            if closing:
-                last = self._numbered(log, row.next_seq, closing)
-                tx.events.append(row, last)
-                row = appended(row, last, released=any(releases(event) for event in closing))
-                logged = (*logged, *last)
-        tx.turns.update(renewed(row, tx.now, self._timings.lease, self._timings.hard))
-        return _Verdict(standing, row, logged)
 
 
 def _ending() -> StoreUnavailable:
     return StoreUnavailable("this process is ending")
 
 
-def _one_run_a_turn(batch: Sequence[_Entry]) -> Iterator[Sequence[_Entry]]:
+def _one_run_a_turn(batch: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
     """The batch in parts, for a commit answers by turn: of two runs, one is stale by now."""
     while batch:
         part = {entry.log.turn_id: entry for entry in batch}

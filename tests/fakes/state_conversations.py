@@ -61,6 +61,15 @@ class FakeConversationRows:
 
         self._view.write("conversations", change)
 
+    def move_head(self, conversation: ConversationId, head: MessageId, at: datetime) -> None:
+        def change(tables: Tables) -> None:
+            old = tables.conversations.get(conversation)
+            if old is not None and admits(self._view.scope, old.tenant):
+                moved = replace(old.row, head=head, updated_at=at)
+                tables.conversations[conversation] = replace(old, row=moved)
+
+        self._view.write("conversations", change)
+
     def delete(self, conversation: ConversationId) -> None:
         self._view.write(
             "conversations", lambda tables: _delete(tables, self._view.scope, conversation)

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from core.call import Call
 from core.chat import ChatRequest
 from core.ports.state import Transaction
-from core.turns.events import ApprovalRequired, Started, Text, TurnEvent
+from core.turns.events import ApprovalRequired, Started, Text
 from core.turns.rows import Decision, EndReason, Turn, TurnFailure
 from services.chat.answering import Answering
 from services.turns.approvals import Wait
 from services.turns.run import Paused, Run
 from services.turns.settlement import DeploymentOf
+from services.turns.writing import Writing
 from simulation.plan import Question
 
 
@@ -23,7 +24,7 @@ from simulation.plan import Question
 class Intent:
     """The step before a tool is called: from then on, a tool may have run."""
 
-    async def apply(self, _: Transaction, row: Turn, __: list[TurnEvent], /) -> Turn:
+    async def apply(self, _: Transaction, row: Turn, __: Writing, /) -> Turn:
         """See services.turns.run_log.Step."""
         return replace(row, done=True)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from core.conversations import Conversation, branch
 from core.identifiers import ConversationId, MessageId, UserId
@@ -25,6 +27,15 @@ class ConversationTable(Table):
         )
 
     update = insert
+
+    def move_head(self, conversation: ConversationId, head: MessageId, at: datetime) -> None:
+        def change(view: View) -> None:
+            row = view.of("conversations").get(conversation)
+            if row is not None:
+                moved = replace(row, head=head, updated_at=at)
+                view.put("conversations", conversation, moved)
+
+        self._tx.write([("conversations", conversation)], change)
 
     def add_message(self, message: StoredMessage) -> None:
         def change(view: View) -> None:

@@ -44,6 +44,19 @@ class Call:
         self.many = many
         self.rows: list[Encoded] = [encoded(row) for row in rows]
 
+    def add(self, *rows: Row) -> None:
+        """Run it with these rows too."""
+        self.rows += [encoded(row) for row in rows]
+
+    def parts(self, most: int) -> Sequence[Call]:
+        """The same in several, with up to so many rows each."""
+        if len(self.rows) <= most:
+            return [self]
+        parts = [Call(self.sql, many=self.many) for _ in range(0, len(self.rows), most)]
+        for number, part in enumerate(parts):
+            part.rows = self.rows[number * most : (number + 1) * most]
+        return parts
+
     def joined(self) -> Call:
         """The same in as few statements as pay."""
         if not self.many or len(self.rows) < _MANY:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from adapters.state.postgres.link import Call, Rows
 from adapters.state.postgres.values import text_array
+from adapters.state.rows.ranks import Ranked
 from adapters.state.rows.session import Result, Row, RowOf, Value
 from adapters.state.rows.statements import Statement
 from adapters.state.rows.tenancy import Tenancy
@@ -63,7 +64,7 @@ class PostgresSession(Tenancy):
         self.idle: set[ConversationId] = set()
         self._unit = unit
         self._writable = writable
-        self._writes: list[Call] = []
+        self._writes: Ranked[Call] = Ranked(self._call)
         self._premises: list[Premise] = []
         self._closed = False
         self.has_written = False
@@ -80,13 +81,7 @@ class PostgresSession(Tenancy):
         if not rows:
             return
         self.has_written = True
-        form = statement.postgres_locking.of(self.tenant)
-        call = Call(form, *rows, many=statement.postgres_many)
-        last = self._writes[-1] if self._writes else None
-        if last is not None and last.sql == call.sql and len(last.rows) < _MOST_TOGETHER:
-            last.rows += call.rows
-        else:
-            self._writes.append(call)
+        self._writes.group(statement).add(*rows)
 
     def write_scoped(self, statement: Statement, *values: Value, rows: int = 1) -> None:  # noqa: ARG002
         """See rows.session.Session."""
@@ -99,7 +94,7 @@ class PostgresSession(Tenancy):
         `present`, or one though none is.
         """
         self.write(statement, (self.tenant, *values))
-        self._premises.append(Premise(self._writes[-1], present=present))
+        self._premises.append(Premise(self._writes.group(statement), present=present))
 
     async def all(
         self,
@@ -170,8 +165,11 @@ class PostgresSession(Tenancy):
         return answers[-1]
 
     def _take(self) -> list[Call]:
-        taken, self._writes = self._writes, []
-        return [call.joined() for call in taken]
+        calls = self._writes.take()
+        return [part.joined() for call in calls for part in call.parts(_MOST_TOGETHER)]
+
+    def _call(self, statement: Statement) -> Call:
+        return Call(statement.postgres_locking.of(self.tenant), many=statement.postgres_many)
 
     def _require_open(self) -> None:
         if self._closed:

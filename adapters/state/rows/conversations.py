@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from adapters.state.encoding.conversations import (
     CONVERSATION,
@@ -12,7 +13,8 @@ from adapters.state.encoding.conversations import (
     message_of,
     message_row,
 )
-from adapters.state.encoding.values import cursor_micros
+from adapters.state.encoding.values import cursor_micros, micros
+from adapters.state.rows.ranks import MESSAGE_INSERT, MOVE_HEAD
 from adapters.state.rows.session import MANY_ROWS, Session
 from adapters.state.rows.statements import Statement, insert, select
 from core.conversations import Conversation, branch
@@ -35,6 +37,9 @@ _UPDATE = Statement(
     "UPDATE conversation SET owner = ?3, title = ?4, created_at = ?5, updated_at = ?6, head = ?7, "
     "labels = ?8, etag = ?9 WHERE id = ?2 AND {mine}"
 )
+_MOVE_HEAD = Statement(
+    "UPDATE conversation SET head = ?3, updated_at = ?4 WHERE id = ?2 AND {mine}", rank=MOVE_HEAD
+)
 _ITS_TURNS = "(SELECT id FROM turn WHERE conversation = ?2 AND {mine})"
 _DELETE = tuple(
     Statement(sql.replace("{turns}", _ITS_TURNS))
@@ -53,7 +58,8 @@ _ADD_MESSAGE = Statement(
     "(id, tenant, conversation, parent, role, parts, created_at, turn, partial, citations, model) "
     "VALUES "
     "(?2, (SELECT tenant FROM conversation WHERE id = ?3 AND {mine}), "
-    "?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+    "?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    rank=MESSAGE_INSERT,
 )
 _MESSAGE = select(MESSAGE, "FROM message WHERE id = ?3 AND conversation = ?2 AND {mine}")
 # IS TRUE: a parent is looked up by its id, never among all messages of its conversation.
@@ -109,6 +115,10 @@ class SqlConversationRows:
     def update(self, conversation: Conversation) -> None:
         """See ConversationRows.update."""
         self._session.write_scoped(_UPDATE, *conversation_row(conversation))
+
+    def move_head(self, conversation: ConversationId, head: MessageId, at: datetime) -> None:
+        """See ConversationRows.move_head."""
+        self._session.write_scoped(_MOVE_HEAD, conversation, head, micros(at))
 
     def delete(self, conversation: ConversationId) -> None:
         """See ConversationRows.delete."""

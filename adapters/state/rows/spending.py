@@ -17,13 +17,19 @@ from adapters.state.encoding.spending import (
     ledger_row,
 )
 from adapters.state.encoding.values import micros
+from adapters.state.rows.ranks import (
+    ATTEMPT_INSERT,
+    ATTEMPT_UPDATE,
+    EXECUTION_INSERT,
+    LEDGER_INSERT,
+)
 from adapters.state.rows.session import Session
 from adapters.state.rows.statements import insert, select, update
 from core.identifiers import TurnId
 from core.turns.rows import Attempt, ExecutionRecord, LedgerLine
 
-_BEGIN = insert("attempt", ATTEMPT)
-_UPDATE = update("attempt", ATTEMPT, ("unit", "number", "tenant"))
+_BEGIN = insert("attempt", ATTEMPT, rank=ATTEMPT_INSERT)
+_UPDATE = update("attempt", ATTEMPT, ("unit", "number", "tenant"), rank=ATTEMPT_UPDATE)
 _ATTEMPTS = select(ATTEMPT, "FROM attempt WHERE unit = ?2 AND {mine} ORDER BY number {locked}")
 _ORPHANED = select(
     ATTEMPT,
@@ -36,6 +42,7 @@ _BOOK = insert(
     LEDGER,
     "ON CONFLICT (unit, attempt) DO UPDATE SET {replacing} "
     "WHERE ledger.estimated AND ledger.tenant = excluded.tenant",
+    rank=LEDGER_INSERT,
 )
 _LINES = select(LEDGER, "FROM ledger WHERE unit = ?2 AND {mine} ORDER BY attempt")
 
@@ -43,6 +50,7 @@ _RECORD = insert(
     "execution",
     EXECUTION,
     "ON CONFLICT (turn) DO UPDATE SET {replacing} WHERE execution.tenant = excluded.tenant",
+    rank=EXECUTION_INSERT,
 )
 _EXECUTION = select(EXECUTION, "FROM execution WHERE turn = ?2 AND {mine}")
 

@@ -41,12 +41,14 @@ class Statement:
     """A statement in the words of each database; `postgres_locking` for transactions that write.
 
     `locks`: it writes, or holds rows. `postgres_many` does the same for a list of rows at once,
-    given as an array a column, where there is such a form.
+    given as an array a column, where there is such a form. `rank`: see ranks; None where it has to
+    stay where it was recorded.
     """
 
-    __slots__ = ("locks", "postgres", "postgres_locking", "postgres_many", "sqlite")
+    __slots__ = ("locks", "postgres", "postgres_locking", "postgres_many", "rank", "sqlite")
 
-    def __init__(self, text: str, many: str = "") -> None:
+    def __init__(self, text: str, many: str = "", *, rank: int | None = None) -> None:
+        self.rank = rank
         self.postgres_many = many
         plain = text.replace("{locked}", "").replace("{free}", "")
         locking = text.replace("{locked}", "FOR UPDATE").replace("{free}", "FOR UPDATE SKIP LOCKED")
@@ -74,7 +76,12 @@ def select(columns: Sequence[str], rest: str) -> Statement:
 
 
 def insert(
-    table: str, columns: Sequence[str], otherwise: str = "", types: Sequence[str] = ()
+    table: str,
+    columns: Sequence[str],
+    otherwise: str = "",
+    types: Sequence[str] = (),
+    *,
+    rank: int | None = None,
 ) -> Statement:
     """A statement that inserts a row given in this order of columns.
 
@@ -89,11 +96,16 @@ def insert(
     start = f"INSERT INTO {table} ({', '.join(columns)})"
     arrays = ", ".join(f"${number}::{type}[]" for number, type in enumerate(types, 1))
     many = f"{start} SELECT * FROM unnest({arrays}) {clause}" if types else ""  # noqa: S608
-    return Statement(f"{start} VALUES ({marks}) {clause}", many)
+    return Statement(f"{start} VALUES ({marks}) {clause}", many, rank=rank)
 
 
 def update(
-    table: str, columns: Sequence[str], key: Sequence[str], leave: Sequence[str] = ()
+    table: str,
+    columns: Sequence[str],
+    key: Sequence[str],
+    leave: Sequence[str] = (),
+    *,
+    rank: int | None = None,
 ) -> Statement:
     """A statement that replaces the row with this key, but for what it is to leave.
 
@@ -102,4 +114,4 @@ def update(
     places = {column: f"{column} = ?{number}" for number, column in enumerate(columns, 1)}
     changes = ", ".join(places[name] for name in columns if name not in (*key, *leave))
     condition = " AND ".join(places[column] for column in key)
-    return Statement(f"UPDATE {table} SET {changes} WHERE {condition}")  # noqa: S608 - our names
+    return Statement(f"UPDATE {table} SET {changes} WHERE {condition}", rank=rank)  # noqa: S608 - our names

@@ -19,6 +19,7 @@ from adapters.state.encoding.turns import (
     reader_row,
 )
 from adapters.state.encoding.values import micros
+from adapters.state.rows.ranks import EVENT_INSERT, IDEMPOTENCY_INSERT, READERS_END
 from adapters.state.rows.session import MANY_ROWS, Session
 from adapters.state.rows.statements import Statement, insert, select
 from core.identifiers import BootId, TurnId
@@ -29,10 +30,12 @@ _FIND = select(
     "FROM idempotency WHERE tenant = ?2 AND user_id = ?3 AND operation = ?4 AND request_id = ?5 "
     "AND {mine}",
 )
-_INSERT_IDEMPOTENCY = insert("idempotency", IDEMPOTENCY)
+_INSERT_IDEMPOTENCY = insert("idempotency", IDEMPOTENCY, rank=IDEMPOTENCY_INSERT)
 _FORGET = Statement("DELETE FROM idempotency WHERE turn = ?1 AND tenant = ?2")
 
-_APPEND = insert("event", EVENT, types="text bigint text bigint bigint text bytea".split())
+_APPEND = insert(
+    "event", EVENT, types="text bigint text bigint bigint text bytea".split(), rank=EVENT_INSERT
+)
 _READ = select(
     EVENT_READ, "FROM event WHERE turn = ?2 AND seq > ?3 AND {mine} ORDER BY seq LIMIT ?4"
 )
@@ -48,7 +51,7 @@ _LIVE = Statement(
     "SELECT DISTINCT turn FROM reader WHERE {turn in ?2} AND expires_at >= ?3 AND {mine}"
 )
 _OF = select(READER, "FROM reader WHERE turn = ?2 AND {mine} ORDER BY boot")
-_END = Statement("DELETE FROM reader WHERE turn = ?2 AND {mine}")
+_END = Statement("DELETE FROM reader WHERE turn = ?2 AND {mine}", rank=READERS_END)
 _EXPIRE = Statement("DELETE FROM reader WHERE expires_at < ?2 AND {mine}")
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from adapters.state.encoding.turns import COMPACT, FORGET, TURN, extended_of, turn_of, turn_row
 from adapters.state.encoding.values import cursor_micros, micros
+from adapters.state.rows.ranks import TURN_INSERT, TURN_UPDATE
 from adapters.state.rows.session import Session
 from adapters.state.rows.statements import Statement, insert, select, update
 from core.identifiers import ConversationId, MessageId, Seconds, TurnId
@@ -53,8 +54,8 @@ _LIST = select(
     "AND (created_at < ?4 OR id > ?5) ORDER BY created_at DESC, id LIMIT ?2",
 )
 _FROM_THE_NEWEST = 2**63 - 1
-_INSERT = insert("turn", TURN)
-_UPDATE = update("turn", TURN, ("id", "tenant"))
+_INSERT = insert("turn", TURN, rank=TURN_INSERT)
+_UPDATE = update("turn", TURN, ("id", "tenant"), rank=TURN_UPDATE)
 
 
 class SqlTurnRows:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from adapters.state.rows.ranks import Ranked
 from adapters.state.rows.session import Result, Row, RowOf, Value
 from adapters.state.rows.statements import Statement
 from adapters.state.rows.tenancy import Tenancy
@@ -15,6 +16,10 @@ from core.ports.state import Scope
 LIGHT_ROWS = 64
 """Up to so many rows are read or written on the event loop: at some microseconds each, that is
 less than what a thread's hop costs while the loop is busy. More go to the connection's thread."""
+
+
+_Write = tuple[str, list[Row]]
+"""A statement, and the rows of values that it is run with."""
 
 
 class Unit(Protocol):
@@ -41,7 +46,7 @@ class Session(Tenancy):
         self.rows_written = 0
         self._unit = unit
         self._writable = writable
-        self._writes: list[tuple[str, list[Row]]] = []
+        self._writes: Ranked[_Write] = Ranked(self._group)
         self._recorded_rows = 0
         self._closed = False
 
@@ -56,11 +61,7 @@ class Session(Tenancy):
         if not self._writable:
             raise RuntimeError("a snapshot is only for reading")
         if rows:
-            sql, last = statement.sqlite.of(self.tenant), self._writes[-1] if self._writes else None
-            if last is not None and last[0] is sql:
-                last[1].extend(rows)
-            else:
-                self._writes.append((sql, list(rows)))
+            self._writes.group(statement)[1].extend(rows)
             self._recorded_rows += len(rows)
             self.rows_written += len(rows)
 
@@ -125,13 +126,15 @@ class Session(Tenancy):
             writes, recorded = self._take()
             await self._unit.run(lambda connection: _write(connection, writes), recorded)
 
-    def _take(self) -> tuple[list[tuple[str, list[Row]]], int]:
-        taken = self._writes, self._recorded_rows
-        self._writes, self._recorded_rows = [], 0
-        return taken
+    def _group(self, statement: Statement) -> _Write:
+        return statement.sqlite.of(self.tenant), []
+
+    def _take(self) -> tuple[list[_Write], int]:
+        recorded, self._recorded_rows = self._recorded_rows, 0
+        return self._writes.take(), recorded
 
 
-def _write(connection: sqlite3.Connection, writes: Sequence[tuple[str, list[Row]]]) -> None:
+def _write(connection: sqlite3.Connection, writes: Sequence[_Write]) -> None:
     for sql, rows in writes:
         if len(rows) == 1:
             connection.execute(sql, rows[0])

@@ -54,10 +54,10 @@ async def test_one_turn_that_cannot_be_settled_does_not_fail_its_neighbours(
     """An error in one turn's settlement splits the batch; a later reader settles it after all."""
     settle = Settlement.apply
 
-    async def apply(self: Settlement, tx: object, row: object, closing: object) -> object:
+    async def apply(self: Settlement, tx: object, row: object, writing: object) -> object:
         if getattr(row, "feature", "") == "cursed":
             raise ValueError("cannot be settled")
-        return await settle(self, tx, row, closing)  # type: ignore[arg-type]
+        return await settle(self, tx, row, writing)  # type: ignore[arg-type]
 
     async with turn_node(state, [a_model(TALE)]) as node:
         reported: list[str] = []

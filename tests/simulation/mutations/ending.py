@@ -57,9 +57,9 @@ def _cancelled_may_run_again(turn: Turn, right: Outcome) -> TurnState:
 def _finished_twice(patch: Patch) -> None:
     real = Settlement.apply
 
-    async def apply(self: Any, tx: Any, row: Turn, closing: list[Any]) -> Turn:
-        ended = await real(self, tx, row, closing)
-        closing.extend(event for event in list(closing) if isinstance(event, Finished))
+    async def apply(self: Any, tx: Any, row: Turn, writing: Any) -> Turn:
+        ended = await real(self, tx, row, writing)
+        writing.closing += [event for event in writing.closing if isinstance(event, Finished)]
         return ended
 
     patch.set(Settlement, "apply", apply)
@@ -68,21 +68,20 @@ def _finished_twice(patch: Patch) -> None:
 def _no_finished(patch: Patch) -> None:
     real = Settlement.apply
 
-    async def apply(self: Any, tx: Any, row: Turn, closing: list[Any]) -> Turn:
-        return await real(self, tx, row, [])
+    async def apply(self: Any, tx: Any, row: Turn, writing: Any) -> Turn:
+        ended = await real(self, tx, row, writing)
+        writing.closing.clear()
+        return ended
 
     patch.set(Settlement, "apply", apply)
 
 
 def _answer_not_stored(patch: Patch) -> None:
-    async def store(self: Any, *_: Any) -> None:
-        return None
-
-    patch.set(Settlement, "_store_answer", store)
+    patch.set(Settlement, "_store_answer", lambda self, *_: None)
 
 
 def _head_not_moved(patch: Patch) -> None:
-    patch.set(store_talks.ConversationTable, "update", lambda self, conversation: None)
+    patch.set(store_talks.ConversationTable, "move_head", lambda self, *_: None)
 
 
 def _record_not_written(patch: Patch) -> None:
@@ -130,8 +129,8 @@ def _begun_unfenced(patch: Patch) -> None:
 def _begun_after_cancel(patch: Patch) -> None:
     real = attempt_steps.Begin.apply
 
-    async def apply(self: Any, tx: Any, row: Turn, closing: Any) -> Turn:
-        await real(self, tx, replace(row, cancel=None), closing)
+    async def apply(self: Any, tx: Any, row: Turn, writing: Any) -> Turn:
+        await real(self, tx, replace(row, cancel=None), writing)
         return row
 
     patch.set(attempt_steps.Begin, "apply", apply)
@@ -147,8 +146,8 @@ def _called_in_doubt(patch: Patch) -> None:
     record, begin = attempt_steps.Wanted.record, Attempts._begin
     tried: dict[int, Any] = {}
 
-    async def noted(self: Any, tx: Any) -> Any:
-        tried[id(self)] = await record(self, tx)
+    async def noted(self: Any, tx: Any, writing: Any) -> Any:
+        tried[id(self)] = await record(self, tx, writing)
         return tried[id(self)]
 
     async def trusting(self: Any, wanted: Any) -> Any:
@@ -166,10 +165,10 @@ def _called_in_doubt(patch: Patch) -> None:
 def _given_up_left_open(patch: Patch) -> None:
     real = attempt_steps.Wanted.record
 
-    async def record(self: Any, tx: Any) -> Any:
+    async def record(self: Any, tx: Any, writing: Any) -> Any:
         given_up, self.given_up = self.given_up, _Numbers(self.given_up)
         try:
-            return await real(self, tx)
+            return await real(self, tx, writing)
         finally:
             given_up[:] = list.copy(self.given_up)
             self.given_up = given_up

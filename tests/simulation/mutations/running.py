@@ -11,6 +11,7 @@ import core.turns.leases
 import core.turns.stopping
 from core.turns.fencing import Fence, Standing
 from core.turns.rows import LoggedEvent, Turn, TurnState
+from services.turns.committing import Commits
 from services.turns.run import Run
 from services.turns.run_log import RunLog
 from services.turns.settlement import Settlement
@@ -35,7 +36,7 @@ def _state_not_compared(patch: Patch) -> None:
 
 
 def _no_fence_at_settlement(patch: Patch) -> None:
-    real = TurnWriter._judge
+    real = Commits._judge
 
     async def judge(self: Any, tx: Any, entry: Any, row: Turn | None) -> Any:
         settles = any(isinstance(step, Settlement) for step in entry.steps)
@@ -44,7 +45,7 @@ def _no_fence_at_settlement(patch: Patch) -> None:
             entry.log.next_seq = row.next_seq
         return await real(self, tx, entry, row)
 
-    patch.set(TurnWriter, "_judge", judge)
+    patch.set(Commits, "_judge", judge)
 
 
 def _numbers_not_compared(patch: Patch) -> None:
@@ -73,7 +74,7 @@ def _new_numbers_after_doubt(patch: Patch) -> None:
         found = real(turn, fence, first, count)
         return Standing.APPLIES if found is Standing.APPLIED_BEFORE else found
 
-    judge = TurnWriter._judge
+    judge = Commits._judge
 
     async def renumbered(self: Any, tx: Any, entry: Any, row: Turn | None) -> Any:
         moved = (
@@ -86,7 +87,7 @@ def _new_numbers_after_doubt(patch: Patch) -> None:
         return await judge(self, tx, entry, row)
 
     patch.everywhere(real, standing)
-    patch.set(TurnWriter, "_judge", renumbered)
+    patch.set(Commits, "_judge", renumbered)
 
 
 def _lease_not_renewed(patch: Patch) -> None:

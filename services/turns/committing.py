@@ -1,0 +1,181 @@
+"""One commit of many runs: what each brings is judged alone, and each is told what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from core.identifiers import TurnId
+from core.ports.bus import TurnChanged
+from core.ports.event_codec import EventCodec
+from core.ports.state import EVERY_TENANT, State, Transaction
+from core.turns.events import TurnEvent, releases
+from core.turns.fencing import Extension, Standing, Wishes, appended, standing_of_append
+from core.turns.leases import local_lease_end, renewed
+from core.turns.rows import LoggedEvent, Turn, TurnState
+from services.turns.logged import numbered
+from services.turns.replica import Replica, StoreContact
+from services.turns.run_log import RunLog, Step, Through
+from services.turns.timings import TurnTimings
+from services.turns.writing import Known
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one run brings to one commit: its numbered events, and the steps that follow them."""
+
+    log: RunLog
+    events: tuple[LoggedEvent, ...]
+    released: bool
+    steps: Sequence[Step]
+
+    @property
+    def extension(self) -> Extension:
+        """The events for a store that need not show the row."""
+        log = self.log
+        return Extension(
+            log.turn_id, log.fence.epoch, log.next_seq, len(self.events), self.released
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """How the store took one run's entry: the row as it became, and all that is now logged.
+
+    `attempts` are those of the turn, as far as they are known.
+    """
+
+    standing: Standing
+    row: Turn | None
+    logged: tuple[LoggedEvent, ...] = ()
+    attempts: Known | None = None
+
+
+class Commits:
+    """Brings the entries of many runs to the store in one transaction."""
+
+    def __init__(
+        self,
+        state: State,
+        codec: EventCodec,
+        replica: Replica,
+        contact: StoreContact,
+        timings: TurnTimings,
+    ) -> None:
+        self._state = state
+        self._codec = codec
+        self._bus = replica.bus
+        self._clock = replica.clock
+        self._boottime = replica.boottime
+        self._contact = contact
+        self._timings = timings
+
+    async def commit(self, batch: Sequence[Entry]) -> int:
+        """Commit the batch, and tell each of its runs. No two entries are of one turn.
+
+        Returns how many events went into the log.
+        """
+        began, sent = self._clock.monotonic(), self._boottime()
+        read: AbstractSet[TurnId] | None = None
+        async with self._state.transaction(EVERY_TENANT) as tx:
+            wishes = await self._extend(tx, batch)
+            others = [entry for entry in batch if entry.log.turn_id not in wishes]
+            rows = await tx.turns.lock([e.log.turn_id for e in others]) if others else {}
+            if any(entry.log.wonders(began) for entry in batch):
+                read = await tx.readers.live([entry.log.turn_id for entry in batch], tx.now)
+            verdicts = {
+                e.log.turn_id: await self._judge(tx, e, rows.get(e.log.turn_id)) for e in others
+            }
+            for entry in batch:
+                if entry.steps and entry.log.turn_id in wishes:
+                    row = self._as_extended(entry, wishes[entry.log.turn_id], tx)
+                    verdicts[row.id] = await self._take_steps(tx, entry, row, Standing.APPLIES)
+        self._contact.reached(sent)
+        through = Through(
+            self._clock.monotonic(),
+            tx.now,
+            local_lease_end(sent, self._timings.lease, self._timings.lease_margin),
+        )
+        events = 0
+        for entry in batch:
+            log, verdict = entry.log, verdicts.get(entry.log.turn_id)
+            elsewhere = None if read is None else log.turn_id in read
+            if verdict is None:
+                events += len(entry.events)
+                wish = wishes[log.turn_id]
+                log.extended(entry.events, entry.released, wish, through, elsewhere)
+                self._tell_elsewhere(log, entry.events, runs=True)
+            elif verdict.standing is Standing.STALE or verdict.row is None:
+                log.stale()
+            else:
+                events += len(verdict.logged)
+                log.attempts = verdict.attempts
+                log.committed(verdict.logged, verdict.row, through, elsewhere)
+                runs = verdict.row.state is TurnState.RUNNING
+                self._tell_elsewhere(log, verdict.logged, runs=runs)
+        return events
+
+    async def _extend(self, tx: Transaction, batch: Sequence[Entry]) -> Mapping[TurnId, Wishes]:
+        """Append what each brings, under its fence. A turn that lacks in the answer is judged."""
+        sure = [entry for entry in batch if not (entry.steps and entry.log.in_doubt)]
+        if not sure:
+            return {}
+        wishes = await tx.turns.extend(
+            [entry.extension for entry in sure], tx.now, self._timings.lease, self._timings.hard
+        )
+        for entry in sure:
+            if entry.events and entry.log.turn_id in wishes:
+                tx.events.append(entry.log.turn, entry.events)
+        return wishes
+
+    def _as_extended(self, entry: Entry, wishes: Wishes, tx: Transaction) -> Turn:
+        """The row as it is now, which the fence has proved to be as this run left it."""
+        row = entry.log.row_after(len(entry.events), entry.released, wishes)
+        return renewed(row, tx.now, self._timings.lease, self._timings.hard)
+
+    async def _judge(self, tx: Transaction, entry: Entry, row: Turn | None) -> _Verdict:
+        """Apply one run's entry to its locked row; what is stale writes nothing."""
+        log = entry.log
+        standing = standing_of_append(row, log.fence, log.next_seq, len(entry.events))
+        if row is None or standing is Standing.STALE:
+            if entry.steps and log.fence.let_go(row):
+                return _Verdict(Standing.APPLIED_BEFORE, row, entry.events)
+            return _Verdict(Standing.STALE, row)
+        if standing is Standing.APPLIES and entry.events:
+            tx.events.append(row, entry.events)
+            row = appended(row, entry.events, released=entry.released)
+        row = renewed(row, tx.now, self._timings.lease, self._timings.hard)
+        tx.turns.update(row)
+        return await self._take_steps(tx, entry, row, standing)
+
+    async def _take_steps(
+        self, tx: Transaction, entry: Entry, extended: Turn, standing: Standing
+    ) -> _Verdict:
+        """Take the steps, one after the other; the row is written where they change it."""
+        log, logged, row = entry.log, entry.events, extended
+        writing = log.writing()
+        for step in entry.steps:
+            if not log.fence.admits(row):
+                break  # the step before has let go of the turn: there is nothing more to change
+            row = await step.apply(tx, row, writing)
+            closing, writing.closing = writing.closing, []
+            if closing:
+                last = self._numbered(log, row.next_seq, closing)
+                tx.events.append(row, last)
+                row = appended(row, last, released=any(releases(event) for event in closing))
+                logged = (*logged, *last)
+        writing.write(tx)
+        if row is not extended:
+            tx.turns.update(row)
+        return _Verdict(standing, row, logged, writing.known)
+
+    def _numbered(
+        self, log: RunLog, first: int, events: Sequence[TurnEvent]
+    ) -> tuple[LoggedEvent, ...]:
+        return numbered(self._codec, events, first=first, run=log.run, epoch=log.fence.epoch)
+
+    def _tell_elsewhere(self, log: RunLog, events: Sequence[LoggedEvent], *, runs: bool) -> None:
+        """Let readers on other replicas know that there is news."""
+        if log.read_elsewhere and (events or not runs):
+            self._bus.publish(TurnChanged(log.turn.tenant, log.turn_id))
