@@ -62,8 +62,6 @@ class Wanted:
             began_at=tx.now,
             user=unit.user,
             feature=unit.feature,
-            key=unit.key,
-            holder=unit.holder,
         )
         writing.begin(attempt)
         return attempt
