@@ -125,22 +125,33 @@ class Approvals:
         return True
 
     async def _until_known(self, turn: TurnId, *, wait: bool) -> Start | None:
-        """Try to wake it until it is known what came of it, for a while."""
-        nonce, monotonic = self._replica.new_id("wake"), self._replica.clock.monotonic
-        until = monotonic() + self._timings.settle_budget
+        """Try to wake it until it is known what came of it, for a while.
+
+        A try that began in that while is followed by another, whenever it fails: this process may
+        have stood still over it. Deadline and lease count from the first, as its row may.
+        """
+        timings, monotonic = self._timings, self._replica.clock.monotonic
+        nonce, began = self._replica.new_id("wake"), monotonic()
+        deadline = Seconds(began + timings.turn_maximum)
+        lease_end = local_lease_end(self._replica.boottime(), timings.lease, timings.lease_margin)
         in_doubt = False
         while True:
+            tried = monotonic()
             try:
-                return await self._wake(turn, nonce, wait=wait or in_doubt)
+                found = await self._wake(turn, nonce, wait=wait or in_doubt)
             except StoreUnavailable as away:
                 in_doubt |= not away.outcome_known
-                if not in_doubt or monotonic() >= until:
+                if not in_doubt or tried >= began + timings.settle_budget:
                     raise  # if it was woken, its lease runs out
-                await asyncio.sleep(self._timings.retry_store)
+                await asyncio.sleep(timings.retry_store)
+            else:
+                return found and Start(found[0], deadline, lease_end, found[1])
 
-    async def _wake(self, turn: TurnId, nonce: str, *, wait: bool) -> Start | None:
-        timings, sent = self._timings, self._replica.boottime()
-        deadline = Seconds(self._replica.clock.monotonic() + timings.turn_maximum)
+    async def _wake(
+        self, turn: TurnId, nonce: str, *, wait: bool
+    ) -> tuple[Turn, Transcript] | None:
+        """The woken row, and what was said before it waited; None where it is not to be woken."""
+        timings = self._timings
         async with self._state.transaction(EVERY_TENANT) as tx:
             row = (await tx.turns.lock([turn], wait=wait)).get(turn)
             if row is not None and may_wake(row, tx.now):
@@ -155,5 +166,4 @@ class Approvals:
             elif row is None or row.claim_nonce != nonce or row.state is not TurnState.RUNNING:
                 return None  # else the reply to our own wake was lost
             log = [event async for event in whole_log(tx, row)]
-        lease_end = local_lease_end(sent, timings.lease, timings.lease_margin)
-        return Start(row, deadline, lease_end, transcript_of(self._codec, log))
+        return row, transcript_of(self._codec, log)

@@ -144,6 +144,7 @@ class Claims:
 
     async def _until_known(self, claiming: _Claiming) -> Claim:
         while True:
+            tried = self._clock.monotonic()
             try:
                 claim = await self._try(claiming)
                 for before, after in claiming.taken_over:
@@ -155,19 +156,20 @@ class Claims:
                     raise BranchBusy("this changes faster than a turn can be claimed") from conflict
             except StoreUnavailable as away:
                 claiming.in_doubt |= not away.outcome_known
-                if not self._is_patient(claiming, away):
+                if not self._is_patient(claiming, away, tried):
                     raise
                 await asyncio.sleep(self._timings.retry_store)
 
-    def _is_patient(self, claiming: _Claiming, away: StoreUnavailable) -> bool:
+    def _is_patient(self, claiming: _Claiming, away: StoreUnavailable, tried: Seconds) -> bool:
         """Whether to try again: what is in doubt, until it is known; else for a while.
 
         A turn that may be ours must not be left without a runner, whoever still waits for it;
-        after a lease it is a sweeper's. A full disk is not waited for: somebody must make room.
+        after a lease it is a sweeper's. What counts is when the try began that has failed: this
+        process may have stood still over it, and another hears at once. A full disk is not waited for: somebody must make room.
         """
         now = self._clock.monotonic()
         if claiming.in_doubt:
-            return now < max(claiming.call.deadline, claiming.began + self._timings.lease)
+            return tried < max(claiming.call.deadline, claiming.began + self._timings.lease)
         until = min(claiming.call.deadline, claiming.began + self._timings.hold)
         return now < until and away.reason is not Reason.STORAGE_FULL
 

@@ -93,7 +93,7 @@ class Bounds:
     def _has_begun(self, turn: Turn) -> bool:
         """Whether the run has a runner, as far as its log tells."""
         log = self._world.store.server.tables["events"].get(turn.id, ())
-        return any(event.run == turn.run for event in log)
+        return any(event.epoch == turn.epoch for event in log)
 
     def _call(self, call: ProviderCall, now: float) -> None:
         """A provider that goes on: is there still somebody who wants it?"""

@@ -31,8 +31,28 @@ The refusal was older than the claim, though its client heard of it later.
 """
 
 
-@pytest.mark.parametrize(
-    "plan", [REFUSED_BEFORE_ITS_EQUAL_BEGAN], ids=["refused before its equal began"]
+ASLEEP_OVER_A_WAKE = Plan(
+    seed=92044838030885,
+    setup=Setup(replicas=1, latency=0.002, fault_rate=0.03),
+    questions=(
+        Question(scripts=((), ()), branch=0, tool=True),
+        Question(scripts=((), (), ()), linger=0.0, approval=0.19),
+        Question(scripts=((),), linger=1.0, approval=2.48),
+    ),
+    steps=(
+        Ask(at=0.05, replica=0, question=2, deadline=2.0, leaves=0.624, goes_on_at=(0,)),
+        Ask(at=0.042, replica=0, question=1, deadline=4.0, leaves=0.216, pace=0.4),
+        Pause(at=1.451, replica=0, seconds=5.5),
+    ),
 )
+"""A wake was committed while its replica stood still, which then had no more patience to ask."""
+
+FOUND = {
+    "refused before its equal began": REFUSED_BEFORE_ITS_EQUAL_BEGAN,
+    "asleep over a wake": ASLEEP_OVER_A_WAKE,
+}
+
+
+@pytest.mark.parametrize("plan", FOUND.values(), ids=FOUND.keys())
 def test_what_once_failed_holds(plan: Plan) -> None:
     assert run_plan(plan).violations == []
