@@ -165,7 +165,8 @@ class Claims:
 
         A turn that may be ours must not be left without a runner, whoever still waits for it;
         after a lease it is a sweeper's. What counts is when the try began that has failed: this
-        process may have stood still over it, and another hears at once. A full disk is not waited for: somebody must make room.
+        process may have stood still over it, and another hears at once. A full disk is not waited
+        for: somebody must make room.
         """
         now = self._clock.monotonic()
         if claiming.in_doubt:
