@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from types import coroutine
+from typing import Any, TypeVar
 
 from core.generation import ModelEvent, TextDelta
 
 Result = TypeVar("Result")
+Steps = Generator[Any, Any, Result]
 
 _MOST = 16 * 1024
 """Characters that are passed on together at most: a model that never waits is not read for ever."""
@@ -26,9 +28,12 @@ class Arriving:
     task, and closed by it.
     """
 
+    __slots__ = ("_begun", "_behind", "_events", "_waits_for")
+
     def __init__(self, events: AsyncGenerator[ModelEvent, None]) -> None:
         self._events = events
-        self._begun: _Begun[ModelEvent] | None = None
+        self._begun: Steps[ModelEvent] | None = None
+        self._waits_for: object = None
         self._behind: ModelEvent | Exception | None = None
 
     def __aiter__(self) -> Arriving:
@@ -43,7 +48,7 @@ class Arriving:
             event = behind
         elif begun is not None:
             self._begun = None
-            event = await begun
+            event = await _rest_of(begun, self._waits_for)
         else:
             event = await anext(self._events)
         if type(event) is not TextDelta:
@@ -60,7 +65,7 @@ class Arriving:
         """Stop the model, also where it has been asked for more already."""
         begun, self._begun = self._begun, None
         if begun is not None:
-            await begun.abandoned()
+            await _abandon(begun)
         await self._events.aclose()
 
     def _ready(self, size: int) -> list[str]:
@@ -69,7 +74,7 @@ class Arriving:
         while size < _MOST:
             steps = anext(self._events).__await__()
             try:
-                waits_for = steps.send(None)
+                self._waits_for = steps.send(None)
             except StopIteration as done:
                 if type(done.value) is not TextDelta:
                     self._behind = done.value
@@ -80,45 +85,34 @@ class Arriving:
                 self._behind = error
                 break
             else:
-                self._begun = _Begun(steps, waits_for)
+                self._begun = steps
                 break
         return texts
 
 
-class _Begun(Generic[Result]):
-    """Something to await that has gone as far as it could without waiting, for the same task.
+@coroutine
+def _rest_of(steps: Steps[Result], waits_for: object) -> Generator[Any, Any, Result]:
+    """The rest of something that has gone as far as it could without waiting, for the same task.
 
-    What it waits for is shown to the event loop when somebody awaits this.
+    What it `waits_for` is shown to the event loop when somebody awaits this.
     """
-
-    __slots__ = ("_steps", "_waits_for")
-
-    def __init__(self, steps: Generator[Any, Any, Result], waits_for: object) -> None:
-        self._steps = steps
-        self._waits_for = waits_for
-
-    def __await__(self) -> Generator[Any, Any, Result]:
-        waits_for = self._waits_for
-        while True:
-            thrown: BaseException | None = None
-            sent = None
-            try:
-                sent = yield waits_for
-            except BaseException as error:  # noqa: BLE001  # it belongs into what is awaited
-                thrown = error
-            try:
-                waits_for = self._steps.send(sent) if thrown is None else self._steps.throw(thrown)
-            except StopIteration as done:
-                result: Result = done.value
-                return result
-
-    async def abandoned(self) -> None:
-        """Cancel it where it waits, and see it end."""
+    try:
+        yield waits_for
+    except BaseException as error:  # noqa: BLE001  # it belongs into what is awaited
         try:
-            self._waits_for = self._steps.throw(asyncio.CancelledError())
-        except (StopIteration, StopAsyncIteration, asyncio.CancelledError):
-            return
-        try:
-            await self
-        except (StopAsyncIteration, asyncio.CancelledError):
-            return
+            waits_for = steps.throw(error)
+        except StopIteration as done:
+            result: Result = done.value
+            return result
+        return (yield from _rest_of(steps, waits_for))
+    return (yield from steps)
+
+
+async def _abandon(steps: Steps[ModelEvent]) -> None:
+    """Cancel it where it waits, and see it end."""
+    try:
+        waits_for = steps.throw(asyncio.CancelledError())
+    except (StopIteration, StopAsyncIteration, asyncio.CancelledError):
+        return
+    with suppress(StopAsyncIteration, asyncio.CancelledError):
+        await _rest_of(steps, waits_for)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -14,22 +13,11 @@ from core.resilience.breaker import Breaker, Permit, begin, end, rest_of
 from core.resilience.failures import ANSWERED, GIVEN_UP, Verdict
 from core.resilience.load import Load
 from core.resilience.policy import PLAIN, ResiliencePolicy
-from core.resilience.queueing import FairQueue
-from core.resilience.rates import RateLimiter
 from core.resilience.retries import Allowance
 from core.routing import Standing, Standings
 from core.routing.standing import FRESH
-
-
-class TurnedAway(Exception):
-    """A deployment has no room for this call, or rests. `retry_after` says when to come back."""
-
-    def __init__(
-        self, deployment: DeploymentName, retry_after: Seconds, cause: str = "busy"
-    ) -> None:
-        super().__init__(f"{deployment}: {cause}")
-        self.retry_after = retry_after
-        self.cause = cause
+from services.models.line import Line
+from services.models.line import TurnedAway as TurnedAway  # noqa: PLC0414  # for callers of enter
 
 
 class Lane:
@@ -41,18 +29,11 @@ class Lane:
         self.name = deployment.name
         self.breaker = Breaker()
         self.load = Load()
-        self._limits = deployment.limits
-        self._limiter = RateLimiter.of(self._limits, clock.monotonic())
-        self._running: dict[TenantId, int] = {}
-        self._under_way = 0
-        self._queue: FairQueue[asyncio.Future[None]] = FairQueue(self._limits.queued)
+        self._line = Line(self.name, deployment.limits, clock.monotonic, self._usual_wait)
 
     def of(self, limits: Limits) -> Lane:
         """The same lane, with the limits that a reload may have changed."""
-        if limits is not self._limits and limits != self._limits:
-            self._limits = limits
-            self._limiter = RateLimiter.of(limits, self._clock.monotonic())
-            self._queue.size = limits.queued
+        self._line.of(limits)
         return self
 
     def adopt(self, policy: ResiliencePolicy) -> None:
@@ -66,7 +47,7 @@ class Lane:
     def bearing(self) -> Standing:
         """How it does, as far as routing decides by it: without what costs most to reckon."""
         return Standing(
-            self.load.outstanding + len(self._queue),
+            self.load.outstanding + len(self._line),
             self.load.first_token,
             None,
             rest_of(self.breaker, self._policy.breaker, self._clock.monotonic()),
@@ -80,91 +61,25 @@ class Lane:
         Only the `last_resort` is let through to a deployment that rests.
         """
         now = self._clock.monotonic()
-        until = now + patience
-        if self._has_room:
-            self._take_place(tenant)
-        else:
-            await self._wait_for_place(tenant, patience)
+        if not self._line.went(tenant, tokens, now):
+            await self._line.wait(tenant, tokens, patience)
             now = self._clock.monotonic()
-        try:
-            rest = rest_of(self.breaker, self._policy.breaker, now)
-            if rest is not None and not last_resort:
-                raise TurnedAway(self.name, rest.again_in, "resting")
-            wait = self._limiter.wait(tokens, now)
-            if wait > 0 and now + wait > until:
-                raise TurnedAway(self.name, wait)
-            self._limiter = self._limiter.take(tokens, now)
-            if wait > 0:
-                await asyncio.sleep(wait)
-                now = self._clock.monotonic()
-        except BaseException:
-            self._leave_place(tenant)
-            raise
+        rest = rest_of(self.breaker, self._policy.breaker, now)
+        if rest is not None and not last_resort:
+            self._line.give_back(tenant, tokens)
+            raise TurnedAway(self.name, rest.again_in, "resting")
         self.load = self.load.began()
         self.breaker, permit = begin(self.breaker, self._policy.breaker, now)
         return Passage(self, tenant, tokens, permit, now)
 
     def _left(self, passage: Passage, verdict: Verdict, used: int) -> None:
-        now = self._clock.monotonic()
         self.load = self.load.ended()
+        now = self._clock.monotonic()
         self.breaker = end(self.breaker, self._policy.breaker, passage.permit, verdict, now)
-        self._limiter = self._limiter.correct(passage.tokens, used, now)
-        self._leave_place(passage.tenant)
-
-    @property
-    def _has_room(self) -> bool:
-        most = self._limits.concurrent
-        return most is None or (self._under_way < most and not len(self._queue))
-
-    def _take_place(self, tenant: TenantId) -> None:
-        self._running[tenant] = self._running.get(tenant, 0) + 1
-        self._under_way += 1
-
-    async def _wait_for_place(self, tenant: TenantId, patience: Seconds) -> None:
-        if patience <= 0:
-            raise TurnedAway(self.name, self._usual_wait())
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        turned_away = self._queue.put(tenant, place)
-        if turned_away is not None and not turned_away.done():
-            turned_away.set_exception(TurnedAway(self.name, self._usual_wait()))
-        try:
-            async with asyncio.timeout(patience):
-                await place
-        except TimeoutError:
-            self._give_up(tenant, place)
-            raise TurnedAway(self.name, self._usual_wait()) from None
-        except asyncio.CancelledError:
-            self._give_up(tenant, place)
-            raise
-
-    def _give_up(self, tenant: TenantId, place: asyncio.Future[None]) -> None:
-        """Leave the line; a place that was given at the same moment goes to the next."""
-        if not self._queue.leave(tenant, place) and _was_given(place):
-            self._leave_place(tenant)
-
-    def _leave_place(self, tenant: TenantId) -> None:
-        self._under_way -= 1
-        left = self._running[tenant] - 1
-        if left:
-            self._running[tenant] = left
-        else:
-            del self._running[tenant]
-        most = self._limits.concurrent
-        while len(self._queue) and (most is None or self._under_way < most):
-            following = self._queue.take(self._running)
-            if following is None:
-                return
-            next_tenant, place = following
-            if not place.done():
-                self._take_place(next_tenant)
-                place.set_result(None)
+        self._line.leave(passage.tenant, passage.tokens, used)
 
     def _usual_wait(self) -> Seconds:
         return Seconds(max(1.0, self.load.first_token or 0.0))
-
-
-def _was_given(place: asyncio.Future[None]) -> bool:
-    return place.done() and not place.cancelled() and place.exception() is None
 
 
 @dataclass(slots=True)
@@ -230,8 +145,13 @@ class Lanes:
         """How each deployment that was called does, as it is shown."""
         return {name: lane.standing() for name, lane in self._lanes.items()}
 
+    def standing(self, name: DeploymentName) -> Standing:
+        """How this deployment does, as it is shown."""
+        lane = self._lanes.get(name)
+        return FRESH if lane is None else lane.standing()
+
     def bearing(self, name: DeploymentName) -> Standing:
-        """How this deployment does, as far as routing decides by it."""
+        """How it does, as far as routing decides by it."""
         lane = self._lanes.get(name)
         return FRESH if lane is None else lane.bearing()
 

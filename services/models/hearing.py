@@ -1,0 +1,206 @@
+"""One attempt while it is heard: what it says, cleaned, counted and held, until it is on record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from core.clock import Clock
+from core.errors import DeadlineExceeded
+from core.generation import (
+    GenerationRequest,
+    ModelError,
+    ModelErrorKind,
+    ModelEvent,
+    ModelFinished,
+    TextDelta,
+)
+from core.identifiers import Seconds
+from core.ports.model_gateway import GatewayEvent, GenerationOrder
+from core.ports.state import StoreUnavailable
+from core.resilience.failures import ANSWERED, verdict_of
+from services.models.arriving import Arriving
+from services.models.attempts import Attempts
+from services.models.holding import Held, Seam
+from services.models.journey import Journey
+from services.models.lanes import Lanes
+from services.models.spending import Budgets
+from services.models.trial import Trial, size, storable
+
+_LATE = Seconds(0.05)
+"""A call that ended this close to its caller's deadline ended because of it."""
+
+
+class Heard(Protocol):
+    """What a candidate says. Whoever asked for it closes it, however far it was read."""
+
+    def __aiter__(self) -> AsyncIterator[GatewayEvent]: ...
+
+    async def aclose(self) -> None:
+        """Stop it; returns once it is on record."""
+
+
+class Listener:
+    """Hears attempts, and has each of them end on record."""
+
+    def __init__(self, attempts: Attempts, lanes: Lanes, budgets: Budgets, clock: Clock) -> None:
+        self._attempts = attempts
+        self._lanes = lanes
+        self._budgets = budgets
+        self.clock = clock
+
+    def held(self, journey: Journey, trial: Trial) -> tuple[Held, Seam]:
+        """What stands between this attempt and the readers."""
+        if trial.goes_on:
+            return Held(Seconds(0.0)), Seam("".join(journey.text))
+        return Held(self._lanes.policy.hold_first), Seam("")
+
+    def failed(self, journey: Journey, trial: Trial, error: ModelError) -> None:
+        """It ended in an error, which says something about its deployment, or does not."""
+        trial.failure = error.message
+        trial.finished = None
+        out_of_time = self.clock.monotonic() >= journey.order.deadline - _LATE
+        begun = trial.passage.heard or trial.whole
+        by_caller = error.kind is ModelErrorKind.TIMEOUT and out_of_time and begun
+        trial.verdict = None if by_caller else verdict_of(error, self._lanes.policy.cooldown)
+        journey.fail(trial.candidate, error, trial.attempt.number)
+
+    async def end(self, journey: Journey, trial: Trial) -> None:
+        """Write the attempt's end, also when this call is being cancelled.
+
+        While the store is away a turn goes on without: its settlement books what is open, by
+        what its log says.
+        """
+        ended = trial.end()
+        trial.passage.leave(trial.verdict, trial.tokens)
+        if trial.reservation is not None:
+            self._budgets.settle(trial.reservation, trial.spent.cost)
+        journey.book(trial)
+        unit = journey.order.unit
+        ending = asyncio.ensure_future(self._attempts.end(ended, unit, trial.deployment))
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await asyncio.wait({ending})
+            ending.exception()
+            raise
+        except StoreUnavailable:
+            if unit.epoch is None:
+                raise
+
+
+class Hearing:
+    """The events of one attempt, after those of its `opening`.
+
+    It is ended on record however, and wherever, it ends. Raises ModelError where it fails.
+    """
+
+    __slots__ = ("_ended", "_held", "_journey", "_listener", "_out", "_passes", "_pieces", "_seam",
+                 "_trial")  # fmt: skip
+
+    def __init__(
+        self,
+        listener: Listener,
+        journey: Journey,
+        trial: Trial,
+        opening: Sequence[GatewayEvent] = (),
+    ) -> None:
+        self._listener = listener
+        self._journey = journey
+        self._trial = trial
+        self._held, self._seam = listener.held(journey, trial)
+        self._passes = self._held.is_open and self._seam.is_closed
+        self._out: deque[GatewayEvent] = deque(opening)
+        self._pieces: Arriving | None = None
+        self._ended = False
+
+    def __aiter__(self) -> Hearing:
+        return self
+
+    async def __anext__(self) -> GatewayEvent:
+        if self._out:
+            return self._out.popleft()
+        trial = self._trial
+        if self._ended or trial.verdict is ANSWERED:
+            await self.aclose()
+            raise StopAsyncIteration
+        try:
+            pieces = self._pieces or await self._called()
+            async for piece in pieces:
+                if self._passes and type(piece) is TextDelta and piece.text.isascii():
+                    trial.output += len(piece.text)  # as nearly every piece
+                    return piece
+                self._take(piece)
+                if self._out:
+                    return self._out.popleft()
+            if trial.finished is None:
+                raise ModelError(ModelErrorKind.MALFORMED_STREAM, "the stream had no end")
+        except ModelError as error:
+            self._listener.failed(self._journey, trial, error)
+            await self.aclose()
+            raise
+        trial.verdict = ANSWERED
+        self._out.extend(self._held.rest())
+        return await self.__anext__()
+
+    async def aclose(self) -> None:
+        """See Heard."""
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            if self._pieces is not None:
+                await self._pieces.aclose()
+        finally:
+            await self._listener.end(self._journey, self._trial)
+
+    async def _called(self) -> Arriving:
+        """Call the model, and wait for the first piece within what the deployment has for it."""
+        trial, order = self._trial, self._journey.order
+        left = self._time_left()
+        trial.called = True
+        pieces = Arriving(trial.model.stream(_request(order, trial), timeout=left))
+        self._pieces = pieces
+        most = trial.deployment.limits.first_token
+        if most is None:
+            await pieces.arrived()
+        else:
+            try:
+                async with asyncio.timeout(most):
+                    await pieces.arrived()
+            except TimeoutError:
+                late = f"the first token did not come within {most:g} s"
+                raise ModelError(ModelErrorKind.TIMEOUT, late) from None
+        if not trial.whole:
+            trial.passage.first_piece(self._listener.clock.monotonic())
+        return pieces
+
+    def _time_left(self) -> Seconds:
+        left = self._journey.order.deadline - self._listener.clock.monotonic()
+        if left <= 0:
+            raise DeadlineExceeded("no time was left for the model")
+        most = self._trial.deployment.limits.total
+        return Seconds(left if most is None else min(left, most))
+
+    def _take(self, piece: ModelEvent) -> None:
+        """Count a piece, and let out what may go."""
+        if isinstance(piece, ModelFinished):
+            self._trial.finished = piece
+            return
+        said = storable(piece)
+        self._trial.output += size(said)
+        now = self._listener.clock.monotonic()
+        self._out.extend(self._held.put(self._seam.join(said), now))
+        self._passes = self._held.is_open and self._seam.is_closed
+
+
+def _request(order: GenerationOrder, trial: Trial) -> GenerationRequest:
+    return GenerationRequest(
+        messages=trial.prompt.messages,
+        options=trial.options,
+        question=order.question,
+        context=trial.prompt.passages(order.context),
+        whole=trial.whole,
+    )
