@@ -137,14 +137,17 @@ async def run(
 ) -> None:
     """Serve until SIGTERM or SIGINT; a second one ends the drain at once.
 
-    SIGHUP has the settings read again, where there is a way to them.
+    SIGHUP has the settings read again, where there is a way to them. In a terminal it says that
+    the terminal has closed, which ends the process as SIGTERM does.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, stop)
     async with serving(settings, override, reread) as node:
-        if reread is not None and sys.platform != "win32":
+        if sys.platform != "win32" and _in_terminal():
+            loop.add_signal_handler(signal.SIGHUP, _on_signal, stop)
+        elif sys.platform != "win32" and reread is not None:
             loop.add_signal_handler(signal.SIGHUP, node.reload)
         started(node)
         await stop.wait()
@@ -179,6 +182,10 @@ def _tune() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 2)
+
+
+def _in_terminal() -> bool:
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
 def _on_signal(stop: asyncio.Event) -> None:

@@ -35,6 +35,7 @@ class ServerProcess:
         self.settings = folder / "colonnade.toml"
         self.settings.write_text(f'data_dir = "{folder / "data"}"\n{settings}')
         self._arguments = ["--address", self.address, *(["--demo-key"] if demo_key else [])]
+        self.stdin = subprocess.DEVNULL
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -54,6 +55,7 @@ class ServerProcess:
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
                 [PROGRAM, "serve", "--config", str(self.settings), *self._arguments],
+                stdin=self.stdin,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

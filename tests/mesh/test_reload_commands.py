@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
 import time
 from pathlib import Path
@@ -52,3 +54,14 @@ def test_by_a_signal_and_by_a_command(tmp_path: Path) -> None:
         [line] = told(server, "reload_refused")
         assert "breaker.share" in str(line["problems"])
         assert server.process.poll() is None
+
+
+def test_the_end_of_its_terminal_ends_a_server(tmp_path: Path) -> None:
+    ours, its = pty.openpty()
+    server = ServerProcess(tmp_path)
+    server.stdin = its
+    with server:
+        server.process.send_signal(signal.SIGHUP)
+        assert server.process.wait(timeout=PATIENCE_S) == 0
+    os.close(ours)
+    os.close(its)
