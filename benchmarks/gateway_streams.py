@@ -15,7 +15,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -77,6 +77,20 @@ def jain_index(shares: Sequence[float]) -> float:
     """How evenly something is shared: 1 is evenly, 1/n is all of it to one."""
     squares = sum(share * share for share in shares)
     return sum(shares) ** 2 / (len(shares) * squares) if squares else 0.0
+
+
+def fair_shares(demands: Mapping[str, float], capacity: float) -> dict[str, float]:
+    """What each is entitled to of `capacity`: nobody more than asked while another lacks something.
+
+    Max-min fairness (Bertsekas and Gallager 1992, 6.5.2): the smallest demands are met first, and
+    what they leave is parted evenly between the others. What nobody asked for goes to all.
+    """
+    shares: dict[str, float] = {}
+    left, waiting = capacity, sorted(demands, key=lambda name: demands[name])
+    for number, name in enumerate(waiting):
+        shares[name] = min(demands[name], left / (len(waiting) - number))
+        left -= shares[name]
+    return {name: share + left / len(shares) for name, share in shares.items()}
 
 
 def main() -> None:

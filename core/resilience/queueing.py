@@ -44,12 +44,23 @@ class FairQueue(Generic[Item]):
         self._append(tenant, item)
         return turned_away
 
-    def take(self, under_way: Mapping[TenantId, int]) -> tuple[TenantId, Item] | None:
-        """The next: of the tenant with the least under way, and of those who waited longest."""
+    def next(self, under_way: Mapping[TenantId, int]) -> tuple[TenantId, Item] | None:
+        """Whose turn it is: of the tenant with the least under way, and of those the first.
+
+        Where several have as little, the one whose last turn was longest ago.
+        """
         if not self._lines:
             return None
         tenant = min(self._lines, key=lambda t: (under_way.get(t, 0), self._served.get(t, 0), t))
-        item = self._lines[tenant].popleft()
+        return tenant, self._lines[tenant][0]
+
+    def take(self, under_way: Mapping[TenantId, int]) -> tuple[TenantId, Item] | None:
+        """The next one, who leaves the line."""
+        following = self.next(under_way)
+        if following is None:
+            return None
+        tenant, item = following
+        self._lines[tenant].popleft()
         self._turn += 1
         self._served[tenant] = self._turn
         self._shrunk(tenant)

@@ -73,6 +73,13 @@ class RateLimiter:
             self.tokens and self.tokens.take(tokens, now),
         )
 
+    def put_back(self, tokens: int, now: Seconds) -> RateLimiter:
+        """The call for which these were taken is not made."""
+        return RateLimiter(
+            self.requests and self.requests.take(-1, now),
+            self.tokens and self.tokens.take(-tokens, now),
+        )
+
     def correct(self, reserved: int, used: int, now: Seconds) -> RateLimiter:
         """The call used so many of the tokens that were taken for it."""
         if self.tokens is None:
