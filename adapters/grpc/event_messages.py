@@ -13,20 +13,18 @@ from core.turns.events import (
     AttemptUsed,
     Cited,
     Finished,
-    Reasoning,
     Retracted,
     Retrieved,
     Started,
     Switched,
-    Text,
     TurnEvent,
     Validated,
 )
 
 
-def event_message(event: TurnEvent) -> turns_pb2.TurnEvent:
-    """The event without its number."""
-    return _WRITERS[type(event)](event)
+def write_event(event: TurnEvent, message: turns_pb2.TurnEvent) -> None:
+    """Put the event into the message that has its number. Text and thoughts: see ProtobufCodec."""
+    _WRITERS[type(event)](event, message)
 
 
 def retrieved_chunk(passage: Passage) -> turns_pb2.RetrievedChunk:
@@ -68,85 +66,81 @@ def citation(value: Citation) -> messages_pb2.Citation:
     )
 
 
-def _started(event: Started) -> turns_pb2.TurnEvent:
-    previous = errors.rich_failure(event.previous_error) if event.previous_error else None
-    return turns_pb2.TurnEvent(
-        started=turns_pb2.Started(
-            turn_id=event.turn,
-            run=event.run,
-            previous_error=previous,
-            prompt_version=event.prompt_version,
-            model=event.model,
-            request_id=event.request_id,
-            conversation=names.conversation_name(event.conversation),
-            user_message=names.message_name(event.conversation, event.user_message),
-        )
-    )
+def _started(event: Started, message: turns_pb2.TurnEvent) -> None:
+    started = message.started
+    started.turn_id = event.turn
+    started.run = event.run
+    started.prompt_version = event.prompt_version
+    started.model = event.model
+    started.request_id = event.request_id
+    if event.previous_error is not None:
+        started.previous_error.CopyFrom(errors.rich_failure(event.previous_error))
+    if event.conversation is not None:
+        started.conversation = names.conversation_name(event.conversation)
+        started.user_message = names.message_name(event.conversation, event.user_message)
 
 
-def _retrieved(event: Retrieved) -> turns_pb2.TurnEvent:
-    chunks = [retrieved_chunk(passage) for passage in event.passages]
-    return turns_pb2.TurnEvent(
-        retrieved=turns_pb2.Retrieved(chunks=chunks, degraded=event.degraded)
-    )
+def _retrieved(event: Retrieved, message: turns_pb2.TurnEvent) -> None:
+    retrieved = message.retrieved
+    retrieved.SetInParent()
+    retrieved.degraded = event.degraded
+    retrieved.chunks.extend(retrieved_chunk(passage) for passage in event.passages)
 
 
-def _used(event: AttemptUsed) -> turns_pb2.TurnEvent:
-    return turns_pb2.TurnEvent(
-        usage=turns_pb2.AttemptUsage(
-            attempt=event.attempt,
-            model=event.deployment,
-            usage=values.usage(event.usage, estimated=event.estimated),
-            cost=values.money(event.cost, event.currency),
-        )
-    )
+def _cited(event: Cited, message: turns_pb2.TurnEvent) -> None:
+    message.citation.CopyFrom(citation(event.citation))
 
 
-def _switched(event: Switched) -> turns_pb2.TurnEvent:
-    return turns_pb2.TurnEvent(
-        provider_switched=turns_pb2.ProviderSwitched(
-            from_model=event.failed,
-            to_model=event.next,
-            attempt=event.attempt,
-            cause=event.cause,
-        )
-    )
+def _used(event: AttemptUsed, message: turns_pb2.TurnEvent) -> None:
+    used = message.usage
+    used.attempt = event.attempt
+    used.model = event.deployment
+    values.put_usage(used.usage, event.usage, estimated=event.estimated)
+    if event.cost is not None:
+        values.put_money(used.cost, event.cost, event.currency)
 
 
-def _approval_required(event: ApprovalRequired) -> turns_pb2.TurnEvent:
-    return turns_pb2.TurnEvent(
-        approval_required=turns_pb2.ApprovalRequired(
-            approval_id=event.approval,
-            call_id=event.call,
-            reason=event.cause,
-            expire_time=values.timestamp(event.expires),
-        )
-    )
+def _switched(event: Switched, message: turns_pb2.TurnEvent) -> None:
+    switched = message.provider_switched
+    switched.from_model = event.failed
+    switched.to_model = event.next
+    switched.attempt = event.attempt
+    switched.cause = event.cause
 
 
-def _retracted(event: Retracted) -> turns_pb2.TurnEvent:
+def _approval_required(event: ApprovalRequired, message: turns_pb2.TurnEvent) -> None:
+    required = message.approval_required
+    required.approval_id = event.approval
+    required.call_id = event.call
+    required.reason = event.cause
+    required.expire_time.FromDatetime(event.expires)
+
+
+def _retracted(event: Retracted, message: turns_pb2.TurnEvent) -> None:
     """The answer of a turn begins after its first event, so from there all of it is taken back."""
-    return turns_pb2.TurnEvent(retracted=turns_pb2.Retracted(from_sequence=1, reason=event.cause))
+    message.retracted.from_sequence = 1
+    message.retracted.reason = event.cause
 
 
-def _finished(event: Finished) -> turns_pb2.TurnEvent:
-    return turns_pb2.TurnEvent(
-        finished=turns_pb2.Finished(
-            reason=values.finish_reason(event.reason),
-            model=event.model,
-            usage=values.usage(event.usage, estimated=event.estimated),
-            cost=values.money(event.cost, event.currency),
-            latencies=values.latencies(event.latencies),
-            message=names.message_name(event.conversation, event.message),
-        )
-    )
+def _validated(event: Validated, message: turns_pb2.TurnEvent) -> None:
+    message.validation.CopyFrom(values.validation(event.verdict))
 
 
-_WRITERS: dict[type[TurnEvent], Callable[..., turns_pb2.TurnEvent]] = {
-    Text: lambda e: turns_pb2.TurnEvent(delta=turns_pb2.Delta(text=e.text)),
-    Reasoning: lambda e: turns_pb2.TurnEvent(delta=turns_pb2.Delta(reasoning=e.text)),
-    Cited: lambda e: turns_pb2.TurnEvent(citation=citation(e.citation)),
-    Validated: lambda e: turns_pb2.TurnEvent(validation=values.validation(e.verdict)),
+def _finished(event: Finished, message: turns_pb2.TurnEvent) -> None:
+    finished = message.finished
+    finished.reason = values.finish_reason(event.reason)
+    finished.model = event.model
+    values.put_usage(finished.usage, event.usage, estimated=event.estimated)
+    if event.cost is not None:
+        values.put_money(finished.cost, event.cost, event.currency)
+    values.put_latencies(finished.latencies, event.latencies)
+    if event.message is not None:
+        finished.message = names.message_name(event.conversation, event.message)
+
+
+_WRITERS: dict[type[TurnEvent], Callable[..., None]] = {
+    Cited: _cited,
+    Validated: _validated,
     Started: _started,
     Retrieved: _retrieved,
     AttemptUsed: _used,

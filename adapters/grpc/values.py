@@ -26,6 +26,11 @@ _BY = {
     AnsweredBy.REPAIR: turns_pb2.Validation.ANSWERED_BY_REPAIR,
     AnsweredBy.EXTRACTION: turns_pb2.Validation.ANSWERED_BY_EXTRACTION,
 }
+_REASONS: dict[EndReason | None, turns_pb2.FinishReason.ValueType] = {
+    reason: turns_pb2.FinishReason.Value(f"FINISH_REASON_{reason.value}") for reason in EndReason
+}
+_REASONS[None] = turns_pb2.FINISH_REASON_UNSPECIFIED
+_NANOSECONDS = 1_000_000_000
 _STATUS_BACK = {number: status for status, number in _STATUS.items()}
 _BY_BACK = {number: by for by, number in _BY.items()}
 
@@ -44,8 +49,16 @@ def duration(seconds: float | None) -> Duration | None:
     if seconds is None:
         return None
     value = Duration()
-    value.FromNanoseconds(int(seconds * 1_000_000_000))
+    _put_duration(value, seconds)
     return value
+
+
+def _put_duration(value: Duration, seconds: float) -> None:
+    nanoseconds = int(seconds * _NANOSECONDS)
+    if nanoseconds < 0:  # protobuf's own way, for the rare case; it takes three times as long
+        value.FromNanoseconds(nanoseconds)
+    else:
+        value.seconds, value.nanos = divmod(nanoseconds, _NANOSECONDS)
 
 
 def seconds(value: Duration) -> Seconds:
@@ -57,9 +70,17 @@ def money(amount: Decimal | None, currency: str) -> usage_pb2.Money | None:
     """An exact amount in plain digits; an unknown one stays unset, which is not zero."""
     if amount is None:
         return None
+    value = usage_pb2.Money()
+    put_money(value, amount, currency)
+    return value
+
+
+def put_money(value: usage_pb2.Money, amount: Decimal, currency: str) -> None:
+    """The same of a known amount, into a message."""
     plain = f"{amount:f}"
     trimmed = plain.rstrip("0").rstrip(".") if "." in plain else plain
-    return usage_pb2.Money(amount=trimmed or "0", currency_code=currency)
+    value.amount = trimmed or "0"
+    value.currency_code = currency
 
 
 def amount(value: usage_pb2.Money) -> Decimal | None:
@@ -69,13 +90,24 @@ def amount(value: usage_pb2.Money) -> Decimal | None:
 
 def usage(tokens: TokenUsage, *, estimated: bool = False) -> usage_pb2.Usage:
     """Tokens; what is unknown stays unset."""
-    return usage_pb2.Usage(
-        prompt_tokens=tokens.prompt,
-        cached_prompt_tokens=tokens.cached_prompt,
-        output_tokens=tokens.completion,
-        reasoning_tokens=tokens.reasoning,
-        estimated=estimated,
-    )
+    value = usage_pb2.Usage()
+    put_usage(value, tokens, estimated=estimated)
+    return value
+
+
+def put_usage(value: usage_pb2.Usage, tokens: TokenUsage, *, estimated: bool) -> None:
+    """The same, into a message, which counts as set however little is known."""
+    value.SetInParent()
+    if tokens.prompt is not None:
+        value.prompt_tokens = tokens.prompt
+    if tokens.completion is not None:
+        value.output_tokens = tokens.completion
+    if tokens.cached_prompt is not None:
+        value.cached_prompt_tokens = tokens.cached_prompt
+    if tokens.reasoning is not None:
+        value.reasoning_tokens = tokens.reasoning
+    if estimated:
+        value.estimated = True
 
 
 def tokens(value: usage_pb2.Usage) -> TokenUsage:
@@ -90,14 +122,24 @@ def tokens(value: usage_pb2.Usage) -> TokenUsage:
     )
 
 
-def latencies(value: Latencies) -> usage_pb2.Latencies:
-    """How long the stages took; a stage that did not happen stays unset."""
-    return usage_pb2.Latencies(
-        retrieval=duration(value.retrieval),
-        first_text=duration(value.first_text),
-        generation=duration(value.generation),
-        total=duration(value.total),
-    )
+def put_latencies(value: usage_pb2.Latencies, took: Latencies) -> None:
+    """How long the stages took, into a message; a stage that did not happen stays unset."""
+    value.SetInParent()
+    if took.retrieval is not None:
+        _put_duration(value.retrieval, took.retrieval)
+    if took.first_text is not None:
+        _put_duration(value.first_text, took.first_text)
+    if took.generation is not None:
+        _put_duration(value.generation, took.generation)
+    if took.total is not None:
+        _put_duration(value.total, took.total)
+
+
+def latencies(took: Latencies) -> usage_pb2.Latencies:
+    """The same, as a message."""
+    value = usage_pb2.Latencies()
+    put_latencies(value, took)
+    return value
 
 
 def validation(verdict: Verdict) -> turns_pb2.Validation:
@@ -123,9 +165,7 @@ def verdict(value: turns_pb2.Validation) -> Verdict:
 
 def finish_reason(reason: EndReason | None) -> turns_pb2.FinishReason.ValueType:
     """Why a turn ended; unspecified while it has not."""
-    if reason is None:
-        return turns_pb2.FINISH_REASON_UNSPECIFIED
-    return turns_pb2.FinishReason.Value(f"FINISH_REASON_{reason.value}")
+    return _REASONS[reason]
 
 
 def end_reason(value: turns_pb2.FinishReason.ValueType) -> EndReason:
