@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -131,3 +132,16 @@ def test_importing_the_client_brings_in_grpc_and_protobuf_alone() -> None:
     # grpc imports the packages of its own that happen to be installed.
     names -= {"grpc_tools", "grpc_health", "grpc_reflection", "cython_runtime"}
     assert names <= {"colonnade", "google", "grpc", "typing_extensions"}
+
+
+def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
+    """It takes connections and stands still: the next attempt, or address, has its turn soon."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"127.0.0.1:{mute.getsockname()[1]}"
+        options = {**dict(channel_options()), "grpc.use_local_subchannel_pool": 1}
+        assert options["grpc.min_reconnect_backoff_ms"] == 5_000
+        options["grpc.min_reconnect_backoff_ms"] = 200  # the same, in less time
+        channel = grpc.insecure_channel(address, options=list(options.items()))
+        with channel, pytest.raises(grpc.RpcError) as refused:
+            channel.unary_unary("/any/method")(b"", timeout=15)
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE

@@ -86,13 +86,16 @@ class Connection:
 def channel_options() -> list[tuple[str, str | int]]:
     """Notices a dead connection within 30 s, and comes back within 2 s of a server's start.
 
-    The server takes pings that are at least 10 s apart.
+    A server that takes a connection and says nothing (it stands still) is given up after 5 s;
+    gRPC's own patience is 20 s, in which no call of the channel fails. The server takes pings
+    that are at least 10 s apart.
     """
     return [
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 10_000),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 5_000),  # the time for one attempt, whatever its name
         ("grpc.max_reconnect_backoff_ms", 2_000),
         ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
         ("grpc.primary_user_agent", "colonnade-python"),
