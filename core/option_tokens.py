@@ -17,6 +17,8 @@ def option_tokens(options: GenerationOptions) -> int:
     They are part of the prompt that a provider reads and bills. As for messages, a token stands
     for a byte of UTF-8 at least.
     """
+    if not options.tools and not options.response_schema:
+        return 0
     tools = sum(
         _A_TOOL + _bytes(tool.name) + _bytes(tool.description) + _bytes(tool.parameters)
         for tool in options.tools

@@ -34,10 +34,11 @@ def assemble(
 
 def fitting(parts: Sequence[PromptPart], budget: int) -> Fitting:
     """`assemble` for who counts elsewhere (asynchronously): one step a count."""
-    order = drop_order(parts)
-    tokens = yield render(parts)
+    whole = render(parts)
+    tokens = yield whole
     if tokens <= budget:
-        return _prompt(parts, frozenset(), tokens, budget)
+        return Prompt(whole, tuple(parts), (), tokens, budget)
+    order = drop_order(parts)
     least = yield render(_without(parts, _first(order, len(order))))
     if least > budget:
         raise ContextTooLong(needed=least, allowed=budget)

@@ -43,17 +43,23 @@ def disarm(text: str) -> str:
     The first bracket of each such token is replaced (`<` by `‹`, `[` by `⁅`), so that no new
     token can arise. Disarming twice changes nothing more.
     """
-    angled = _ANGLE.sub(lambda match: "‹" * len(match.group()), text)
-    return _BRACKET.sub("⁅", angled)
+    if "<" in text or "＜" in text:
+        text = _ANGLE.sub(lambda match: "‹" * len(match.group()), text)
+    return _BRACKET.sub("⁅", text) if "[" in text else text
 
 
 def nonce_for(texts: Iterable[str]) -> str:
     """A short name that occurs in none of `texts`: the same for the same texts."""
     held = tuple(texts)
+    if not held:
+        return _OF_NOTHING
     digest = hashlib.sha256("\x00".join(held).encode("utf-8", "surrogatepass")).hexdigest()
     while any(digest[:_NONCE_LENGTH] in text for text in held):
         digest = hashlib.sha256(digest.encode()).hexdigest()
     return digest[:_NONCE_LENGTH]
+
+
+_OF_NOTHING = hashlib.sha256(b"").hexdigest()[:_NONCE_LENGTH]
 
 
 def fenced(text: str, nonce: str, label: str = "") -> str:

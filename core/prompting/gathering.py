@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from core.knowledge import Passage
 from core.messages import Message, Part, Role, TextPart, ToolResultPart
@@ -87,8 +88,38 @@ def _input(template: PromptTemplate, key: str, value: str, nonce: str) -> str:
     return fenced(value, nonce) if untrusted and value else disarm(value)
 
 
-def _leading(template: PromptTemplate, values: Mapping[str, str]) -> Iterator[PromptPart]:
-    """The operator's texts. The format stands here unless the template places it elsewhere."""
+def _leading(template: PromptTemplate, values: Mapping[str, str]) -> tuple[PromptPart, ...]:
+    """The operator's texts. The format stands here unless the template places it elsewhere.
+
+    They are the same for the same values of the slots that they have, mostly for every request.
+    """
+    texts = (template.system, template.safety, template.developer)
+    filled = [values.get(slot, "") for slot in _leading_slots(*texts)]
+    key = (template.version, *texts, template.user, *filled)
+    known = _KNOWN_LEADING.get(key)
+    if known is not None:
+        return known
+    parts = tuple(_leading_parts(template, values))
+    if sum(map(len, filled)) <= _SHORT:
+        if len(_KNOWN_LEADING) >= _MOST_KNOWN:
+            _KNOWN_LEADING.clear()
+        _KNOWN_LEADING[key] = parts
+    return parts
+
+
+_KNOWN_LEADING: dict[tuple[str, ...], tuple[PromptPart, ...]] = {}
+_MOST_KNOWN = 256
+_SHORT = 2_000
+"""Characters of values, above which they are hardly those of another request."""
+
+
+@lru_cache(maxsize=_MOST_KNOWN)
+def _leading_slots(*texts: str) -> tuple[str, ...]:
+    """The slots of the operator's texts, and the format, which may stand among them."""
+    return (FORMAT_SLOT, *sorted({slot for text in texts for slot in slots_in(text)}))
+
+
+def _leading_parts(template: PromptTemplate, values: Mapping[str, str]) -> Iterator[PromptPart]:
     placed = any(FORMAT_SLOT in slots_in(text) for text in (template.system, template.user))
     sections = (
         (Role.SYSTEM, SourceKind.SYSTEM, fill(template.system, values)),
@@ -147,8 +178,7 @@ def _history(material: Material, nonce: str) -> Iterator[PromptPart]:
         old = index < recent_from
         priority = Priority.OLD_HISTORY if old else Priority.RECENT_HISTORY
         for said in exchange:
-            part = _said(said, SourceKind.HISTORY, nonce)
-            yield replace(part, priority=priority, unit=f"exchange-{index}")
+            yield _said(said, SourceKind.HISTORY, nonce, priority, f"exchange-{index}")
 
 
 def _tools(tools: Sequence[Said], nonce: str) -> Iterator[PromptPart]:
@@ -156,8 +186,7 @@ def _tools(tools: Sequence[Said], nonce: str) -> Iterator[PromptPart]:
     unit = 0
     for said in tools:
         unit += said.message.role is not Role.TOOL
-        part = _said(said, SourceKind.TOOL, nonce)
-        yield replace(part, priority=Priority.TOOL_RESULT, unit=f"tools-{unit}")
+        yield _said(said, SourceKind.TOOL, nonce, Priority.TOOL_RESULT, f"tools-{unit}")
 
 
 def _exchanges(history: Sequence[Said]) -> list[list[Said]]:
@@ -170,11 +199,11 @@ def _exchanges(history: Sequence[Said]) -> list[list[Said]]:
     return exchanges
 
 
-def _said(said: Said, kind: SourceKind, nonce: str) -> PromptPart:
+def _said(said: Said, kind: SourceKind, nonce: str, priority: int, unit: str) -> PromptPart:
     trust = Trust.UNTRUSTED if said.message.role is Role.TOOL else Trust.CALLER
     content = tuple(_safe(part, nonce) for part in said.message.parts)
     source = Provenance(kind, said.id)
-    return PromptPart(said.message.role, content, source, trust, alone=True)
+    return PromptPart(said.message.role, content, source, trust, priority, unit, alone=True)
 
 
 def _safe(part: Part, nonce: str) -> Part:

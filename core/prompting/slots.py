@@ -33,10 +33,22 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 
     One pass: a value that looks like a slot is text like any other.
     """
-    return _SLOT.sub(
-        lambda match: values.get(match.group(2), "") if match.group(2) else f"{{{match.group(1)}}}",
-        text,
+    return "".join(
+        [values.get(piece, "") if is_slot else piece for is_slot, piece in _pieces(text)]
     )
+
+
+@lru_cache(maxsize=_TEXTS)
+def _pieces(text: str) -> tuple[tuple[bool, str], ...]:
+    """What a text is put together from: pieces as they are, and names of slots (True)."""
+    pieces: list[tuple[bool, str]] = []
+    done = 0
+    for match in _SLOT.finditer(text):
+        slot = match.group(2)
+        pieces.append((False, text[done : match.start()]))
+        pieces.append((True, slot) if slot else (False, f"{{{match.group(1)}}}"))
+        done = match.end()
+    return (*pieces, (False, text[done:]))
 
 
 @lru_cache(maxsize=_TEXTS)

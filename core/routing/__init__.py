@@ -9,6 +9,7 @@ from core.routing.request import (
     RoutingRequest,
     TaskClass,
     needed_capabilities,
+    needs_of,
 )
 from core.routing.standing import Rest, Standing, Standings
 
@@ -25,5 +26,6 @@ __all__ = [
     "TaskClass",
     "max_cost",
     "needed_capabilities",
+    "needs_of",
     "route",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -75,7 +75,8 @@ class RoutingRequest:
     holder: DeploymentName | None = None
 
 
-_DEMANDS = frozenset({ToolChoice.REQUIRED, ToolChoice.ONE})
+_DEMANDS = (ToolChoice.REQUIRED, ToolChoice.ONE)
+_OF_TOOLS = frozenset({ToolCallPart, ToolResultPart})
 
 
 def needed_capabilities(
@@ -86,18 +87,23 @@ def needed_capabilities(
     Tools are needed where there are some that may be called, and where the messages speak of
     calls: a history of them is no text.
     """
-    parts = {type(part) for message in messages for part in message.parts}
+    return needs_of(options, {type(part) for message in messages for part in message.parts})
+
+
+def needs_of(options: GenerationOptions, kinds: Set[type]) -> frozenset[Capability]:
+    """The same of messages whose parts are of these kinds."""
     may_call = bool(options.tools) and options.tool_choice is not ToolChoice.NONE
-    needs = {
-        Capability.SEED: options.seed is not None,
-        Capability.STOP: bool(options.stop),
-        Capability.JSON_SCHEMA: bool(options.response_schema),
-        Capability.TOOLS: may_call
-        or options.tool_choice in _DEMANDS
-        or not parts.isdisjoint({ToolCallPart, ToolResultPart}),
-        Capability.IMAGES: ImagePart in parts,
-        Capability.LOGPROBS: options.logprobs is not None,
-        Capability.REASONING: options.reasoning_effort is not None,
-        Capability.REASONING_BUDGET: options.reasoning_tokens is not None,
-    }
-    return frozenset(capability for capability, needed in needs.items() if needed)
+    needs = (
+        (Capability.SEED, options.seed is not None),
+        (Capability.STOP, bool(options.stop)),
+        (Capability.JSON_SCHEMA, bool(options.response_schema)),
+        (
+            Capability.TOOLS,
+            may_call or options.tool_choice in _DEMANDS or not kinds.isdisjoint(_OF_TOOLS),
+        ),
+        (Capability.IMAGES, ImagePart in kinds),
+        (Capability.LOGPROBS, options.logprobs is not None),
+        (Capability.REASONING, options.reasoning_effort is not None),
+        (Capability.REASONING_BUDGET, options.reasoning_tokens is not None),
+    )
+    return frozenset([capability for capability, needed in needs if needed])

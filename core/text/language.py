@@ -6,7 +6,6 @@ Good enough to tell whether an embedder was trained for a question; not a langua
 from __future__ import annotations
 
 import re
-from collections import Counter
 from enum import Enum
 
 
@@ -145,9 +144,10 @@ def _kana_share(text: str) -> float:
 
 def _latin_language(text: str) -> str:
     """The language most of whose common words occur, "" where two are level."""
-    words = _WORDS_OF_SCRIPT[Script.LATIN].findall(text.casefold())
-    found = Counter(language for word in words for language in _LANGUAGES_OF_WORD.get(word, ()))
-    leaders = found.most_common(2)
-    if not leaders or (len(leaders) > 1 and leaders[0][1] == leaders[1][1]):
-        return ""
-    return leaders[0][0]
+    found: dict[str, int] = {}
+    for word in _WORDS_OF_SCRIPT[Script.LATIN].findall(text.casefold()):
+        for language in _LANGUAGES_OF_WORD.get(word, ()):
+            found[language] = found.get(language, 0) + 1
+    most = max(found.values(), default=0)
+    leaders = [language for language, count in found.items() if count == most]
+    return leaders[0] if len(leaders) == 1 else ""

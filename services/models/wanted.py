@@ -9,8 +9,7 @@ from dataclasses import replace
 from core.identifiers import DeploymentName, Seconds, TenantId
 from core.ports.model_gateway import GenerationOrder
 from core.prompting.parts import PromptPart
-from core.prompting.prompt import render
-from core.routing import RoutingRequest, needed_capabilities
+from core.routing import RoutingRequest, needs_of
 
 _USUAL_BYTES_PER_TOKEN = 4
 _REMEMBERED = 10_000
@@ -25,7 +24,7 @@ def wanted(order: GenerationOrder, holder: DeploymentName | None = None) -> Rout
         task=order.task,
         model=order.model,
         constraints=order.constraints,
-        capabilities=needed_capabilities(order.options, render(order.parts)),
+        capabilities=needs_of(order.options, _kinds(order.parts)),
         output_tokens=order.options.max_output_tokens,
         language=order.language,
         minimum_tier=order.minimum_tier,
@@ -33,6 +32,10 @@ def wanted(order: GenerationOrder, holder: DeploymentName | None = None) -> Rout
         key=order.key,
         holder=holder,
     )
+
+
+def _kinds(parts: Sequence[PromptPart]) -> set[type]:
+    return {type(piece) for part in parts for piece in part.content}
 
 
 def _expected(parts: Sequence[PromptPart]) -> int:
