@@ -44,15 +44,16 @@ class Seen:
 async def run(order: dict[str, Any]) -> Seen:
     """One window of load. Each key has so many clients; an answer that began is read to its end.
 
-    With `cut` it is not: the window ends when its time is over.
+    With `cut` it is not: the window ends when its time is over. Messages of the first
+    `settle_s` are not counted for their keys.
     """
     seen = Seen()
     ask = {"grpc": _over_grpc, "http": _over_http}[order["kind"]]
     async with ask(order) as pieces:
         began = time.perf_counter()
-        until = began + order["seconds"]
+        times = began + order.get("settle_s", 0.0), began + order["seconds"]
         clients = [
-            _client(pieces, key, until, seen, order.get("ramp_s", 0.0) * number / count)
+            _client(pieces, key, times, seen, order.get("ramp_s", 0.0) * number / count)
             for key, count in order["clients"].items()
             for number in range(count)
         ]
@@ -71,16 +72,20 @@ async def _until(working: Awaitable[object], limit: float | None) -> None:
             raise
 
 
-async def _client(pieces: Pieces, key: str, until: float, seen: Seen, after: float) -> None:
+async def _client(
+    pieces: Pieces, key: str, times: tuple[float, float], seen: Seen, after: float
+) -> None:
+    settled, until = times
     await asyncio.sleep(after)
     while True:
         began = time.perf_counter()
         first = None
         async for _ in pieces(key):
-            if first is None:
-                first = time.perf_counter()
+            now = time.perf_counter()
+            first = first or now
             seen.messages += 1
-            seen.by_key[key] = seen.by_key.get(key, 0) + 1
+            if now >= settled:
+                seen.by_key[key] = seen.by_key.get(key, 0) + 1
         seen.answers += 1
         seen.first_ms.append(((first or began) - began) * 1000)
         if time.perf_counter() >= until:

@@ -17,7 +17,7 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.gatewaying.upstream import AT_ONCE, PACED, SLOW
+from benchmarks.gatewaying.upstream import AT_ONCE, PACED, SLOW, STEADY
 from benchmarks.relaying.processes import serve_until_told, tune
 from colonnaded.container import Container
 from colonnaded.node import Serving, serving
@@ -26,9 +26,12 @@ from core.api_keys import ApiKey, digest_of
 from core.identifiers import ApiKeyId, TenantId, UserId
 from core.ports.state import State
 
-TENANTS = {f"tenant-{number}": f"ck_{number:02}" + "5eed" * 15 + "00" for number in range(4)}
+TENANTS = {f"tenant-{number}": f"ck_{number:02}" + "5eed" * 15 + "00" for number in range(10)}
 """The key of each tenant's one caller, which opens nothing but the gateway under measure."""
 KEY = TENANTS["tenant-0"]
+FULL = "full"
+"""The deployment that works on `PLACES` calls at once; its provider is `STEADY`."""
+PLACES = 50
 
 
 def settings_of(folder: Path, upstream: str) -> Settings:
@@ -43,12 +46,16 @@ def settings_of(folder: Path, upstream: str) -> Settings:
             "prices": {"input": "0.15", "output": "0.60"},
         }
 
+    few = {"concurrent": PLACES, "queued": 2_000, "longest_wait_seconds": 600}
     return Settings.model_validate(
         {
             "data_dir": folder,
             "server": {"address": "127.0.0.1:0", "max_concurrent_calls": 8_192},
             "mesh": {"targets": ["models"]},
-            "deployments": {model: deployment(model) for model in (AT_ONCE, PACED, SLOW)},
+            "deployments": {
+                FULL: deployment(STEADY) | few,
+                **{model: deployment(model) for model in (AT_ONCE, PACED, SLOW)},
+            },
         }
     )
 

@@ -2,8 +2,9 @@
 
     python -m benchmarks.gatewaying.upstream
 
-Model `mock` streams at full speed, `mock-d10` a chunk every 10 ms, `mock-d100` every 100 ms. Each
-request gets the same text, written as OpenAI writes it.
+Model `mock` streams at full speed, `mock-d10` a chunk every 10 ms, `mock-d30` every 30 ms,
+`mock-d100` every 100 ms. Each request gets the same text, written as OpenAI writes it; what is no
+request for an answer is not found.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ import uvloop
 from benchmarks.relaying.processes import serve_until_told
 
 CHUNKS = 64
-AT_ONCE, PACED, SLOW = "mock", "mock-d10", "mock-d100"
+AT_ONCE, PACED, STEADY, SLOW = "mock", "mock-d10", "mock-d30", "mock-d100"
 """The models, by how they stream."""
-PACE_S = {PACED: 0.010, SLOW: 0.100}
+PACE_S = {PACED: 0.010, STEADY: 0.030, SLOW: 0.100}
 USAGE = {"prompt_tokens": 20, "completion_tokens": CHUNKS, "total_tokens": 20 + CHUNKS}
 
 _STREAM = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
+_NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 _WHOLE = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
 
 
@@ -71,7 +73,10 @@ class Provider(asyncio.Protocol):
         if len(body) < int(length or 0):
             return
         self._received = b""
-        self._answer(json.loads(body))
+        if head.startswith(b"POST"):
+            self._answer(json.loads(body))
+        else:
+            self._transport.write(_NOT_FOUND)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
