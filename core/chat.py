@@ -17,6 +17,9 @@ from core.knowledge import EVERYTHING, Filter
 from core.messages import Message
 
 MAX_LINGER = Seconds(60.0)
+MAX_ID, MAX_NAME, MAX_LANGUAGE = 128, 200, 35
+"""Characters of an id, of a name of the caller's or the operator's, and of a language's tag."""
+MAX_COLLECTIONS = 20
 
 
 class Mode(Enum):
@@ -43,7 +46,7 @@ class PromptChoice:
     inputs: Mapping[str, str] = field(default_factory=dict)
 
 
-Name = Annotated[str, Field(max_length=200)]
+Name = Annotated[str, Field(max_length=MAX_NAME)]
 
 
 @checked(frozen=True, slots=True, config=QUIET)
@@ -55,12 +58,12 @@ class ChatRequest:
     """
 
     message: Message
-    request_id: Annotated[RequestId, Field(max_length=128)] = RequestId("")
-    conversation: Annotated[ConversationId, Field(max_length=128)] | None = None
-    parent_message: Annotated[MessageId, Field(max_length=128)] | None = None
+    request_id: Annotated[RequestId, Field(max_length=MAX_ID)] = RequestId("")
+    conversation: Annotated[ConversationId, Field(max_length=MAX_ID)] | None = None
+    parent_message: Annotated[MessageId, Field(max_length=MAX_ID)] | None = None
     messages: Annotated[tuple[Message, ...], Field(max_length=100)] = ()
     mode: Mode | None = None
-    collections: Annotated[tuple[CollectionName, ...], Field(max_length=20)] = ()
+    collections: Annotated[tuple[CollectionName, ...], Field(max_length=MAX_COLLECTIONS)] = ()
     filter: Filter = EVERYTHING
     model: Name = ""
     constraints: Constraints = Constraints()
@@ -72,7 +75,7 @@ class ChatRequest:
     linger: Annotated[Seconds, Field(ge=0, le=MAX_LINGER)] | None = None
     turn_timeout: Annotated[Seconds, Field(gt=0)] | None = None
     accept_retractions: bool = False
-    language: Annotated[str, Field(max_length=35)] = ""
+    language: Annotated[str, Field(max_length=MAX_LANGUAGE)] = ""
 
     @property
     def grounded_in_documents(self) -> bool:

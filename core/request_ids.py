@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from core.errors import FieldViolation
 
 MAX_LENGTH = 128
-_PRINTABLE = range(0x21, 0x7F)
 
 
 def request_id_violations(request_id: str, field: str = "request_id") -> Iterator[FieldViolation]:
     """What is wrong with the key at the path `field`; "" is a call without one and is fine."""
-    if len(request_id) > MAX_LENGTH or any(ord(char) not in _PRINTABLE for char in request_id):
+    plain = request_id.isascii() and request_id.isprintable() and " " not in request_id
+    if len(request_id) > MAX_LENGTH or not plain:
         yield FieldViolation(
             field,
             f"must be at most {MAX_LENGTH} characters of printable ASCII without blanks; "
