@@ -75,6 +75,7 @@ def _bytes(*names: str) -> list[Column[bytes]]:
 _BUSY = text("state IN ('RUNNING', 'WAITING') AND conversation IS NOT NULL")
 _TO_SWEEP = text("sweep IS NOT NULL")
 _ORPHANED = text("NOT booked AND epoch = 0")
+_HELD = text("holder <> ''")
 _IN_CONVERSATION = text("conversation IS NOT NULL")
 
 turn = Table(
@@ -174,12 +175,21 @@ attempt = Table(
     *_numbers("output_bytes"),
     *_flags("booked"),
     *_text("error"),
+    *_text("key_id", "holder", default=""),
     PrimaryKeyConstraint("unit", "number"),
     Index(
         "ix_attempt_orphaned",
         "began_at",
         sqlite_where=_ORPHANED,
         postgresql_where=_ORPHANED,
+    ),
+    Index(
+        "ix_attempt_holder",
+        "holder",
+        "unit",
+        "number",
+        sqlite_where=_HELD,
+        postgresql_where=_HELD,
     ),
 )
 
@@ -193,7 +203,27 @@ ledger = Table(
     *_text("currency"),
     *_flags("estimated"),
     *_numbers("booked_at"),
+    *_text("key_id", default=""),
     PrimaryKeyConstraint("unit", "attempt"),
+    Index(None, "tenant", "booked_at"),
+)
+
+budget = Table(
+    "budget",
+    metadata,
+    *_text("id", "tenant", "rule", "account"),
+    *_numbers("version"),
+    PrimaryKeyConstraint("id"),
+)
+
+budget_alert = Table(
+    "budget_alert",
+    metadata,
+    *_text("budget", "tenant"),
+    *_numbers("window_start"),
+    *_text("threshold", "budget_limit", "spent", "currency"),
+    *_numbers("told_at"),
+    PrimaryKeyConstraint("budget", "window_start", "threshold", "budget_limit"),
 )
 
 execution = Table(

@@ -23,7 +23,7 @@ _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 class Metrics:
     """Takes facts, counts them in memory and returns: microseconds, no lock that is held long.
 
-    It is a Measures: of calls, of the turn protocol and of the bus.
+    It is a Measures: of calls, of the turn protocol, of the bus and of budgets.
     """
 
     def __init__(self) -> None:
@@ -32,6 +32,12 @@ class Metrics:
         self._calls = _CallMetrics(self.registry)
         self._turns = _TurnMetrics(self.registry)
         self._bus = _BusMetrics(self.registry)
+        self._budget_alerts = Counter(
+            "colonnade_budget_alerts",
+            "Shares of budgets that were reached, by the budget's rule; told by one process each.",
+            ["budget", "threshold"],
+            registry=self.registry,
+        )
 
     def call_ended(self, line: CallLine) -> None:
         """Count the call by method and status, with its latency."""
@@ -73,6 +79,10 @@ class Metrics:
         Called on a thread of its own: it may only read.
         """
         self._turns.running.set_function(count)
+
+    def budget_alert(self, budget: str, threshold: str) -> None:
+        """What was spent by a rule of this name has reached this share of its limit."""
+        self._budget_alerts.labels(budget, threshold).inc()
 
     def notice_dropped(self) -> None:
         """The bus could not take or send a notice."""

@@ -54,6 +54,7 @@ from services.ingestion.ingestion import Ingestion
 from services.ingestion.preparing import Preparing
 from services.knowledge import Knowledge
 from services.models.attempts import Attempts
+from services.models.budget_accounts import BudgetAccounts
 from services.models.caching import CachingGateway
 from services.models.counting import DeploymentCounter
 from services.models.embedding import Embedding, EmbeddingCache
@@ -167,11 +168,17 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(gateway_policies.resilience_policy, settings),
         providers.Object(random.random),
     )
+    budget_accounts = providers.Singleton(
+        BudgetAccounts,
+        state,
+        clock,
+        providers.Object(boottime),
+        boot,
+        bus,
+        providers.Factory(gateway_policies.budget_notes, log, metrics),
+    )
     budgets = providers.Singleton(
-        BudgetBook,
-        providers.Factory(gateway_policies.budget_rules, settings),
-        clock.provided.now,
-        providers.Factory(gateway_policies.budget_notes, log),
+        BudgetBook, providers.Factory(gateway_policies.budget_rules, settings), budget_accounts
     )
     answers = providers.Singleton(
         ResponseCache,

@@ -17,10 +17,12 @@ from colonnaded.gateway_settings import (
     RouteSettings,
 )
 from colonnaded.settings import DeploymentSettings, Settings, SettingsError
+from core.budgets.rows import AlertRow
 from core.budgets.rules import BudgetRule, Period, Subject
 from core.catalog import Canary, Deployment, FallbackCause, Limits, Route, Strategy, Tier
 from core.errors import InvalidInput
 from core.identifiers import DeploymentName, Seconds
+from core.ports.telemetry import Measures
 from core.price_table import PricedModel, PriceTable, parse_price_table
 from core.prices import Prices
 from core.resilience.breaker import BreakerPolicy
@@ -29,7 +31,6 @@ from core.resilience.load import HedgePolicy
 from core.resilience.policy import ResiliencePolicy
 from core.resilience.retries import RetryPolicy
 from core.routing import RoutingPolicy, TaskClass
-from services.models.spending import BudgetAlert
 
 TIERS = {
     "extractive": Tier.EXTRACTIVE,
@@ -218,18 +219,20 @@ def budget_rules(settings: Settings) -> tuple[BudgetRule, ...]:
     return tuple(_budget(name, chosen) for name, chosen in sorted(settings.budgets.items()))
 
 
-def budget_notes(log: StructuredLog) -> Callable[[BudgetAlert], None]:
-    """Has the log say when a threshold of a budget is crossed."""
+def budget_notes(log: StructuredLog, metrics: Measures) -> Callable[[AlertRow], None]:
+    """Has the log say, and counts, when a threshold of a budget is reached."""
 
-    def note(alert: BudgetAlert) -> None:
+    def note(alert: AlertRow) -> None:
         log.note(
             "budget",
-            budget=str(alert.account),
+            budget=alert.budget,
             threshold=str(alert.threshold),
             spent=str(alert.spent),
             limit=str(alert.limit),
             currency=alert.currency,
+            window_start=alert.window.isoformat(),
         )
+        metrics.budget_alert(alert.budget.partition("?")[0], str(alert.threshold))
 
     return note
 
@@ -250,6 +253,13 @@ def _budget(name: str, chosen: BudgetSettings) -> BudgetRule:
         hard=chosen.hard,
         currency=chosen.currency,
         only=tuple((subject, value) for subject, value in named.items() if value),
-        each=frozenset(chosen.each),
+        each=_each(chosen),
         thresholds=tuple(Decimal(str(share)) for share in chosen.thresholds),
     )
+
+
+def _each(chosen: BudgetSettings) -> frozenset[Subject]:
+    """A user's name means something within its tenant only."""
+    named = frozenset(chosen.each)
+    apart = Subject.USER in named and not chosen.tenant
+    return named | {Subject.TENANT} if apart else named

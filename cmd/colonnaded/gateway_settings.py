@@ -156,7 +156,7 @@ class BudgetSettings(Table):
     model: str = ""
     key: str = ""
     each: tuple[Subject, ...] = ()
-    thresholds: tuple[Positive, ...] = (0.8, 1.0)
+    thresholds: tuple[Positive, ...] = (0.5, 0.8, 1.0)
 
 
 def check_routing(

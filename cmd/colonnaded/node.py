@@ -79,7 +79,7 @@ async def serving(
                 await chores
             await configuration.close()
             await server.close(Seconds(0.0))
-            await turns.close()
+            await _settle_up(container, turns)
     finally:
         closing = container.shutdown_resources()
         if closing is not None:
@@ -96,13 +96,23 @@ async def _drain(settings: Settings, server: GrpcServer, turns: Turns) -> None:
     await server.close(_LAST_WORDS)
 
 
+async def _settle_up(container: Container, turns: Turns) -> None:
+    """End what still runs, then tell the budgets' accounts all that it came to."""
+    await turns.close()
+    accounts = await container.budget_accounts.async_()
+    await accounts.close()
+
+
 async def _chores(container: Container, settings: Settings, *, alone: bool) -> asyncio.Task[None]:
     """What is done now and then, after it was done once where it has to be."""
     orphaned = await container.orphaned.async_()
     await orphaned.open(alone=alone)
+    accounts = await container.budget_accounts.async_()
 
     async def now_and_then() -> None:
-        await asyncio.gather(_forget_deleted(container, settings), orphaned.watch())
+        await asyncio.gather(
+            _forget_deleted(container, settings), orphaned.watch(), accounts.keep()
+        )
 
     return asyncio.create_task(now_and_then())
 

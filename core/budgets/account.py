@@ -1,109 +1,110 @@
-"""One budget's account: what was spent, and what is reserved by calls that are under way.
+"""One budget's account: what was spent, and what is leased to those who spend from it.
 
-Spent and reserved together never exceed a hard limit, however calls overlap: each reserves the
-most that it can cost, right before it is made. A reservation is a lease: that of a process which
-died runs out by itself.
+What was spent in the window and what is leased never exceed a hard limit together, at any moment
+at which the account is written. Who holds a lease spends from it without asking again, so the
+limit holds however many do at once. A lease does not lapse into nothing: that of a holder which
+is gone stays until its attempts have been counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from core.budgets.rules import BudgetRule
-from core.budgets.windows import counts, leaves, slot_of
+from core.budgets.windows import counts, leaves
+
+Slots = Mapping[datetime, Decimal]
+"""Money by the slot of time in which it was spent."""
+NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Money set aside for one call, until `expires`."""
+    """What one holder may still spend until `expires`, and what it has told of: `spent`.
+
+    `renewal` counts its reports. `closing`: the holder is gone, and `amount` is what its attempts
+    that are not booked yet may come to.
+    """
 
     amount: Decimal
     expires: datetime
+    spent: Slots = field(default_factory=dict)
+    renewal: int = 0
+    closing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`spent` is money by the slot in which it was spent, `leases` are those by their ids."""
+    """`spent` is what holders have spent that have given their leases up; `leases` by holder."""
 
-    spent: Mapping[datetime, Decimal] = field(default_factory=dict)
+    spent: Slots = field(default_factory=dict)
     leases: Mapping[str, Lease] = field(default_factory=dict)
 
     def spent_in_window(self, rule: BudgetRule, now: datetime) -> Decimal:
-        """What counts against the limit now, without reservations."""
-        return sum((m for slot, m in self.spent.items() if counts(rule, slot, now)), Decimal(0))
-
-    def reserved(self, now: datetime) -> Decimal:
-        """What calls under way may still come to."""
-        return sum((le.amount for le in self.leases.values() if le.expires > now), Decimal(0))
+        """What counts against the limit now, as far as it was told; without leases."""
+        return sum((m for slot, m in self._all_spent() if counts(rule, slot, now)), NOTHING)
 
     @property
-    def idle(self) -> bool:
-        """Whether it holds nothing."""
-        return not self.spent and not self.leases
+    def leased(self) -> Decimal:
+        """What holders may still spend, all together."""
+        return sum((lease.amount for lease in self.leases.values()), NOTHING)
 
+    def lapsed(self, now: datetime) -> tuple[str, ...]:
+        """The holders that are gone, and whose attempts have to be counted."""
+        return tuple(
+            holder
+            for holder, lease in sorted(self.leases.items())
+            if lease.expires <= now and (lease.amount or lease.closing)
+        )
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The limit might be exceeded. `again_at` is when enough will have left the window.
-
-    None: it will never be enough, or only once calls that are under way have ended.
-    """
-
-    spent: Decimal
-    reserved: Decimal
-    again_at: datetime | None
-
-
-def reserve(
-    account: Account, rule: BudgetRule, id: str, lease: Lease, now: datetime
-) -> Account | Refusal:
-    """Set money aside for a call; a soft rule never refuses. The same id replaces its lease."""
-    current = _swept(account, rule, now)
-    others = {key: le for key, le in current.leases.items() if key != id}
-    reserved = sum((le.amount for le in others.values()), Decimal(0))
-    spent = current.spent_in_window(rule, now)
-    if rule.hard and spent + reserved + lease.amount > rule.limit:
-        again_at = _when(current, rule, rule.limit - reserved - lease.amount)
-        return Refusal(spent, reserved, again_at)
-    return replace(current, leases={**others, id: lease})
-
-
-def settle(account: Account, rule: BudgetRule, id: str, amount: Decimal, now: datetime) -> Account:
-    """The call has ended and cost so much; its reservation is gone. A zero only releases."""
-    current = _swept(account, rule, now)
-    leases = {key: le for key, le in current.leases.items() if key != id}
-    spent = dict(current.spent)
-    if amount:
-        slot = slot_of(rule, now)
-        spent[slot] = spent.get(slot, Decimal(0)) + amount
-    return Account(spent, leases)
-
-
-def crossed(
-    before: Account, after: Account, rule: BudgetRule, now: datetime
-) -> tuple[Decimal, ...]:
-    """The thresholds that lie between what was spent before and after."""
-    low, high = before.spent_in_window(rule, now), after.spent_in_window(rule, now)
-    return tuple(t for t in rule.thresholds if low < t * rule.limit <= high)
-
-
-def _swept(account: Account, rule: BudgetRule, now: datetime) -> Account:
-    """Without what no longer counts, so that an account never grows."""
-    spent = {slot: money for slot, money in account.spent.items() if counts(rule, slot, now)}
-    leases = {key: le for key, le in account.leases.items() if le.expires > now}
-    return Account(spent, leases)
-
-
-def _when(account: Account, rule: BudgetRule, room: Decimal) -> datetime | None:
-    """When no more than `room` of what was spent will still be in the window."""
-    if room < 0:
+    def room_at(self, rule: BudgetRule, room: Decimal) -> datetime | None:
+        """When no more than `room` of what was spent will still be in the window."""
+        if room < 0:
+            return None
+        slots = merged(*([{slot: money} for slot, money in self._all_spent()]))
+        left = sum(slots.values(), NOTHING)
+        for slot in sorted(slots):
+            left -= slots[slot]
+            if left <= room:
+                return leaves(rule, slot)
         return None
-    left = sum(account.spent.values(), Decimal(0))
-    for slot in sorted(account.spent):
-        left -= account.spent[slot]
-        if left <= room:
-            return leaves(rule, slot)
-    return None
+
+    def _all_spent(self) -> list[tuple[datetime, Decimal]]:
+        parts = [self.spent, *(lease.spent for lease in self.leases.values())]
+        return [item for part in parts for item in part.items()]
+
+
+def merged(*parts: Slots) -> Slots:
+    """The sums, slot by slot."""
+    found: dict[datetime, Decimal] = {}
+    for part in parts:
+        for slot, money in part.items():
+            found[slot] = found.get(slot, NOTHING) + money
+    return found
+
+
+def tidied(account: Account, rule: BudgetRule, now: datetime) -> Account:
+    """Without what no longer counts, so that an account never grows.
+
+    A lease that held nothing when it ran out had nothing left to tell: what it told is kept.
+    """
+    spent, leases = account.spent, {}
+    for holder, lease in account.leases.items():
+        if lease.expires <= now and not lease.amount and not lease.closing:
+            spent = merged(spent, lease.spent)
+        else:
+            leases[holder] = Lease(
+                lease.amount,
+                lease.expires,
+                _that_count(lease.spent, rule, now),
+                lease.renewal,
+                lease.closing,
+            )
+    return Account(_that_count(spent, rule, now), leases)
+
+
+def _that_count(slots: Slots, rule: BudgetRule, now: datetime) -> Slots:
+    return {slot: money for slot, money in slots.items() if counts(rule, slot, now)}

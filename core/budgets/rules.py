@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+from urllib.parse import quote
+
+from core.identifiers import TenantId
 
 
 class Period(Enum):
@@ -66,7 +69,7 @@ class BudgetRule:
     currency: str = "USD"
     only: tuple[tuple[Subject, str], ...] = ()
     each: frozenset[Subject] = frozenset()
-    thresholds: tuple[Decimal, ...] = (Decimal("0.8"), Decimal(1))
+    thresholds: tuple[Decimal, ...] = (Decimal("0.5"), Decimal("0.8"), Decimal(1))
 
     def covers(self, spender: Spender) -> bool:
         """Whether this spender's money counts here."""
@@ -77,6 +80,16 @@ class BudgetRule:
         ordered = sorted(self.each, key=lambda subject: subject.value)
         return AccountKey(self.name, tuple((s, spender.value(s)) for s in ordered))
 
+    def tenant(self, key: AccountKey) -> TenantId:
+        """Whose row this account is; "" where it is not one tenant's."""
+        named = {**dict(self.only), **dict(key.whose)}
+        return TenantId(named.get(Subject.TENANT, ""))
+
+    @property
+    def window(self) -> str:
+        """The window in words: `month`, `rolling month`."""
+        return f"rolling {self.period.value}" if self.rolling else self.period.value
+
 
 @dataclass(frozen=True, slots=True)
 class AccountKey:
@@ -84,6 +97,12 @@ class AccountKey:
 
     rule: str
     whose: tuple[tuple[Subject, str], ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Its name in the store and in lists: `daily`, `each-user?tenant=acme&user=ann`."""
+        told = "&".join(f"{subject.value}={quote(value, safe='')}" for subject, value in self.whose)
+        return f"{self.rule}?{told}" if told else self.rule
 
     def __str__(self) -> str:
         told = ", ".join(f"{subject.value} {value}" for subject, value in self.whose)

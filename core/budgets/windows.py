@@ -42,6 +42,14 @@ def leaves(rule: BudgetRule, slot: datetime) -> datetime:
     return slot + _SLOTS[rule.period] + _LENGTHS[rule.period]
 
 
+def window_of(rule: BudgetRule, now: datetime) -> datetime:
+    """Names the window for those who are told once in each: its beginning by the calendar.
+
+    A window that rolls is told of once in each period of the calendar.
+    """
+    return _calendar_start(rule.period, now)
+
+
 def _calendar_start(period: Period, now: datetime) -> datetime:
     minute = now.replace(second=0, microsecond=0)
     if period is Period.MINUTE:

@@ -35,6 +35,8 @@ class Everyone(Enum):
 
     RELOAD = "reload"
     """The configuration has changed."""
+    BUDGETS = "budgets"
+    """A budget runs short, or an alert was given: give back what is not used."""
 
 
 Notice = TurnChanged | OwnerWanted | Everyone

@@ -23,7 +23,7 @@ from core.generation import (
     TokenUsage,
     ToolCallDelta,
 )
-from core.identifiers import DeploymentName, Seconds, TenantId, UserId
+from core.identifiers import ApiKeyId, DeploymentName, Seconds, TenantId, UserId
 from core.knowledge import Passage
 from core.prompting.parts import PromptPart
 from core.routing import RoutingDecision, TaskClass
@@ -33,7 +33,9 @@ from core.routing import RoutingDecision, TaskClass
 class SpendingUnit:
     """On whose behalf is spent: a turn's run, or a bare generation (`epoch` None).
 
-    Attempts of a turn are begun only while the turn still has this epoch.
+    Attempts of a turn are begun only while the turn still has this epoch. What each attempt is
+    paid through and from, the API key and the holder of a budget's lease, is filled in right
+    before it is made.
     """
 
     id: str
@@ -42,6 +44,14 @@ class SpendingUnit:
     feature: str = ""
     run: int = 1
     epoch: int | None = None
+    key: ApiKeyId = ApiKeyId("")
+    holder: str = ""
+
+    def paid(self, key: ApiKeyId, holder: str) -> SpendingUnit:
+        """The same, with what an attempt of it is paid through and from."""
+        return SpendingUnit(
+            self.id, self.tenant, self.user, self.feature, self.run, self.epoch, key, holder
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Protocol
 from core.errors import Conflict, Unavailable
 from core.identifiers import TenantId
 from core.ports.api_key_rows import ApiKeyRows
+from core.ports.budget_rows import BudgetRows
 from core.ports.conversation_rows import ConversationRows
 from core.ports.knowledge_rows import KnowledgeRows
 from core.ports.spending_rows import SpendingRows
@@ -71,6 +72,10 @@ class Transaction(Protocol):
     @property
     def spending(self) -> SpendingRows:
         """Attempts, the ledger, execution records."""
+
+    @property
+    def budgets(self) -> BudgetRows:
+        """What may still be spent."""
 
     @property
     def conversations(self) -> ConversationRows:

@@ -52,6 +52,9 @@ class Measures(TurnObserver, Protocol):
         It is called on another thread than the loop's: it may only read.
         """
 
+    def budget_alert(self, budget: str, threshold: str) -> None:
+        """What was spent by a rule of this name has reached this share of its limit."""
+
     def notice_dropped(self) -> None:
         """The bus could not take or send a notice."""
 
@@ -72,6 +75,9 @@ class NoMeasures(QuietObserver):
         """See Measures."""
 
     def watch_running(self, count: Callable[[], int]) -> None:
+        """See Measures."""
+
+    def budget_alert(self, budget: str, threshold: str) -> None:
         """See Measures."""
 
     def notice_dropped(self) -> None:

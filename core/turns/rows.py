@@ -9,6 +9,7 @@ from enum import Enum
 
 from core.generation import TokenUsage
 from core.identifiers import (
+    ApiKeyId,
     BootId,
     ConversationId,
     DeploymentName,
@@ -159,7 +160,9 @@ class LoggedEvent:
 class Attempt:
     """One call of one provider on behalf of a unit of spending: a turn, or a bare generation.
 
-    `prompt_tokens` is the bound counted before the call; `used` is None while it is open.
+    `prompt_tokens` is the bound counted before the call; `used` is None while it is open. `key`
+    is the API key that asked for it, and `holder` the name under which a budget's money was set
+    aside for it; "" where no budget covers it.
     """
 
     unit: str
@@ -177,11 +180,16 @@ class Attempt:
     output_bytes: int = 0
     booked: bool = False
     error: str = ""
+    key: ApiKeyId = ApiKeyId("")
+    holder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerLine:
-    """What one attempt cost. `cost` None is unknown, which is not zero."""
+    """What one attempt cost. `cost` None is unknown, which is not zero.
+
+    `key` is the API key through which was spent; "" of what was booked before keys were.
+    """
 
     unit: str
     attempt: int
@@ -195,6 +203,7 @@ class LedgerLine:
     currency: str
     estimated: bool
     booked_at: datetime
+    key: ApiKeyId = ApiKeyId("")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,21 +10,25 @@ from dataclasses import replace
 from functools import lru_cache
 
 from core.catalog import Deployment, Tier
+from core.errors import BudgetSpent
 from core.generation import GenerationOptions
 from core.identifiers import Seconds
 from core.messages import Message, Role
 from core.option_tokens import option_tokens
 from core.ports.language_model import LanguageModel
+from core.ports.model_gateway import SpendingUnit
 from core.prices import most_cost
 from core.prompting.assembly import fitting
 from core.prompting.parts import PromptPart, Provenance, SourceKind, Trust
 from core.prompting.prompt import Prompt
 from core.routing import Candidate
 from core.turns.outcome import BYTES_PER_TOKEN_FLOOR
+from core.turns.rows import Attempt
+from services.models.attempt_steps import NOTHING
 from services.models.attempts import Attempts
 from services.models.journey import Journey, TooDear
 from services.models.lanes import Lanes
-from services.models.spending import NO_BUDGETS, Budgets
+from services.models.spending import NO_BUDGETS, Budgets, Reservation
 from services.models.trial import Trial
 
 _NO_PATIENCE = Seconds(0.0)
@@ -63,10 +67,14 @@ class Boarding:
         )
         reservation = None
         try:
-            reservation = self._budgets.reserve(
-                journey.call.principal, order.unit, deployment, prompt.tokens, output
+            payer = journey.call.principal
+            reservation = await self._budgets.reserve(
+                payer, order.unit, deployment, prompt.tokens, output
             )
-            attempt = await self._attempts.begin(order.unit, deployment, prompt.tokens, output)
+            unit = order.unit.paid(payer.key, reservation.holder if reservation else "")
+            attempt = await self._attempts.begin(unit, deployment, prompt.tokens, output)
+            if reservation is not None:
+                await self._require(reservation, attempt, unit, deployment)
         except BaseException:
             passage.leave(None, 0)
             if reservation is not None:
@@ -75,6 +83,20 @@ class Boarding:
         trial = Trial(candidate, model, prompt, options, passage, attempt, reservation, goes_on)
         journey.attempts += 1
         return trial
+
+    async def _require(
+        self,
+        reservation: Reservation,
+        attempt: Attempt,
+        unit: SpendingUnit,
+        deployment: Deployment,
+    ) -> None:
+        """It may still be paid for, now that it is on record. Raises BudgetSpent."""
+        try:
+            self._budgets.require(reservation)
+        except BudgetSpent:
+            await self._attempts.end(replace(attempt, used=NOTHING), unit, deployment)
+            raise
 
     def _patience(self, journey: Journey, deployment: Deployment) -> Seconds:
         """Nobody is waited for while somebody else may have room at once."""

@@ -19,6 +19,7 @@ from core.ports.embedder import CountingEmbedder, Embedded, Embedder, TextKind
 from core.ports.model_gateway import SpendingUnit, Spent
 from core.prices import cost_of
 from services.embedders import Embedders
+from services.models.attempt_steps import NOTHING
 from services.models.attempts import Attempts
 from services.models.spending import NO_BUDGETS, Budgets
 
@@ -145,12 +146,15 @@ class Embedding:
         principal = call.principal
         unit = SpendingUnit(self._new_id("emb"), principal.tenant, principal.user, feature)
         bound = sum(len(text.encode()) + _SPECIAL_TOKENS for text in texts)
-        reservation = self._budgets.reserve(principal, unit, entry, bound, 0)
+        reservation = await self._budgets.reserve(principal, unit, entry, bound, 0)
+        unit = unit.paid(principal.key, reservation.holder if reservation else "")
         cost: Decimal | None = Decimal(0)
         try:
-            attempt = await self._attempts.begin(unit, entry, bound, 0)
-            used, cost = TokenUsage(), None
+            attempt, used = await self._attempts.begin(unit, entry, bound, 0), NOTHING
             try:
+                if reservation is not None:
+                    self._budgets.require(reservation)
+                used, cost = TokenUsage(), None
                 made = await embedder.embed_counted(texts, kind)
                 used = TokenUsage(made.tokens, 0)
                 cost = cost_of(used, entry.prices)

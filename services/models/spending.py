@@ -1,51 +1,47 @@
-"""The budgets of this process: money set aside before each call, and booked after it."""
+"""Budgets: money set aside before each call, and booked after it.
+
+A process takes a slice of a budget from its account in the state and spends from it in memory;
+what it has spent it reports in the background. Near its limit a budget is given out by the call.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from core.budgets.account import Account, Lease, Refusal, crossed, reserve, settle
-from core.budgets.rules import AccountKey, BudgetRule, Spender
+from core.budgets.account import NOTHING
+from core.budgets.purse import Purse
+from core.budgets.rules import BudgetRule, Spender
+from core.budgets.windows import slot_of
 from core.catalog import Deployment
-from core.errors import BudgetSpent
-from core.identifiers import Seconds
+from core.errors import BudgetSpent, Unavailable
 from core.ports.model_gateway import SpendingUnit
 from core.prices import most_cost
 from core.principal import Principal
+from services.models.budget_accounts import BudgetAccounts
 
-_LEASE = timedelta(hours=2)
-"""Longer than any call may take; a call that ends gives its lease back at once."""
+_MOST_SPENDERS = 10_000
+"""Whose budgets are remembered at a time."""
+_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Money set aside for one attempt, in every budget that covers it."""
+    """Money set aside for one attempt, in every budget that covers it, under a holder's name."""
 
-    id: str
-    accounts: tuple[tuple[BudgetRule, AccountKey], ...]
+    id: int
+    purses: tuple[Purse, ...]
     amount: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetAlert:
-    """What was spent of a budget has crossed this share of its limit."""
-
-    account: AccountKey
-    threshold: Decimal
-    spent: Decimal
-    limit: Decimal
-    currency: str
+    holder: str
 
 
 class Budgets(Protocol):
     """Says whether an attempt may be paid for."""
 
-    def reserve(
+    async def reserve(
         self,
         principal: Principal,
         unit: SpendingUnit,
@@ -55,7 +51,14 @@ class Budgets(Protocol):
     ) -> Reservation | None:
         """Set aside the most that it can cost. Raises BudgetSpent where a hard limit forbids it.
 
-        None where no budget covers it.
+        None where no budget covers it. Raises Unavailable where the account has to be asked and
+        cannot be.
+        """
+
+    def require(self, reservation: Reservation) -> None:
+        """Before the call, once it is on record under the holder's name: is it still good?
+
+        Raises BudgetSpent where the process was stopped for so long that it is not.
         """
 
     def settle(self, reservation: Reservation, cost: Decimal | None) -> None:
@@ -65,29 +68,10 @@ class Budgets(Protocol):
         """It was not made after all."""
 
 
-class BudgetBook:
-    """Accounts in memory. They begin empty with the process, and nobody else sees them.
+class NoBudgets:
+    """Nothing is limited."""
 
-    Everything happens at once, between two awaits: no interleaving of calls can exceed a limit.
-    """
-
-    def __init__(
-        self,
-        rules: Sequence[BudgetRule] = (),
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        alert: Callable[[BudgetAlert], None] = lambda _: None,
-    ) -> None:
-        self._rules = tuple(rules)
-        self._now = now
-        self._alert = alert
-        self._accounts: dict[AccountKey, Account] = {}
-        self._ids = itertools.count(1)
-
-    def adopt(self, rules: Sequence[BudgetRule]) -> None:
-        """Go by these rules from now on. What was counted under a rule's name stays counted."""
-        self._rules = tuple(rules)
-
-    def reserve(
+    async def reserve(
         self,
         principal: Principal,
         unit: SpendingUnit,
@@ -96,54 +80,110 @@ class BudgetBook:
         output: int,
     ) -> Reservation | None:
         """See Budgets."""
-        spender = Spender(unit.tenant, unit.user, unit.feature, deployment.name, principal.key)
-        most = most_cost(prompt, output, deployment.prices)
-        covering = [
-            (rule, rule.account(spender))
-            for rule in self._rules
-            if rule.covers(spender) and _can_count(rule, deployment, most)
-        ]
-        if not covering:
-            return None
-        now, id, amount = self._now(), str(next(self._ids)), most or Decimal(0)
-        changed: dict[AccountKey, Account] = {}
-        for rule, key in covering:
-            lease = Lease(amount, now + _LEASE)
-            account = reserve(self._accounts.get(key, Account()), rule, id, lease, now)
-            if isinstance(account, Refusal):
-                raise _spent(rule, key, account, amount, now)
-            changed[key] = account
-        self._accounts.update(changed)
-        return Reservation(id, tuple(covering), amount)
+        del principal, unit, deployment, prompt, output
+        return None
+
+    def require(self, reservation: Reservation) -> None:
+        """See Budgets."""
 
     def settle(self, reservation: Reservation, cost: Decimal | None) -> None:
         """See Budgets."""
-        now = self._now()
-        for rule, key in reservation.accounts:
-            before = self._accounts.get(key, Account())
-            amount = reservation.amount if cost is None else cost
-            after = settle(before, rule, reservation.id, amount, now)
-            if after.idle:
-                self._accounts.pop(key, None)
-            else:
-                self._accounts[key] = after
-            spent = after.spent_in_window(rule, now)
-            for threshold in crossed(before, after, rule, now):
-                self._alert(BudgetAlert(key, threshold, spent, rule.limit, rule.currency))
 
     def release(self, reservation: Reservation) -> None:
         """See Budgets."""
-        self.settle(reservation, Decimal(0))
 
-    def spent(self, rule: str) -> dict[AccountKey, Decimal]:
-        """What was spent in the window that is open now, by account of this rule."""
-        now = self._now()
-        rules = {each.name: each for each in self._rules}
-        return {
-            key: account.spent_in_window(rules[rule], now)
-            for key, account in self._accounts.items()
-            if key.rule == rule
-        }
+
+NO_BUDGETS = NoBudgets()
+
+
+class BudgetBook:
+    """What may be spent by this process, by the rules of the settings.
+
+    Nothing happens between two awaits but in memory, so that no interleaving of calls can exceed
+    what was leased; the accounts see to it that not more is leased than there is.
+    """
+
+    def __init__(self, rules: Sequence[BudgetRule], accounts: BudgetAccounts) -> None:
+        self._rules = tuple(rules)
+        self._accounts = accounts
+        self._ids = itertools.count(1)
+        self._covering: dict[Spender, tuple[BudgetRule, ...]] = {}
+
+    @property
+    def rules(self) -> Sequence[BudgetRule]:
+        """What is limited."""
+        return self._rules
+
+    def adopt(self, rules: Sequence[BudgetRule]) -> None:
+        """Go by these rules from now on. What was counted under a rule's name stays counted."""
+        if tuple(rules) == self._rules:
+            return
+        self._rules = tuple(rules)
+        self._covering.clear()
+        self._accounts.begin_anew()
+
+    async def reserve(
+        self,
+        principal: Principal,
+        unit: SpendingUnit,
+        deployment: Deployment,
+        prompt: int,
+        output: int,
+    ) -> Reservation | None:
+        """See Budgets."""
+        if not self._rules:
+            return None
+        spender = Spender(unit.tenant, unit.user, unit.feature, deployment.name, principal.key)
+        rules = self._rules_for(spender)
+        if not rules:
+            return None
+        most = most_cost(prompt, output, deployment.prices)
+        countable = [rule for rule in rules if _can_count(rule, deployment, most)]
+        if not countable or most is None:
+            return None
+        for _ in range(_TRIES):
+            purses = self._accounts.purses(countable, spender)
+            short = self._accounts.first_short(purses, most)
+            if short is None:
+                return self._set_aside(purses, most)
+            await self._accounts.extend(short, most)
+        raise Unavailable("the budget is taken from by many at once; send the request again")
+
+    def require(self, reservation: Reservation) -> None:
+        """See Budgets."""
+        lost = self._accounts.first_lost(reservation.purses)
+        if lost is not None:
+            name = lost.rule.name
+            raise BudgetSpent(
+                name, f"this process lost its lease of the budget {name}; send the request again"
+            )
+
+    def settle(self, reservation: Reservation, cost: Decimal | None) -> None:
+        """See Budgets."""
+        now = self._accounts.clock.now()
+        amount = reservation.amount if cost is None else cost
+        for purse in reservation.purses:
+            purse.settle(reservation.id, amount, slot_of(purse.rule, now))
+
+    def release(self, reservation: Reservation) -> None:
+        """See Budgets."""
+        self.settle(reservation, NOTHING)
+
+    def _rules_for(self, spender: Spender) -> tuple[BudgetRule, ...]:
+        found = self._covering.get(spender)
+        if found is None:
+            if len(self._covering) >= _MOST_SPENDERS:
+                self._covering.clear()
+            found = tuple(rule for rule in self._rules if rule.covers(spender))
+            self._covering[spender] = found
+        return found
+
+    def _set_aside(self, purses: tuple[Purse, ...], amount: Decimal) -> Reservation:
+        id = next(self._ids)
+        for purse in purses:
+            purse.set_aside(id, amount)
+        self._accounts.note_low(purses)
+        return Reservation(id, purses, amount, purses[0].holder)
 
 
 def _can_count(rule: BudgetRule, deployment: Deployment, most: Decimal | None) -> bool:
@@ -154,20 +194,3 @@ def _can_count(rule: BudgetRule, deployment: Deployment, most: Decimal | None) -
         return False
     why = "has no known price" if most is None else f"has no price in {rule.currency}"
     raise BudgetSpent(rule.name, f"the budget {rule.name} covers {deployment.name}, which {why}")
-
-
-def _spent(
-    rule: BudgetRule, key: AccountKey, refusal: Refusal, amount: Decimal, now: datetime
-) -> BudgetSpent:
-    left = max(Decimal(0), rule.limit - refusal.spent - refusal.reserved)
-    wait = None if refusal.again_at is None else (refusal.again_at - now).total_seconds()
-    return BudgetSpent(
-        rule.name,
-        f"the budget {key} has {left} of {rule.limit} {rule.currency} left for this "
-        f"{rule.period.value}, and the request may cost {amount}",
-        retry_after=None if wait is None else Seconds(max(0.0, wait)),
-    )
-
-
-NO_BUDGETS = BudgetBook()
-"""Nothing is limited."""

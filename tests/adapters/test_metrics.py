@@ -109,10 +109,12 @@ def test_the_bus(metrics: Metrics, page: MetricsPage) -> None:
     metrics.bus_connected()
     assert samples(page)["colonnade_bus_connected"] == 1
     metrics.bus_disconnected()
+    metrics.budget_alert("monthly", "0.8")
     metrics.notice_dropped()
     shown = samples(page)
     assert shown["colonnade_bus_connected"] == 0
     assert shown["colonnade_bus_disconnections_total"] == 1
+    assert shown['colonnade_budget_alerts_total{budget="monthly",threshold="0.8"}'] == 1
     assert shown["colonnade_notices_dropped_total"] == 1
 
 

@@ -13,6 +13,7 @@ import itertools
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from core.budgets.rules import BudgetRule
@@ -38,6 +39,7 @@ from core.prompting.parts import PromptPart, Provenance, SourceKind, Trust
 from core.resilience.policy import PLAIN, ResiliencePolicy
 from core.routing import RoutingPolicy
 from core.turns.rows import Attempt, LedgerLine
+from fakes.budgets import BudgetProcess, a_process, spent
 from fakes.language_model import ScriptedModel
 from fakes.state import FakeState
 from fakes.turn_node import ACME, ANN, loop_clock, loop_now
@@ -45,7 +47,6 @@ from services.models.attempts import Attempts
 from services.models.deployments import Deployments
 from services.models.gateway import Gateway
 from services.models.lanes import Lanes
-from services.models.spending import BudgetAlert, BudgetBook
 
 T = TypeVar("T")
 
@@ -95,10 +96,9 @@ class GatewayNode:
 
     gateway: ModelGateway
     lanes: Lanes
-    budgets: BudgetBook
+    money: BudgetProcess
     state: FakeState
     clock: Clock
-    alerts: list[BudgetAlert]
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def order(
@@ -128,6 +128,11 @@ class GatewayNode:
             heard.error = error
         return heard
 
+    async def spent(self, rule: BudgetRule) -> dict[str, Decimal]:
+        """What the store knows to be spent of a rule's budgets, once all is told."""
+        await self.money.report()
+        return await spent(self.state, rule, self.clock)
+
     async def attempts(self, unit: str = "gen-1") -> Sequence[Attempt]:
         """The attempts on record."""
         async with self.state.snapshot(ACME) as view:
@@ -155,11 +160,10 @@ def gateway_node(
     )
     served = {model.deployment.name: model for model in models}
     deployments = Deployments(catalog, served, routing or RoutingPolicy())
-    alerts: list[BudgetAlert] = []
     lanes = Lanes(clock, resilience, draw)
-    book = BudgetBook(budgets, clock.now, alerts.append)
-    gateway = Gateway(lambda: deployments, Attempts(state), clock, lanes, book)
-    return GatewayNode(gateway, lanes, book, state, clock, alerts)
+    money = a_process(state, budgets, clock)
+    gateway = Gateway(lambda: deployments, Attempts(state), clock, lanes, money.book)
+    return GatewayNode(gateway, lanes, money, state, clock)
 
 
 def a_route(*names: str, **fields: Any) -> Route:

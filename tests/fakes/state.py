@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from core.ports.state import Scope
+from fakes.state_budgets import FakeBudgetRows
 from fakes.state_conversations import FakeApiKeyRows, FakeConversationRows
 from fakes.state_faults import CommitFault, Faults, unavailable
 from fakes.state_knowledge import FakeKnowledgeRows
@@ -63,6 +64,7 @@ class FakeTransaction:
         self.events = FakeEventRows(view)
         self.readers = FakeReaderRows(view)
         self.spending = FakeSpendingRows(view)
+        self.budgets = FakeBudgetRows(view)
         self.conversations = FakeConversationRows(view)
         self.knowledge = FakeKnowledgeRows(view)
         self.api_keys = FakeApiKeyRows(view)

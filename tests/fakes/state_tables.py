@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from decimal import Decimal
 from typing import Generic, TypeVar
 
 from core.api_keys import ApiKey
+from core.budgets.rows import AlertRow, BudgetRow
 from core.conversations import Conversation
 from core.errors import InvalidInput
 from core.identifiers import (
@@ -39,6 +41,7 @@ from core.turns.rows import (
 )
 
 Row = TypeVar("Row")
+AlertKey = tuple[str, datetime, Decimal, Decimal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class Tables:
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
     ledger: dict[tuple[str, int], LedgerLine] = field(default_factory=dict)
     executions: dict[TurnId, ExecutionRecord] = field(default_factory=dict)
+    budgets: dict[str, BudgetRow] = field(default_factory=dict)
+    alerts: dict[AlertKey, AlertRow] = field(default_factory=dict)
     conversations: dict[ConversationId, Owned[Conversation]] = field(default_factory=dict)
     messages: dict[MessageId, Owned[StoredMessage]] = field(default_factory=dict)
     collections: dict[CollectionKey, Collection] = field(default_factory=dict)

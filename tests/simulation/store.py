@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from core.ports.api_key_rows import ApiKeyRows
+from core.ports.budget_rows import BudgetRows
 from core.ports.knowledge_rows import KnowledgeRows
 from core.ports.state import Scope, StoreConflict, StoreUnavailable
 from simulation.loop import Actor, SeededLoop
@@ -212,6 +213,11 @@ class SimulatedTransaction:
     @property
     def knowledge(self) -> KnowledgeRows:
         """Documents are none of a turn's affair."""
+        raise NotImplementedError
+
+    @property
+    def budgets(self) -> BudgetRows:
+        """Nor is money."""
         raise NotImplementedError
 
     @property

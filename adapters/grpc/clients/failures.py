@@ -151,6 +151,12 @@ def _too_long(told: _Told) -> ColonnadeError:
     return ContextTooLong(int(needed), int(allowed))
 
 
+def _budget(told: _Told) -> ColonnadeError:
+    error = BudgetSpent(told.metadata.get("budget", ""), told.message)
+    error.metadata = told.metadata
+    return error
+
+
 def _models(told: _Told) -> ColonnadeError:
     attempts = [(each.get("model", ""), each.get("cause", "")) for each in told.attempts]
     words = {each["model"]: each["detail"] for each in told.attempts if "detail" in each}
@@ -162,7 +168,7 @@ _BUILDERS: Mapping[Reason, Callable[[_Told], ColonnadeError]] = {
     Reason.RESOURCE_NOT_FOUND: _not_found,
     Reason.CONTEXT_TOO_LONG: _too_long,
     Reason.MODELS_UNAVAILABLE: _models,
-    Reason.BUDGET_SPENT: lambda told: BudgetSpent(told.metadata.get("budget", ""), told.message),
+    Reason.BUDGET_SPENT: _budget,
 } | {
     kind.reason: _plain(kind)
     for kind in (

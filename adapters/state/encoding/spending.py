@@ -9,27 +9,30 @@ from adapters.state.encoding.values import (
     micros,
     money,
     pairs,
+    text_list_json,
     texts,
     time_of,
     usage_json,
     usage_of,
 )
-from core.identifiers import DeploymentName, RequestId, TenantId, TurnId, UserId
+from core.identifiers import ApiKeyId, DeploymentName, RequestId, TenantId, TurnId, UserId
 from core.turns.rows import Attempt, ExecutionRecord, LedgerLine
 
 AttemptRow = tuple[
-    str, int, str, int, int, str, int, str | None, int, str, str, str | None, int, bool, str
+    str, int, str, int, int, str, int, str | None, int, str, str, str | None, int, bool, str,
+    str, str,
 ]  # fmt: skip
 ATTEMPT = columns(
     "unit number tenant run epoch deployment prompt_tokens reserved began_at user_id feature "
-    "used output_bytes booked error"
+    "used output_bytes booked error key_id holder"
 )
 
 LedgerRow = tuple[
-    str, int, str, str, str, str, str, str, str | None, str, bool, int
+    str, int, str, str, str, str, str, str, str | None, str, bool, int, str
 ]  # fmt: skip
 LEDGER = columns(
-    "unit attempt tenant user_id feature deployment model usage cost currency estimated booked_at"
+    "unit attempt tenant user_id feature deployment model usage cost currency estimated booked_at "
+    "key_id"
 )
 
 ExecutionRow = tuple[
@@ -60,6 +63,8 @@ def attempt_row(attempt: Attempt) -> AttemptRow:
         attempt.output_bytes,
         attempt.booked,
         attempt.error,
+        attempt.key,
+        attempt.holder,
     )
 
 
@@ -81,6 +86,8 @@ def attempt_of(row: AttemptRow) -> Attempt:
         output_bytes=row[12],
         booked=bool(row[13]),
         error=row[14],
+        key=ApiKeyId(row[15]),
+        holder=row[16],
     )
 
 
@@ -99,6 +106,7 @@ def ledger_row(line: LedgerLine) -> LedgerRow:
         line.currency,
         line.estimated,
         micros(line.booked_at),
+        line.key,
     )
 
 
@@ -117,6 +125,7 @@ def ledger_of(row: LedgerRow) -> LedgerLine:
         currency=row[9],
         estimated=bool(row[10]),
         booked_at=time_of(row[11]),
+        key=ApiKeyId(row[12]),
     )
 
 
@@ -129,8 +138,8 @@ def execution_row(record: ExecutionRecord) -> ExecutionRow:
         record.user,
         record.prompt_version,
         record.model_version,
-        as_json(record.retrieved),
-        as_json(record.tool_calls),
+        text_list_json(record.retrieved),
+        text_list_json(record.tool_calls),
         record.latency_ms,
         record.first_event_ms,
         usage_json(record.usage),
@@ -139,7 +148,7 @@ def execution_row(record: ExecutionRecord) -> ExecutionRow:
         record.validation,
         record.answered_by,
         record.reason,
-        as_json(record.details),
+        as_json(record.details) if record.details else "[]",
     )
 
 

@@ -10,6 +10,7 @@ from adapters.state.postgres.knowledge import PostgresKnowledgeRows
 from adapters.state.postgres.session import PostgresSession
 from adapters.state.postgres.turns import PostgresTurnRows
 from adapters.state.rows.api_keys import SqlApiKeyRows
+from adapters.state.rows.budgets import SqlBudgetRows
 from adapters.state.rows.spending import SqlSpendingRows
 from adapters.state.rows.turn_log import SqlEventRows, SqlIdempotencyRows, SqlReaderRows
 
@@ -60,6 +61,11 @@ class PostgresTransaction:
     def spending(self) -> SqlSpendingRows:
         """Attempts and ledger."""
         return SqlSpendingRows(self._session)
+
+    @property
+    def budgets(self) -> SqlBudgetRows:
+        """Budgets and their alerts."""
+        return SqlBudgetRows(self._session)
 
     @property
     def conversations(self) -> PostgresConversationRows:

@@ -30,8 +30,27 @@ CREATE TABLE attempt (
 	used TEXT,
 	output_bytes BIGINT NOT NULL,
 	booked BOOLEAN NOT NULL,
-	error TEXT NOT NULL,
+	error TEXT NOT NULL, key_id TEXT DEFAULT '' NOT NULL, holder TEXT DEFAULT '' NOT NULL,
 	CONSTRAINT pk_attempt PRIMARY KEY (unit, number)
+);
+CREATE TABLE budget (
+	id TEXT NOT NULL,
+	tenant TEXT NOT NULL,
+	rule TEXT NOT NULL,
+	account TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	CONSTRAINT pk_budget PRIMARY KEY (id)
+);
+CREATE TABLE budget_alert (
+	budget TEXT NOT NULL,
+	tenant TEXT NOT NULL,
+	window_start BIGINT NOT NULL,
+	threshold TEXT NOT NULL,
+	budget_limit TEXT NOT NULL,
+	spent TEXT NOT NULL,
+	currency TEXT NOT NULL,
+	told_at BIGINT NOT NULL,
+	CONSTRAINT pk_budget_alert PRIMARY KEY (budget, window_start, threshold, budget_limit)
 );
 CREATE TABLE change (
 	tenant TEXT NOT NULL,
@@ -158,7 +177,7 @@ CREATE TABLE ledger (
 	cost TEXT,
 	currency TEXT NOT NULL,
 	estimated BOOLEAN NOT NULL,
-	booked_at BIGINT NOT NULL,
+	booked_at BIGINT NOT NULL, key_id TEXT DEFAULT '' NOT NULL,
 	CONSTRAINT pk_ledger PRIMARY KEY (unit, attempt)
 );
 CREATE TABLE message (
@@ -215,13 +234,15 @@ CREATE TABLE turn (
 	CONSTRAINT pk_turn PRIMARY KEY (id)
 );
 CREATE INDEX ix_api_key_tenant_created_at ON api_key (tenant, created_at);
+CREATE INDEX ix_attempt_holder ON attempt (holder, unit, number) WHERE holder <> '';
 CREATE INDEX ix_attempt_orphaned ON attempt (began_at) WHERE NOT booked AND epoch = 0;
 CREATE INDEX ix_chunk_tenant_collection_document_ordinal ON chunk (tenant, collection, document, ordinal);
 CREATE INDEX ix_conversation_tenant_owner_updated_at_id ON conversation (tenant, owner, updated_at, id);
 CREATE INDEX ix_idempotency_turn ON idempotency (turn);
+CREATE INDEX ix_ledger_tenant_booked_at ON ledger (tenant, booked_at);
 CREATE INDEX ix_message_conversation_created_at_id ON message (conversation, created_at, id);
 CREATE INDEX ix_turn_conversation ON turn (conversation) WHERE conversation IS NOT NULL;
 CREATE INDEX ix_turn_state_created_at_id ON turn (state, created_at, id);
 CREATE INDEX ix_turn_sweep ON turn (sweep, ended_at, id) WHERE sweep IS NOT NULL;
 CREATE UNIQUE INDEX ux_turn_busy_branch ON turn (tenant, conversation, parent) WHERE state IN ('RUNNING', 'WAITING') AND conversation IS NOT NULL;
-INSERT INTO alembic_version VALUES ('0004');
+INSERT INTO alembic_version VALUES ('0005');

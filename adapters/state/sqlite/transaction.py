@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from adapters.state.rows.api_keys import SqlApiKeyRows
+from adapters.state.rows.budgets import SqlBudgetRows
 from adapters.state.rows.conversations import SqlConversationRows
 from adapters.state.rows.knowledge import SqlKnowledgeRows
 from adapters.state.rows.spending import SqlSpendingRows
@@ -55,6 +56,11 @@ class SqliteTransaction:
     def spending(self) -> SqlSpendingRows:
         """Attempts and ledger."""
         return SqlSpendingRows(self._session)
+
+    @property
+    def budgets(self) -> SqlBudgetRows:
+        """Budgets and their alerts."""
+        return SqlBudgetRows(self._session)
 
     @property
     def conversations(self) -> SqlConversationRows:

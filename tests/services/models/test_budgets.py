@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from core.budgets.rules import BudgetRule, Period, Spender, Subject
+from core.budgets.rules import BudgetRule, Period, Subject
 from core.catalog import Tier
 from core.errors import BudgetSpent, FeatureUnsupported
 from core.generation import Constraints, GenerationOptions, ModelError, ModelErrorKind
@@ -34,20 +34,30 @@ async def test_parallel_requests_cannot_overrun_it() -> None:
     refused = [h.error for h in heard if h.error is not None]
     assert (len(spent), len(refused)) == (5, 15)
     assert all(isinstance(error, BudgetSpent) for error in refused)
-    assert node.budgets.spent("daily") == {budget(30).account(Spender("acme")): 30}
+    assert await node.spent(budget(30)) == {"daily": 30}
 
 
 async def test_the_refusal_says_which_how_much_and_when() -> None:
     node = gateway_node(a_model(price=A_TOKEN), budgets=[budget(5)])
     error = (await node.hear(options=ONE_WORD)).error
     assert isinstance(error, BudgetSpent)
-    assert error.metadata == {"budget": "daily", "limit": "budget daily"}
-    assert "5 of 5 USD left for this day, and the request may cost 6" in error.message
+    assert error.metadata == {
+        "budget": "daily",
+        "limit": "budget daily",
+        "window": "day",
+        "amount": "5",
+        "currency": "USD",
+        "spent": "0",
+        "held": "0",
+    }
+    assert "has 0 of 5 USD spent in this day, and the request may cost 6" in error.message
     assert error.retry_after is None  # it will never fit
     other = gateway_node(a_model(price=A_TOKEN), budgets=[budget(8)])
     await other.hear(options=ONE_WORD)
     later = (await other.hear(options=ONE_WORD)).error
     assert later is not None
+    assert later.metadata["opens_at"].endswith("T00:00:00+00:00")
+    assert "6 of 8 USD spent" in later.message
     assert later.retry_after == pytest.approx(12 * 3600, abs=60)
 
 
@@ -62,20 +72,20 @@ async def test_what_was_not_used_is_free_again_at_once() -> None:
     node = gateway_node(a_model(script("a"), price=A_TOKEN), budgets=[budget(1100)])
     for _ in range(12):
         assert (await node.hear()).error is None  # each may cost 1029, and costs 6
-    assert sum(node.budgets.spent("daily").values()) == 72
+    assert await node.spent(budget(1100)) == {"daily": 72}
 
 
 async def test_a_failed_attempt_and_a_reader_that_left_are_paid_for() -> None:
     cut = ModelError(ModelErrorKind.CONNECTION, "cut")
     node = gateway_node(a_model(script("abc", Fail(cut)), price=A_TOKEN), budgets=[budget(9999)])
     await node.hear()
-    assert sum(node.budgets.spent("daily").values()) == 6
+    assert await node.spent(budget(9999)) == {"daily": 6}
     hanging = gateway_node(a_model(script("abc", Hang()), price=A_TOKEN), budgets=[budget(9999)])
     task = asyncio.create_task(hanging.hear())
     await asyncio.sleep(1)
     task.cancel()
     await asyncio.wait({task})
-    assert sum(hanging.budgets.spent("daily").values()) == 6
+    assert await hanging.spent(budget(9999)) == {"daily": 6}
 
 
 async def test_what_is_counted_is_enforced() -> None:
@@ -109,7 +119,10 @@ async def test_thresholds_are_told_once() -> None:
     node = gateway_node(a_model(script("a"), price=A_TOKEN), budgets=[budget(20, hard=False)])
     for _ in range(5):
         await node.hear(options=ONE_WORD)
-    assert [(a.threshold, a.spent) for a in node.alerts] == [
+        await asyncio.sleep(6)
+        await node.money.accounts.keep_once()
+    assert [(a.threshold, a.spent) for a in node.money.alerts] == [
+        (Decimal("0.5"), Decimal(12)),
         (Decimal("0.8"), Decimal(18)),
         (Decimal(1), Decimal(24)),
     ]

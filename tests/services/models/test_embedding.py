@@ -17,13 +17,13 @@ from core.ports.embedder import Embedded, TextKind
 from core.prices import Prices
 from core.principal import Principal
 from core.turns.rows import LedgerLine
+from fakes.budgets import a_process
 from fakes.embedder import FakeEmbedder
 from fakes.state import FakeState
-from fakes.turn_node import ACME, ANN, loop_now
+from fakes.turn_node import ACME, ANN, loop_clock, loop_now
 from services.embedders import Embedders
 from services.models.attempts import Attempts
 from services.models.embedding import EmbeddedTexts, Embedding, EmbeddingCache
-from services.models.spending import BudgetBook
 
 PRICE = Prices(Decimal(1_000_000), Decimal(0))
 QUERY, DOCUMENT = TextKind.QUERY, TextKind.DOCUMENT
@@ -50,12 +50,13 @@ class Node:
 
     def __post_init__(self) -> None:
         numbers = iter(range(1, 100))
+        self.money = a_process(self.state, self.budgets, loop_clock())
         self.embedding = Embedding(
             Embedders({"paid": self.embedder}, "paid", {"paid": self.price}),
             Attempts(self.state),
             EmbeddingCache(self.most_bytes),
             lambda prefix: f"{prefix}-{next(numbers)}",
-            BudgetBook(self.budgets),
+            self.money.book,
         )
 
     async def embed(
