@@ -78,14 +78,20 @@ class Attempts:
         With a turn that runs here it goes along in one of its next commits, and before its
         settlement. Raises StoreUnavailable where the store is away for more than a moment.
         """
+        if not self.end_riding(attempt, unit, deployment):
+            await _patiently(lambda: self._end(attempt, unit, deployment))
+
+    def end_riding(self, attempt: Attempt, unit: SpendingUnit, deployment: Deployment) -> bool:
+        """The same where it goes along with a turn that runs here, which is waited for by nobody.
+
+        False where there is none: then nothing was done.
+        """
         step = End(attempt)
         riding = self._ride(unit, step, False)
         if riding is None:
-            await _patiently(lambda: self._end(attempt, unit, deployment))
-        else:
-            riding.add_done_callback(
-                lambda done: self._ended(done, step, attempt, unit, deployment)
-            )
+            return False
+        riding.add_done_callback(lambda done: self._ended(done, step, attempt, unit, deployment))
+        return True
 
     def _ended(
         self,

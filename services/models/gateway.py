@@ -135,10 +135,17 @@ class Gateway:
         """What this candidate says, or the one that is asked because it is silent."""
         opening = journey.opening(trial)
         trial.whole = _may_come_whole(journey, trial)
-        after = hedge_after(self._lanes.of(trial.deployment).load, self._lanes.policy.hedge)
-        if after is None or journey.released or not journey.course.others_wait:
+        after = self._hedge_after(journey, trial)
+        if after is None:
             return Hearing(self._listener, journey, trial, opening)
         return self._hedged(journey, trial, opening, after)
+
+    def _hedge_after(self, journey: Journey, trial: Trial) -> Seconds | None:
+        """How long its silence is waited out; None where nobody is to be asked besides."""
+        policy = self._lanes.policy.hedge
+        if not policy.enabled or journey.released or not journey.course.others_wait:
+            return None
+        return hedge_after(self._lanes.of(trial.deployment).load, policy)
 
     async def _hedged(
         self, journey: Journey, first: Trial, opening: Sequence[GatewayEvent], after: Seconds

@@ -32,6 +32,9 @@ from services.models.trial import Trial, size, storable
 _LATE = Seconds(0.05)
 """A call that ended this close to its caller's deadline ended because of it."""
 
+_OPEN, _NO_SEAM = Held(Seconds(0.0)), Seam("")
+"""Which hold nothing and remember nothing, and so are the same for all."""
+
 
 class Heard(Protocol):
     """What a candidate says. Whoever asked for it closes it, however far it was read."""
@@ -53,9 +56,10 @@ class Listener:
 
     def held(self, journey: Journey, trial: Trial) -> tuple[Held, Seam]:
         """What stands between this attempt and the readers."""
+        seconds = self._lanes.policy.hold_first
         if trial.goes_on:
-            return Held(Seconds(0.0)), Seam("".join(journey.text))
-        return Held(self._lanes.policy.hold_first), Seam("")
+            return _OPEN, Seam("".join(journey.text))
+        return Held(seconds) if seconds > 0 else _OPEN, _NO_SEAM
 
     def failed(self, journey: Journey, trial: Trial, error: ModelError) -> None:
         """It ended in an error, which says something about its deployment, or does not."""
@@ -79,6 +83,8 @@ class Listener:
             self._budgets.settle(trial.reservation, trial.spent.cost)
         journey.book(trial)
         unit = journey.order.unit
+        if self._attempts.end_riding(ended, unit, trial.deployment):
+            return
         ending = asyncio.ensure_future(self._attempts.end(ended, unit, trial.deployment))
         try:
             await asyncio.shield(ending)

@@ -143,6 +143,8 @@ class Journey:
 
     def opening(self, trial: Trial) -> list[GatewayEvent]:
         """What is told as a candidate is about to be called: the failures before it, once each."""
+        if not self.failures:
+            return [trial.selected()]
         news: list[GatewayEvent] = [
             Switched(failed.deployment.name, trial.deployment.name, failed.attempt, failed.cause)
             for failed in islice(self.failures, self._told, None)

@@ -20,6 +20,7 @@ from core.ports.language_model import LanguageModel
 from core.ports.model_gateway import Completed, Said, Selected, Spent
 from core.prices import cost_of
 from core.prompting.prompt import Prompt
+from core.replacing import replaced
 from core.resilience.failures import Verdict
 from core.routing import Candidate
 from core.turns.outcome import BYTES_PER_TOKEN_FLOOR, bookable_usage
@@ -61,10 +62,10 @@ class Trial:
         """It is over: its row as it ended. From now on `spent` tells what it is booked as."""
         received = min(self.output, self._most_tokens * BYTES_PER_TOKEN_FLOOR)
         if self.finished is not None:
-            ended = replace(self.attempt, used=self.finished.usage, output_bytes=received)
+            ended = replaced(self.attempt, used=self.finished.usage, output_bytes=received)
         else:
             used = None if self.called else NOTHING
-            ended = replace(self.attempt, used=used, output_bytes=received, error=self.failure)
+            ended = replaced(self.attempt, used=used, output_bytes=received, error=self.failure)
         usage, estimated = bookable_usage(ended)
         self.spent = Spent(usage, cost_of(usage, self.deployment.prices), 1, estimated)
         return ended
@@ -107,6 +108,8 @@ class Trial:
 
 def together(all_spent: list[Spent], currencies: set[str]) -> Spent:
     """The sum; costs of two currencies, or with an unknown one among them, have none."""
+    if len(all_spent) == 1:
+        return all_spent[0]
     costs = [spent.cost for spent in all_spent]
     known = [cost for cost in costs if cost is not None]
     exact = len(known) == len(costs) and len(currencies) <= 1
