@@ -2,13 +2,14 @@
 
     python -m benchmarks.state [--json] [--seconds 31]
 
-A turn is a claim (its id looked up, then the id, the turn and a message written), three appends
-of an event, and a settlement with a message and a ledger line. Claims are transactions of their
-own; appends and the settlement of all turns that run at once share one each, as the server's
-committer brings them. The bare drivers write each turn in one commit, or as many turns in one as
-run at once here; they look nothing up, decide nothing, and find their values ready, encoded
-before their time is taken. Everybody takes turns through the whole time, in slices, on stores
-that a power cut would not harm; PostgreSQL is started for it. The last line is one JSON object.
+A turn is a claim (its id looked up, then the id, the turn and a message written), three appends of
+an event, and a settlement with a message and a ledger line, which goes with the last append. Of all
+turns that run at once the claims share one commit, and so does each append, as the server's
+committer brings them: four commits one after the other. The bare drivers write each turn in one
+commit, or as many turns in one as run at once here; they look nothing up, decide nothing, and find
+their values ready, encoded before their time is taken. Everybody takes turns through the whole
+time, in slices, on stores that a power cut would not harm; PostgreSQL is started for it. The last
+line is one JSON object.
 """
 
 from __future__ import annotations

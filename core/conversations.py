@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 
 from core.checking import QUIET
-from core.identifiers import ConversationId, MessageId, UserId
+from core.identifiers import ConversationId, MessageId, TenantId, UserId
 from core.messages import StoredMessage
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
@@ -42,6 +42,19 @@ class Conversation:
     head: MessageId | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of a conversation's branch that goes on by default, and whose it is.
+
+    `busy`: a turn runs or waits there.
+    """
+
+    tenant: TenantId
+    owner: UserId
+    head: MessageId | None
+    busy: bool
 
 
 def branch(

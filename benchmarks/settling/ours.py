@@ -1,15 +1,12 @@
-"""Turns through the port, as the server brings them: claims alone, the rest by one committer."""
+"""Turns through the port, as the server's committer brings them: all of a step in one commit."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
-from benchmarks.settling.rows import APPENDS, CONVERSATIONS, HARD, LEASE, NOW, TENANT, Plan
-from core.ports.state import EVERY_TENANT, State
+from benchmarks.settling.rows import APPENDS, CONVERSATIONS, HARD, LEASE, TENANT, Plan
+from core.ports.state import EVERY_TENANT, State, Transaction
 from core.turns.fencing import Extension
-from core.turns.rows import EndReason, TurnState
 
 
 async def prepare(state: State) -> None:
@@ -21,36 +18,36 @@ async def prepare(state: State) -> None:
 
 async def settle(state: State, plans: Sequence[Plan]) -> None:
     """Run these turns at once, from their claims to their ends."""
-    await asyncio.gather(*(_claim(state, plan) for plan in plans))
+    await _claim(state, plans)
     for number in range(APPENDS):
-        await _append(state, plans, number)
-    await _settle(state, plans)
+        async with state.transaction(EVERY_TENANT) as tx:
+            await _append(tx, plans, number)
+            if number == APPENDS - 1:  # the last words go with the end
+                _settle(tx, plans)
 
 
-async def _claim(state: State, plan: Plan) -> None:
-    async with state.transaction(TENANT) as tx:
-        assert await tx.idempotency.find(plan.record.key) is None
-        tx.idempotency.insert(plan.record)
-        tx.turns.insert(plan.turn)
-        tx.conversations.add_message(plan.question)
-
-
-async def _append(state: State, plans: Sequence[Plan], number: int) -> None:
+async def _claim(state: State, plans: Sequence[Plan]) -> None:
     async with state.transaction(EVERY_TENANT) as tx:
-        extensions = [Extension(plan.turn.id, 1, number + 1, 1, released=True) for plan in plans]
-        wishes = await tx.turns.extend(extensions, tx.now, LEASE, HARD)
-        assert len(wishes) == len(plans)
+        assert not await tx.idempotency.find_all([plan.record.key for plan in plans])
+        homes = {plan.question.conversation for plan in plans}
+        heads = await tx.conversations.heads(sorted(homes))
         for plan in plans:
-            tx.events.append(plan.turn, [plan.events[number]])
+            assert not heads[plan.question.conversation].busy
+            tx.idempotency.insert(plan.record)
+            tx.turns.insert(plan.turn)
+            tx.conversations.add_message(plan.question)
 
 
-async def _settle(state: State, plans: Sequence[Plan]) -> None:
-    async with state.transaction(EVERY_TENANT) as tx:
-        rows = await tx.turns.lock([plan.turn.id for plan in plans])
-        for plan in plans:
-            tx.conversations.add_message(plan.answer)
-            tx.spending.book(plan.line)
-            row = rows[plan.turn.id]
-            tx.turns.update(
-                replace(row, state=TurnState.FINISHED, reason=EndReason.STOP, ended_at=NOW)
-            )
+async def _append(tx: Transaction, plans: Sequence[Plan], number: int) -> None:
+    extensions = [Extension(plan.turn.id, 1, number + 1, 1, released=True) for plan in plans]
+    wishes = await tx.turns.extend(extensions, tx.now, LEASE, HARD)
+    assert len(wishes) == len(plans)
+    for plan in plans:
+        tx.events.append(plan.turn, [plan.events[number]])
+
+
+def _settle(tx: Transaction, plans: Sequence[Plan]) -> None:
+    for plan in plans:
+        tx.conversations.add_message(plan.answer)
+        tx.spending.book(plan.line)
+        tx.turns.update(plan.settled)

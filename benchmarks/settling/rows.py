@@ -51,21 +51,17 @@ class Plan:
     events: tuple[LoggedEvent, ...]
     answer: StoredMessage
     line: LedgerLine
+    settled: Turn
+    """The turn's row at its end."""
 
     def after(self, appends: int) -> Turn:
         """The turn's row once so many events are logged."""
-        return replace(
-            self.turn,
-            next_seq=1 + appends,
-            released=True,
-            lease_until=NOW + timedelta(seconds=LEASE),
-        )
+        return _after(self.turn, appends)
 
-    @property
-    def settled(self) -> Turn:
-        """The turn's row at its end."""
-        row = self.after(APPENDS)
-        return replace(row, state=TurnState.FINISHED, reason=EndReason.STOP, ended_at=NOW)
+
+def _after(turn: Turn, appends: int) -> Turn:
+    until = NOW + timedelta(seconds=LEASE)
+    return replace(turn, next_seq=1 + appends, released=True, lease_until=until)
 
 
 def a_plan(number: int) -> Plan:
@@ -90,5 +86,8 @@ def a_plan(number: int) -> Plan:
         LedgerLine(
             id, 1, TENANT, USER, "chat", DeploymentName("local"), "tiny", TokenUsage(900, 60),
             None, "USD", False, NOW,
+        ),
+        replace(
+            _after(turn, APPENDS), state=TurnState.FINISHED, reason=EndReason.STOP, ended_at=NOW
         ),
     )  # fmt: skip

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from core.conversations import Conversation
+from core.conversations import Conversation, Head
 from core.identifiers import ConversationId, MessageId, UserId
 from core.messages import StoredMessage
 from core.pages import Cursor
@@ -17,6 +17,9 @@ class ConversationRows(Protocol):
 
     async def get(self, conversation: ConversationId) -> Conversation | None:
         """The row; None also where it is another tenant's."""
+
+    async def heads(self, conversations: Sequence[ConversationId]) -> Mapping[ConversationId, Head]:
+        """Where each of them goes on by default, and whether it is busy; all of one moment."""
 
     async def list(self, owner: UserId, limit: int, after: Cursor | None) -> Sequence[Conversation]:
         """Newest update first, ties by id; the cursor is (updated_at in ISO 8601, id)."""

@@ -82,6 +82,11 @@ class IdempotencyRows(Protocol):
     async def find(self, key: IdempotencyKey) -> IdempotencyRecord | None:
         """The record, if the id was used."""
 
+    async def find_all(
+        self, keys: Sequence[IdempotencyKey]
+    ) -> Mapping[IdempotencyKey, IdempotencyRecord]:
+        """The records of those that were used."""
+
     def insert(self, record: IdempotencyRecord) -> None:
         """A new record. StoreConflict where the key is taken."""
 

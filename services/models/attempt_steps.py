@@ -62,6 +62,8 @@ class Wanted:
             began_at=tx.now,
             user=unit.user,
             feature=unit.feature,
+            key=unit.key,
+            holder=unit.holder,
         )
         writing.begin(attempt)
         return attempt

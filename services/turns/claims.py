@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -13,13 +12,13 @@ from core.chat import ChatRequest
 from core.conversations import Conversation
 from core.errors import BranchBusy, DeadlineExceeded, NotFound, Reason, RequestIdReused
 from core.identifiers import ConversationId, MessageId, RequestId, Seconds, TurnId
-from core.messages import StoredMessage
 from core.ports.state import State, StoreConflict, StoreUnavailable, Transaction
 from core.turns.fencing import run_again
-from core.turns.leases import local_lease_end
 from core.turns.outcome import may_run_again
-from core.turns.rows import CHAT, IdempotencyKey, IdempotencyRecord, Turn, TurnFailure, TurnState
-from services.turns.admission import Admission, Place
+from core.turns.rows import CHAT, IdempotencyKey, Turn, TurnState
+from services.turns.admission import Admission
+from services.turns.claiming import Begin, Claim, Claiming, NewTurns
+from services.turns.fresh_claims import FreshClaims
 from services.turns.orphans import Orphans
 from services.turns.replica import Replica
 from services.turns.timings import TurnTimings
@@ -27,52 +26,6 @@ from services.turns.timings import TurnTimings
 ROOT = MessageId("root")
 """As a parent: the beginning of the conversation."""
 _LOST_RACES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The turn of this request. `mine`: this call claimed it, and its runner has been started.
-
-    `deadline` is when the run has to end by the monotonic clock; `lease_end` is when its lease
-    runs out by the one that counts suspension.
-    """
-
-    turn: Turn
-    mine: bool
-    deadline: Seconds = Seconds(0.0)
-    lease_end: Seconds = Seconds(0.0)
-    previous: TurnFailure | None = None
-
-
-Begin = Callable[[Claim], None]
-"""Starts the runner of a claim; called once its commit is known, whoever still waits for it."""
-
-
-@dataclass(slots=True)
-class _Claiming:
-    """One call's claim, over all its tries.
-
-    `nonce` marks the row, so that a commit whose reply was lost is recognised; `previous` is
-    what it had overwritten. `in_doubt`: such a commit may have happened. `deadline` and
-    `lease_end` count from the first try; `time` is what was left of it as the latest try was
-    sent. `taken_over` are the orphans that the latest try has settled, as they were and as they
-    became.
-    """
-
-    call: Call
-    request: ChatRequest
-    key: IdempotencyKey
-    digest: str
-    nonce: str
-    place: Place
-    began: Seconds
-    previous: TurnFailure | None = None
-    in_doubt: bool = False
-    lost_races: int = 0
-    deadline: Seconds | None = None
-    time: Seconds = Seconds(0.0)
-    lease_end: Seconds | None = None
-    taken_over: list[tuple[Turn, Turn]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -93,12 +46,15 @@ class Claims:
         orphans: Orphans,
         replica: Replica,
         timings: TurnTimings,
+        fresh: FreshClaims,
+        new_turns: NewTurns,
     ) -> None:
         self._state = state
         self._admission = admission
         self._orphans = orphans
         self._clock = replica.clock
-        self._boottime = replica.boottime
+        self._fresh = fresh
+        self._new_turns = new_turns
         self._new_id = replica.new_id
         self._boot = replica.boot
         self._timings = timings
@@ -114,7 +70,7 @@ class Claims:
         request_id = request.request_id or RequestId(self._new_id("req"))
         principal = call.principal
         key = IdempotencyKey(principal.tenant, principal.user, CHAT, request_id)
-        claiming = _Claiming(
+        claiming = Claiming(
             call,
             request,
             key,
@@ -129,7 +85,7 @@ class Claims:
         task.add_done_callback(lambda done: self._leave(key, done))
         return await asyncio.shield(task)
 
-    async def _finish(self, claiming: _Claiming, begin: Begin) -> Claim:
+    async def _finish(self, claiming: Claiming, begin: Begin) -> Claim:
         """Try until it is known what came of it; then begin what was claimed."""
         mine = False
         try:
@@ -142,11 +98,11 @@ class Claims:
             if not mine:
                 claiming.place.give_back()
 
-    async def _until_known(self, claiming: _Claiming) -> Claim:
+    async def _until_known(self, claiming: Claiming) -> Claim:
         while True:
             tried = self._clock.monotonic()
             try:
-                claim = await self._try(claiming)
+                claim = await self._along(claiming) or await self._try(claiming)
                 for before, after in claiming.taken_over:
                     self._orphans.announce(before, after)
                 return claim
@@ -160,7 +116,14 @@ class Claims:
                     raise
                 await asyncio.sleep(self._timings.retry_store)
 
-    def _is_patient(self, claiming: _Claiming, away: StoreUnavailable, tried: Seconds) -> bool:
+    async def _along(self, claiming: Claiming) -> Claim | None:
+        """The first try goes along with others, if it can; None: look what there is."""
+        if claiming.lease_end is not None:
+            return None
+        turn = await self._fresh.claim(claiming)
+        return None if turn is None else claiming.mine(turn)
+
+    def _is_patient(self, claiming: Claiming, away: StoreUnavailable, tried: Seconds) -> bool:
         """Whether to try again: what is in doubt, until it is known; else for a while.
 
         A turn that may be ours must not be left without a runner, whoever still waits for it;
@@ -174,15 +137,10 @@ class Claims:
         until = min(claiming.call.deadline, claiming.began + self._timings.hold)
         return now < until and away.reason is not Reason.STORAGE_FULL
 
-    async def _try(self, claiming: _Claiming) -> Claim:
+    async def _try(self, claiming: Claiming) -> Claim:
         key = claiming.key
         claiming.taken_over.clear()
-        claiming.time = self._time_for(claiming)
-        if claiming.lease_end is None:
-            timings = self._timings
-            claiming.lease_end = local_lease_end(
-                self._boottime(), timings.lease, timings.lease_margin
-            )
+        self._new_turns.send(claiming)
         async with self._state.transaction(key.tenant) as tx:
             known = await tx.idempotency.find(key)
             if known is None:
@@ -195,12 +153,12 @@ class Claims:
                 )
             return await self._attach(tx, claiming, known.turn)
 
-    async def _attach(self, tx: Transaction, claiming: _Claiming, id: TurnId) -> Claim:
+    async def _attach(self, tx: Transaction, claiming: Claiming, id: TurnId) -> Claim:
         turn = await _locked(tx, id)
         mine = turn.claim_nonce == claiming.nonce and turn.state is TurnState.RUNNING
         if mine:  # the reply to our own claim was lost
             claiming.place.take()
-            return self._mine(claiming, turn)
+            return claiming.mine(turn)
         turn = await self._take_over_if_due(tx, claiming, turn)
         if may_run_again(turn):
             return await self._run_again(tx, claiming, turn)
@@ -209,12 +167,12 @@ class Claims:
             tx.turns.update(turn)
         return Claim(turn, mine=False)
 
-    def _require_time(self, claiming: _Claiming) -> None:
+    def _require_time(self, claiming: Claiming) -> None:
         """Begin nothing for a caller who has gone while an earlier try was in doubt."""
         if claiming.in_doubt and self._clock.monotonic() >= claiming.call.deadline:
             raise DeadlineExceeded("the store did not say in time whether this turn began")
 
-    async def _run_again(self, tx: Transaction, claiming: _Claiming, turn: Turn) -> Claim:
+    async def _run_again(self, tx: Transaction, claiming: Claiming, turn: Turn) -> Claim:
         self._require_time(claiming)
         claiming.place.take()
         if turn.conversation is not None:
@@ -228,52 +186,24 @@ class Claims:
             deadline_at=tx.now + timedelta(seconds=claiming.time),
         )
         tx.turns.update(again)
-        return self._mine(claiming, again)
+        return claiming.mine(again)
 
-    def _mine(self, claiming: _Claiming, turn: Turn) -> Claim:
-        deadline = claiming.deadline or Seconds(0.0)
-        lease_end = claiming.lease_end or Seconds(0.0)
-        return Claim(turn, True, deadline, lease_end, claiming.previous)
-
-    async def _take_over_if_due(self, tx: Transaction, claiming: _Claiming, locked: Turn) -> Turn:
+    async def _take_over_if_due(self, tx: Transaction, claiming: Claiming, locked: Turn) -> Turn:
         after = await self._orphans.take_over_if_due(tx, locked)
         if after is not locked:
             claiming.taken_over.append((locked, after))
         return after
 
-    async def _claim(self, tx: Transaction, claiming: _Claiming) -> Claim:
+    async def _claim(self, tx: Transaction, claiming: Claiming) -> Claim:
         self._require_time(claiming)
         claiming.place.take()
-        key, request = claiming.key, claiming.request
         conversation, parent = await self._branch(tx, claiming)
-        turn = Turn(
-            id=TurnId(self._new_id("turn")),
-            tenant=key.tenant,
-            user=key.user,
-            state=TurnState.RUNNING,
-            run=1,
-            epoch=1,
-            owner=self._boot,
-            claim_nonce=claiming.nonce,
-            lease_until=tx.now + timedelta(seconds=self._timings.lease),
-            deadline_at=tx.now + timedelta(seconds=claiming.time),
-            created_at=tx.now,
-            request_id=key.request_id,
-            conversation=conversation.id if conversation else None,
-            parent=parent,
-            user_message=MessageId(self._new_id("msg")) if conversation else None,
-            feature=request.feature,
-            detach=request.detach,
-            linger=self._timings.linger if request.linger is None else request.linger,
-            retractions=request.accept_retractions,
-        )
-        tx.idempotency.insert(IdempotencyRecord(key, turn.id, claiming.digest))
-        tx.turns.insert(turn)
-        _store_question(tx, turn, request)
-        return self._mine(claiming, turn)
+        home = conversation.id if conversation else None
+        turn = self._new_turns.write(tx, claiming, home, parent)
+        return claiming.mine(turn)
 
     async def _branch(
-        self, tx: Transaction, claiming: _Claiming
+        self, tx: Transaction, claiming: Claiming
     ) -> tuple[Conversation | None, MessageId | None]:
         """The conversation and the message in it that this turn follows."""
         request, user = claiming.request, claiming.key.user
@@ -293,7 +223,7 @@ class Claims:
     async def _require_free(
         self,
         tx: Transaction,
-        claiming: _Claiming,
+        claiming: Claiming,
         conversation: ConversationId,
         parent: MessageId | None,
     ) -> None:
@@ -310,26 +240,6 @@ class Claims:
                 "or send with another parent_message",
                 turn_id=busy.id,
             )
-
-    def _time_for(self, claiming: _Claiming) -> Seconds:
-        """How long the turn may still take, counted from the first try.
-
-        Asked before a transaction, so that its row's time begins later than its run's.
-        """
-        now = self._clock.monotonic()
-        if claiming.deadline is None:
-            claiming.deadline = Seconds(now + self._longest(claiming, now))
-        return Seconds(max(0.0, claiming.deadline - now))
-
-    def _longest(self, claiming: _Claiming, now: Seconds) -> Seconds:
-        """How long it may take from now: the caller's deadline, unless it outlives its caller."""
-        call, request = claiming.call, claiming.request
-        longest = min(
-            request.turn_timeout or self._timings.turn_maximum, self._timings.turn_maximum
-        )
-        if request.detach:
-            return longest
-        return Seconds(min(longest, max(0.0, call.deadline - now)))
 
     async def _enter(self, key: IdempotencyKey) -> None:
         """Wait until no equal call of this process is at work."""
@@ -360,18 +270,3 @@ async def _locked(tx: Transaction, id: TurnId) -> Turn:
     if turn is None:
         raise StoreConflict("the turn is gone")
     return turn
-
-
-def _store_question(tx: Transaction, turn: Turn, request: ChatRequest) -> None:
-    if turn.conversation is None or turn.user_message is None:
-        return
-    tx.conversations.add_message(
-        StoredMessage(
-            turn.user_message,
-            turn.conversation,
-            turn.parent,
-            request.message,
-            turn.created_at,
-            turn=turn.id,
-        )
-    )

@@ -14,6 +14,7 @@ from core.turns.events import TurnEvent, releases
 from core.turns.fencing import Extension, Standing, Wishes, appended, standing_of_append
 from core.turns.leases import local_lease_end, renewed
 from core.turns.rows import LoggedEvent, Turn, TurnState
+from services.turns.fresh_claims import Fresh, FreshClaims
 from services.turns.logged import numbered
 from services.turns.replica import Replica, StoreContact
 from services.turns.run_log import RunLog, Step, Through
@@ -62,7 +63,9 @@ class Commits:
         replica: Replica,
         contact: StoreContact,
         timings: TurnTimings,
+        claims: FreshClaims,
     ) -> None:
+        self._claims = claims
         self._state = state
         self._codec = codec
         self._bus = replica.bus
@@ -71,14 +74,16 @@ class Commits:
         self._contact = contact
         self._timings = timings
 
-    async def commit(self, batch: Sequence[Entry]) -> int:
+    async def commit(self, batch: Sequence[Entry], claims: Sequence[Fresh] = ()) -> int:
         """Commit the batch, and tell each of its runs. No two entries are of one turn.
 
+        Claims go along. Where it fails, nobody has been told anything.
         Returns how many events went into the log.
         """
         began, sent = self._clock.monotonic(), self._boottime()
         read: AbstractSet[TurnId] | None = None
         async with self._state.transaction(EVERY_TENANT) as tx:
+            await self._claims.write(tx, claims)
             wishes = await self._extend(tx, batch)
             others = [entry for entry in batch if entry.log.turn_id not in wishes]
             rows = await tx.turns.lock([e.log.turn_id for e in others]) if others else {}
@@ -91,6 +96,7 @@ class Commits:
                 if entry.steps and entry.log.turn_id in wishes:
                     row = self._as_extended(entry, wishes[entry.log.turn_id], tx)
                     verdicts[row.id] = await self._take_steps(tx, entry, row, Standing.APPLIES)
+        self._claims.through(claims)
         self._contact.reached(sent)
         through = Through(
             self._clock.monotonic(),

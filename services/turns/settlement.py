@@ -208,4 +208,5 @@ def ledger_line(attempt: Attempt, deployment: Deployment | None, tx: Transaction
         currency=deployment.prices.currency if deployment else "USD",
         estimated=estimated,
         booked_at=tx.now,
+        key=attempt.key,
     )

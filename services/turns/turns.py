@@ -17,8 +17,10 @@ from core.turns.rows import Decision, EndReason, Turn, TurnFailure, TurnState
 from core.turns.stopping import cancelled
 from services.turns.admission import Admission
 from services.turns.approvals import Approvals
-from services.turns.claims import Claim, Claims
+from services.turns.claiming import Claim, NewTurns
+from services.turns.claims import Claims
 from services.turns.following import Following
+from services.turns.fresh_claims import FreshClaims
 from services.turns.lookup import Lookup, TurnView, own
 from services.turns.orphans import Orphans
 from services.turns.presence import Presences
@@ -67,10 +69,12 @@ class Turns:
         self._state = state
         self._replica = replica
         self._timings = timings
-        self._writer = TurnWriter(state, codec, replica, contact, timings)
+        new_turns = NewTurns(replica, timings)
+        fresh = FreshClaims(new_turns)
+        self._writer = TurnWriter(state, codec, replica, contact, timings, fresh)
         self._runs = Runs(self._writer, admission, replica, deployment_of, timings)
         self._orphans = Orphans(state, codec, replica, contact, deployment_of, timings, self._runs)
-        self._claims = Claims(state, admission, self._orphans, replica, timings)
+        self._claims = Claims(state, admission, self._orphans, replica, timings, fresh, new_turns)
         self._presences = Presences(state, self._orphans, replica, timings)
         self._readers = Readers(state, self._runs.get, self._presences, replica, timings)
         self._approvals = Approvals(

@@ -8,13 +8,14 @@ after the commit do events enter the tails, from where readers send them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from core.identifiers import Seconds
 from core.ports.event_codec import EventCodec
 from core.ports.state import State, StoreUnavailable
 from core.turns.events import joined, releases
 from services.turns.committing import Commits, Entry
+from services.turns.fresh_claims import Fresh, FreshClaims
 from services.turns.logged import numbered
 from services.turns.replica import Replica, StoreContact
 from services.turns.run_log import RENEW_EARLY, RunLog
@@ -31,8 +32,10 @@ class TurnWriter:
         replica: Replica,
         contact: StoreContact,
         timings: TurnTimings,
+        claims: FreshClaims,
     ) -> None:
-        self._commits = Commits(state, codec, replica, contact, timings)
+        self._commits = Commits(state, codec, replica, contact, timings, claims)
+        self._claims = claims
         self._codec = codec
         self._clock = replica.clock
         self._boottime = replica.boottime
@@ -54,6 +57,7 @@ class TurnWriter:
 
     def start(self) -> None:
         """Begin to commit; needs the running loop."""
+        self._claims.wake = self._hurry
         self._task = asyncio.get_running_loop().create_task(self._run(), name="turn-writer")
 
     async def close(self) -> None:
@@ -114,17 +118,28 @@ class TurnWriter:
             self._tick = self._clock.monotonic() + self._timings.tick
         self._marked.set()
 
+    def _hurry(self) -> None:
+        self._urgent.set()
+        self._marked.set()
+
     async def _run(self) -> None:
         try:
             while not self._closing or self._dirty:
                 await self._marked.wait()
                 await self._gather()
                 batch = [entry for log in self._take() if (entry := self._entry(log)) is not None]
-                for part in _one_run_a_turn(batch):
-                    await self._commit_until_known(part)
+                claims = self._claims.take()
+                if self._claims:
+                    self._hurry()  # there are more than go with one commit
+                for part in _one_run_a_turn(batch) or [()]:
+                    await self._commit_until_known(part, claims)
+                    claims = ()
+                if batch:  # claims alone keep nobody waiting
                     self._last_commit = self._clock.monotonic()
         finally:
             self._closed = True
+            self._claims.wake = None
+            self._claims.turn_away()
             for log in tuple(self._live):
                 log.failed(_ending())  # what is under way
                 self._refuse(log)  # and what waits
@@ -182,23 +197,34 @@ class TurnWriter:
         log.take()
         log.failed(_ending())
 
-    async def _commit_until_known(self, batch: Sequence[Entry]) -> None:
-        """Commit this batch; a store that is away is asked again, with the same numbers."""
-        while True:
+    async def _commit_until_known(
+        self, batch: Sequence[Entry], claims: Sequence[Fresh] = ()
+    ) -> None:
+        """Commit this batch; a store that is away is asked again, with the same numbers.
+
+        Claims go along once: what failed of them, each has to find out by itself.
+        """
+        while batch or claims:
             try:
-                await self._commit(batch)
+                await self._commit(batch, claims)
             except StoreUnavailable as away:
+                self._claims.away(claims, away)
+                claims = ()
                 for entry in batch:
                     entry.log.doubt()
-                if self._given_up(batch, away):
+                if not batch or self._given_up(batch, away):
                     return
                 await asyncio.sleep(self._timings.retry_store)
             except Exception as error:  # noqa: BLE001  # one run is to blame; the others go on
-                if len(batch) == 1:
+                if claims:
+                    self._claims.turn_away(claims)
+                    claims = ()
+                elif len(batch) == 1:
                     batch[0].log.failed(error)
+                    return
                 else:
                     await self._each_alone(batch)
-                return
+                    return
             else:
                 return
 
@@ -212,6 +238,8 @@ class TurnWriter:
         for log in (*(entry.log for entry in batch), *self._dirty):
             log.store_is_away(now, away)
         self._held_back = True
+        self._claims.wake = None  # they find out by themselves how long they wait for it
+        self._claims.turn_away()
         waiting = sum(len(event.body) for entry in batch for event in entry.events)
         self._observer.held_back(waiting + sum(log.held_bytes for log in self._live))
         if self._closing:
@@ -220,12 +248,13 @@ class TurnWriter:
                 entry.log.failed(away)
         return self._closing
 
-    async def _commit(self, batch: Sequence[Entry]) -> None:
+    async def _commit(self, batch: Sequence[Entry], claims: Sequence[Fresh] = ()) -> None:
         began = self._clock.monotonic()
-        events = await self._commits.commit(batch)
+        events = await self._commits.commit(batch, claims)
         self._observer.committed(Seconds(self._clock.monotonic() - began), len(batch), events)
         if self._held_back:
             self._held_back = False
+            self._claims.wake = self._hurry
             self._observer.held_back(0)
 
 
@@ -233,12 +262,14 @@ def _ending() -> StoreUnavailable:
     return StoreUnavailable("this process is ending")
 
 
-def _one_run_a_turn(batch: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+def _one_run_a_turn(batch: Sequence[Entry]) -> Sequence[Sequence[Entry]]:
     """The batch in parts, for a commit answers by turn: of two runs, one is stale by now."""
+    parts: list[Sequence[Entry]] = []
     while batch:
         part = {entry.log.turn_id: entry for entry in batch}
-        yield batch if len(part) == len(batch) else list(part.values())
+        parts.append(batch if len(part) == len(batch) else list(part.values()))
         batch = [entry for entry in batch if part[entry.log.turn_id] is not entry]
+    return parts
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from core.api_keys import ApiKey
-from core.conversations import Conversation, branch
+from core.conversations import Conversation, Head, branch
 from core.identifiers import ApiKeyId, ConversationId, MessageId, UserId
 from core.messages import StoredMessage
 from core.pages import Cursor
 from core.ports.state import Scope, StoreConflict
+from core.turns.rows import TurnState
 from fakes.state_tables import Owned, Tables, View, admits, must_admit, tenant_of, time_in
 
 
@@ -42,6 +43,22 @@ class FakeConversationRows:
                 if row.updated_at < at or (row.updated_at == at and row.id > after.id)
             ]
         return mine[:limit]
+
+    async def heads(self, conversations: Sequence[ConversationId]) -> Mapping[ConversationId, Head]:
+        tables = await self._view.read()
+        busy = {
+            (turn.conversation, turn.parent)
+            for turn in tables.turns.values()
+            if turn.state in (TurnState.RUNNING, TurnState.WAITING)
+        }
+        found = [tables.conversations.get(each) for each in conversations]
+        return {
+            home.row.id: Head(
+                home.tenant, home.row.owner, home.row.head, (home.row.id, home.row.head) in busy
+            )
+            for home in found
+            if home is not None and admits(self._view.scope, home.tenant)
+        }
 
     def insert(self, conversation: Conversation) -> None:
         owned = Owned(tenant_of(self._view.scope), conversation)

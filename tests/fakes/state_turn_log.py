@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
@@ -21,6 +21,12 @@ class FakeIdempotencyRows:
     async def find(self, key: IdempotencyKey) -> IdempotencyRecord | None:
         found = (await self._view.read()).idempotency.get(key)
         return found if admits(self._view.scope, key.tenant) else None
+
+    async def find_all(
+        self, keys: Sequence[IdempotencyKey]
+    ) -> Mapping[IdempotencyKey, IdempotencyRecord]:
+        found = [await self.find(key) for key in keys]
+        return {record.key: record for record in found if record is not None}
 
     def insert(self, record: IdempotencyRecord) -> None:
         must_admit(self._view.scope, record.key.tenant)

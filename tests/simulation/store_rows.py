@@ -112,7 +112,7 @@ class TurnTable(Table):
 
     async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:
         def read(view: View) -> Turn | None:
-            return next(_busy(view, conversation, parent), None)
+            return next(busy_on(view, conversation, parent), None)
 
         return await self._tx.read(read)
 
@@ -208,7 +208,8 @@ class TurnTable(Table):
         return await self._tx.read(read)
 
 
-def _busy(view: View, conversation: ConversationId, parent: MessageId | None) -> Iterator[Turn]:
+def busy_on(view: View, conversation: ConversationId, parent: MessageId | None) -> Iterator[Turn]:
+    """The turn that runs or waits on a branch, if there is one."""
     return (
         row
         for row in view.of("turns").values()
@@ -226,7 +227,7 @@ def _branch_keys(turn: Turn) -> list[Key]:
 def _require_free(view: View, turn: Turn) -> None:
     if turn.conversation is None or turn.state not in BUSY:
         return
-    if any(other.id != turn.id for other in _busy(view, turn.conversation, turn.parent)):
+    if any(other.id != turn.id for other in busy_on(view, turn.conversation, turn.parent)):
         raise StoreConflict("the branch is busy")
 
 
@@ -235,6 +236,15 @@ class IdempotencyTable(Table):
 
     async def find(self, key: IdempotencyKey) -> IdempotencyRecord | None:
         return await self._tx.read(lambda view: view.of("idempotency").get(key))
+
+    async def find_all(
+        self, keys: Sequence[IdempotencyKey]
+    ) -> Mapping[IdempotencyKey, IdempotencyRecord]:
+        def read(view: View) -> Mapping[IdempotencyKey, IdempotencyRecord]:
+            rows = view.of("idempotency")
+            return {key: rows[key] for key in keys if key in rows}
+
+        return await self._tx.read(read)
 
     def insert(self, record: IdempotencyRecord) -> None:
         def change(view: View) -> None:

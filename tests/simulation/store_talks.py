@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from core.conversations import Conversation, branch
-from core.identifiers import ConversationId, MessageId, UserId
+from core.conversations import Conversation, Head, branch
+from core.identifiers import ConversationId, MessageId, TenantId, UserId
 from core.messages import StoredMessage
 from core.pages import Cursor
 from core.ports.state import StoreConflict
-from simulation.store_rows import Table, View
+from simulation.store_rows import Table, View, busy_on
+
+ACME = TenantId("acme")
 
 
 class ConversationTable(Table):
@@ -19,6 +21,17 @@ class ConversationTable(Table):
 
     async def get(self, conversation: ConversationId) -> Conversation | None:
         return await self._tx.read(lambda view: view.of("conversations").get(conversation))
+
+    async def heads(self, conversations: Sequence[ConversationId]) -> Mapping[ConversationId, Head]:
+        def read(view: View) -> Mapping[ConversationId, Head]:
+            rows, found = view.of("conversations"), {}
+            for id in conversations:
+                if (row := rows.get(id)) is not None:
+                    busy = next(busy_on(view, id, row.head), None) is not None
+                    found[id] = Head(ACME, row.owner, row.head, busy)
+            return found
+
+        return await self._tx.read(read)
 
     def insert(self, conversation: Conversation) -> None:
         key = conversation.id

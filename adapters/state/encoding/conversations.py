@@ -13,11 +13,12 @@ from adapters.state.encoding.values import (
     micros,
     optional_micros,
     optional_time,
+    text_list_json,
     texts,
     time_of,
 )
 from core.api_keys import ApiKey
-from core.conversations import Conversation
+from core.conversations import Conversation, Head
 from core.grounding.citations import Citation
 from core.identifiers import ApiKeyId, ConversationId, MessageId, TenantId, TurnId, UserId
 from core.messages import (
@@ -75,6 +76,12 @@ def conversation_of(row: ConversationRow) -> Conversation:
     )
 
 
+def head_of(row: tuple[str, str, str, str | None, bool]) -> tuple[ConversationId, Head]:
+    """The id and the head of a conversation, of a row of id, tenant, owner, head, busy."""
+    head = MessageId(row[3]) if row[3] is not None else None
+    return ConversationId(row[0]), Head(TenantId(row[1]), UserId(row[2]), head, bool(row[4]))
+
+
 def message_row(stored: StoredMessage) -> MessageRow:
     """A message in the order of MESSAGE; its tenant is its conversation's."""
     return (
@@ -82,7 +89,7 @@ def message_row(stored: StoredMessage) -> MessageRow:
         stored.conversation,
         stored.parent,
         stored.message.role.value,
-        as_json([_part_json(part) for part in stored.message.parts]),
+        f"[{','.join(map(_part_json, stored.message.parts))}]",
         micros(stored.created_at),
         stored.turn,
         stored.partial,
@@ -107,18 +114,18 @@ def message_of(row: MessageRow) -> StoredMessage:
     )
 
 
-def _part_json(part: Part) -> list[str | bool]:
+def _part_json(part: Part) -> str:
     match part:
         case TextPart():
-            return ["text", part.text]
+            return text_list_json(("text", part.text))
         case ImagePart():
-            return ["image", part.uri, part.media_type]
+            return text_list_json(("image", part.uri, part.media_type))
         case ToolCallPart():
-            return ["tool_call", part.call_id, part.tool, part.arguments]
+            return text_list_json(("tool_call", part.call_id, part.tool, part.arguments))
         case ToolResultPart():
-            return ["tool_result", part.call_id, part.content, part.is_error]
+            return as_json(["tool_result", part.call_id, part.content, part.is_error])
         case ReasoningPart():
-            return ["reasoning", part.text, part.seal, part.wire]
+            return as_json(["reasoning", part.text, part.seal, part.wire])
 
 
 def _part_of(encoded: list[str]) -> Part:

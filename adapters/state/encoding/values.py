@@ -13,12 +13,13 @@ from core.generation import TokenUsage
 from core.knowledge import Vector
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def micros(at: datetime) -> int:
     """Whole microseconds since 1970, UTC. TypeError for a time without a zone."""
-    return (at - _EPOCH) // _MICROSECOND
+    since = at - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def time_of(value: int) -> datetime:
@@ -48,7 +49,12 @@ def amount_of(text: str | None) -> Decimal | None:
 
 def as_json(value: object) -> str:
     """Compact JSON text."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encode(value)
+
+
+def text_list_json(values: Iterable[str]) -> str:
+    """A list of texts as JSON; several times as quick as by way of a list."""
+    return f"[{','.join(map(_encode, values))}]"
 
 
 def texts(value: str) -> tuple[str, ...]:
@@ -75,7 +81,8 @@ def map_of(value: str) -> Mapping[str, str]:
 def usage_json(usage: TokenUsage) -> str:
     """Token counts, in the order of their fields."""
     cached, written = usage.cached_prompt, usage.cache_write
-    return as_json([usage.prompt, usage.completion, cached, usage.reasoning, written])
+    counts = (usage.prompt, usage.completion, cached, usage.reasoning, written)
+    return f"[{','.join(['null' if count is None else str(count) for count in counts])}]"
 
 
 def usage_of(value: str) -> TokenUsage:

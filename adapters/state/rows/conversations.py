@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from adapters.state.encoding.conversations import (
@@ -10,6 +10,7 @@ from adapters.state.encoding.conversations import (
     MESSAGE,
     conversation_of,
     conversation_row,
+    head_of,
     message_of,
     message_row,
 )
@@ -17,12 +18,18 @@ from adapters.state.encoding.values import cursor_micros, micros
 from adapters.state.rows.ranks import MESSAGE_INSERT, MOVE_HEAD
 from adapters.state.rows.session import MANY_ROWS, Session
 from adapters.state.rows.statements import Statement, insert, select
-from core.conversations import Conversation, branch
+from core.conversations import Conversation, Head, branch
 from core.identifiers import ConversationId, MessageId, UserId
 from core.messages import StoredMessage
 from core.pages import Cursor
 
 _GET = select(CONVERSATION, "FROM conversation WHERE id = ?2 AND {mine}")
+_HEADS = Statement(
+    "SELECT id, tenant, owner, head, EXISTS (SELECT 1 FROM turn "
+    "WHERE turn.tenant = conversation.tenant AND turn.conversation = conversation.id "
+    "AND turn.parent = coalesce(conversation.head, '') AND turn.state IN ('RUNNING', 'WAITING')) "
+    "FROM conversation WHERE {id in ?2} AND {mine}"
+)
 _LIST = select(
     CONVERSATION,
     "FROM conversation WHERE {mine} AND owner = ?2 ORDER BY updated_at DESC, id LIMIT ?3",
@@ -97,6 +104,11 @@ class SqlConversationRows:
     async def get(self, conversation: ConversationId) -> Conversation | None:
         """See ConversationRows.get."""
         return await self._session.one(conversation_of, _GET, conversation)
+
+    async def heads(self, conversations: Sequence[ConversationId]) -> Mapping[ConversationId, Head]:
+        """See ConversationRows.heads."""
+        ids, count = self._session.texts(conversations), len(conversations)
+        return dict(await self._session.all(head_of, _HEADS, ids, rows=count))
 
     async def list(self, owner: UserId, limit: int, after: Cursor | None) -> Sequence[Conversation]:
         """See ConversationRows.list."""

@@ -6,6 +6,8 @@ A statement is written in SQLite's words, with these marks for what differs or d
 - `{id in ?2}`: the column is one of a list of texts, given as `Session.texts` encodes it.
 - `{locked}`, `{free}`: the rows are held until the transaction ends; `{free}` leaves out those
   that somebody else holds.
+- `{each ?2}` in FROM: such a list of texts, each of them a list in JSON, of which `{one 0}` is a
+  value.
 - `{array id}`: a column's values as JSON, in the order of the rows.
 """
 
@@ -19,6 +21,8 @@ from core.identifiers import TenantId
 
 _IN = re.compile(r"\{(\w+) in \?(\d+)\}")
 _ARRAY = re.compile(r"\{array (\w+)\}")
+_EACH = re.compile(r"\{each \?(\d+)\}")
+_ONE = re.compile(r"\{one (\d+)\}")
 _VALUE = re.compile(r"\?(\d+)")
 
 
@@ -60,12 +64,16 @@ class Statement:
 
 def _sqlite(text: str) -> Scoped:
     text = _IN.sub(r"\1 IN (SELECT value FROM json_each(?\2))", text)
+    text = _EACH.sub(r"json_each(?\1) AS one", text)
+    text = _ONE.sub(r"one.value ->> \1", text)
     text = _ARRAY.sub(r"json_group_array(\1)", text).strip()
     return Scoped(text.replace("{mine}", "tenant = ?1"), text.replace("{mine}", "?1 IS NULL"))
 
 
 def _postgres(text: str) -> Scoped:
     text = _IN.sub(r"\1 = ANY(?\2::text[])", text)
+    text = _EACH.sub(r"unnest(?\1::text[]) AS one (value)", text)
+    text = _ONE.sub(r"(one.value::json ->> \1)", text)
     text = _VALUE.sub(r"$\1", _ARRAY.sub(r"coalesce(json_agg(\1), '[]')::text", text)).strip()
     return Scoped(text.replace("{mine}", "tenant = $1"), text.replace("{mine}", "$1::text IS NULL"))
 

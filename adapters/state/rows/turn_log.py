@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from adapters.state.encoding.turns import (
     reader_of,
     reader_row,
 )
-from adapters.state.encoding.values import micros
+from adapters.state.encoding.values import micros, text_list_json
 from adapters.state.rows.ranks import EVENT_INSERT, IDEMPOTENCY_INSERT, READERS_END
 from adapters.state.rows.session import MANY_ROWS, Session
 from adapters.state.rows.statements import Statement, insert, select
@@ -29,6 +29,11 @@ _FIND = select(
     IDEMPOTENCY,
     "FROM idempotency WHERE tenant = ?2 AND user_id = ?3 AND operation = ?4 AND request_id = ?5 "
     "AND {mine}",
+)
+_FIND_ALL = select(
+    IDEMPOTENCY,
+    "FROM {each ?2} CROSS JOIN idempotency WHERE tenant = {one 0} AND user_id = {one 1} "
+    "AND operation = {one 2} AND request_id = {one 3} AND {mine}",
 )
 _INSERT_IDEMPOTENCY = insert("idempotency", IDEMPOTENCY, rank=IDEMPOTENCY_INSERT)
 _FORGET = Statement("DELETE FROM idempotency WHERE turn = ?1 AND tenant = ?2")
@@ -66,6 +71,17 @@ class SqlIdempotencyRows:
         return await self._session.one(
             idempotency_of, _FIND, key.tenant, key.user, key.operation, key.request_id
         )
+
+    async def find_all(
+        self, keys: Sequence[IdempotencyKey]
+    ) -> Mapping[IdempotencyKey, IdempotencyRecord]:
+        """See IdempotencyRows.find_all."""
+        listed = self._session.texts(
+            text_list_json((key.tenant, key.user, key.operation, key.request_id)) for key in keys
+        )
+        rows = len(keys)
+        found = await self._session.all(idempotency_of, _FIND_ALL, listed, rows=rows)
+        return {record.key: record for record in found}
 
     def insert(self, record: IdempotencyRecord) -> None:
         """See IdempotencyRows.insert."""

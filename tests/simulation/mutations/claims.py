@@ -9,10 +9,12 @@ from typing import Any
 import core.canonical
 import core.turns.fencing
 import core.turns.outcome
+import services.turns.claiming
 import services.turns.claims
 from core.turns.outcome import may_run_again
 from core.turns.rows import Turn, TurnState
 from services.turns.admission import Admission, Place
+from services.turns.claiming import NewTurns
 from services.turns.claims import Claims
 from simulation import store_rows
 from simulation.mutations.mutation import Mutation
@@ -41,10 +43,14 @@ def _ids_not_unique(patch: Patch) -> None:
     async def nothing_known(self: Any, key: Any) -> None:
         return None
 
+    async def none_known(self: Any, keys: Any) -> dict[Any, Any]:
+        return {}
+
     def insert(self: Any, record: Any) -> None:
         self._tx.write([], lambda view: view.put("idempotency", record.key, record))
 
     patch.set(store_rows.IdempotencyTable, "find", nothing_known)
+    patch.set(store_rows.IdempotencyTable, "find_all", none_known)
     patch.set(store_rows.IdempotencyTable, "insert", insert)
 
 
@@ -146,14 +152,14 @@ def _all_ended_run_again(patch: Patch) -> None:
 
 
 def _question_not_stored(patch: Patch) -> None:
-    patch.set(services.turns.claims, "_store_question", lambda *_: None)
+    patch.set(services.turns.claiming, "_store_question", lambda *_: None)
 
 
 def _no_deadline(patch: Patch) -> None:
     def longest(self: Any, claiming: Any, now: float) -> float:
         return float(self._timings.turn_maximum)
 
-    patch.set(Claims, "_longest", longest)
+    patch.set(NewTurns, "_longest", longest)
 
 
 CLAIMS = (

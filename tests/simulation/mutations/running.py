@@ -107,11 +107,11 @@ def _renewed_for_ever(patch: Patch) -> None:
 def _tail_before_commit(patch: Patch) -> None:
     commit, publish = TurnWriter._commit, Tail.publish
 
-    async def early(self: Any, batch: Sequence[Any]) -> None:
+    async def early(self: Any, batch: Sequence[Any], *claims: Any) -> None:
         for entry in batch:
             if entry.events:
                 entry.log.tail.publish(entry.events)
-        await commit(self, batch)
+        await commit(self, batch, *claims)
 
     def once(self: Any, events: Sequence[LoggedEvent]) -> None:
         publish(self, [event for event in events if event.seq >= self._next])
@@ -192,8 +192,8 @@ def _held_back_for_ever(patch: Patch) -> None:
 def _one_stale_fails_all(patch: Patch) -> None:
     commit = TurnWriter._commit
 
-    async def together(self: Any, batch: Sequence[Any]) -> None:
-        await commit(self, batch)
+    async def together(self: Any, batch: Sequence[Any], *claims: Any) -> None:
+        await commit(self, batch, *claims)
         if any(entry.log.lost.done() for entry in batch):
             for entry in batch:
                 entry.log.stale()
