@@ -93,6 +93,32 @@ class PostgresServer:
             server.stop()
             shutil.rmtree(folder, ignore_errors=True)
 
+    @contextmanager
+    def standby(self) -> Iterator[PostgresServer]:
+        """Another server that follows this one, which from now on commits nothing without it."""
+        folder = Path(tempfile.mkdtemp(prefix="colonnade-standby-"))
+        user = _user()
+        if user is not None:
+            shutil.chown(folder, user)
+        server = PostgresServer(folder, self.durable)
+        target = f"host=127.0.0.1 port={self.port} user=postgres"
+        copy = ["-D", str(server._data), "-d", target, "-R", "-c", "fast", "--no-sync"]
+        try:
+            subprocess.run(
+                [_program("pg_basebackup"), *copy], check=True, capture_output=True, user=user
+            )
+            server.start()
+            self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            self.execute("SELECT pg_reload_conf()")
+            yield server
+        finally:
+            server.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def promote(self) -> None:
+        """Make a standby the primary; returns once it takes writes."""
+        self.execute("SELECT pg_promote()")
+
     @property
     def process_id(self) -> int:
         """The running server's."""
