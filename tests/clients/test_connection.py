@@ -142,7 +142,7 @@ def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
         assert options["grpc.min_reconnect_backoff_ms"] == 5_000
         options["grpc.min_reconnect_backoff_ms"] = 200  # the same, in less time
         channel = grpc.insecure_channel(address, options=list(options.items()))
+        check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # as gRPC sets it
         with channel, pytest.raises(grpc.RpcError) as refused:
-            check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # set by its constructor
             check(health_pb2.HealthCheckRequest(), timeout=15)
     assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
