@@ -43,6 +43,7 @@ class Sweeper:
         self._draw = replica.draw
         self._contact = contact
         self._timings = timings
+        self._hurries = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -60,8 +61,18 @@ class Sweeper:
         while True:
             for part in (self._orphaned, self._others):
                 await self._safely(part())
-            spread = self._timings.sweep_spread * (2 * self._draw() - 1)
-            await asyncio.sleep(self._timings.sweep * (1 + spread))
+            await asyncio.sleep(self._rest())
+
+    def _rest(self) -> float:
+        """How long until the next sweep.
+
+        Less while something has to be ended and this replica has been out of touch with the store:
+        of two sweeps as far apart as they usually are, one slow answer is enough to break contact
+        again.
+        """
+        timings = self._timings
+        spread = timings.sweep_spread * (2 * self._draw() - 1)
+        return (min(timings.sweep, timings.poll) if self._hurries else timings.sweep) * (1 + spread)
 
     async def _safely(self, work: Awaitable[object]) -> None:
         """Do it as far as it goes: one turn that cannot be handled does not keep the others."""
@@ -80,14 +91,15 @@ class Sweeper:
         The write that comes first proves contact: it needs all that owners' renewals need, room on
         the disk too. So it always changes a row, this replica's own.
         """
-        sent = self._boottime()
         async with self._state.transaction(EVERY_TENANT) as tx:
             now = tx.now
             expires = now + timedelta(seconds=self._timings.reader_row)
             tx.readers.put(ReaderRow(_NO_TURN, _NO_TENANT, self._boot, expires))
             tx.readers.expire(now)
             due = await tx.turns.due(now, self._before(now, self._timings.hard), self._limit)
+            sent = self._boottime()  # the commit that proves contact comes after it
         self._contact.reached(sent)
+        self._hurries = bool(due) and not self._contact.covers_lease()
         for turn in due:
             if self._orphans.is_due(turn, now):
                 await self._safely(self._orphans.settle_if_due(turn.id, wait=False))

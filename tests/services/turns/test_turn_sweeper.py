@@ -13,6 +13,7 @@ from core.identifiers import BootId, RequestId, Seconds, TurnId
 from core.ports.state import EVERY_TENANT, State
 from core.turns.rows import EndReason, ReaderRow, Turn, TurnState
 from fakes.language_model import Hang, script
+from fakes.state import FakeState
 from fakes.turn_cluster import IN_TOUCH, LEASE, Cluster, turn_cluster
 from fakes.turn_node import ACME, TurnNode, a_model, a_request, turn_node
 from fakes.turn_readers import Reader
@@ -176,3 +177,25 @@ async def _ended(node: TurnNode, turn: TurnId) -> Turn:
     while not (row := await node.row(turn)).state.ended:  # noqa: ASYNC110 - time is virtual
         await asyncio.sleep(0.05)
     return row
+
+
+async def test_an_orphan_is_not_left_for_a_store_that_is_slow_now_and_then(
+    fake: FakeState,
+) -> None:
+    """One slow answer in two seconds: sweeps that follow as usual would be out of touch again."""
+    async with turn_cluster(fake, [a_model(script(Hang()))]) as cluster:
+        one = await cluster.start()
+        (turn,) = await _orphans(cluster, 1)
+
+        async def be_slow() -> None:
+            while True:
+                fake.faults.hold_commits(touching="readers")
+                await asyncio.sleep(1.1)
+                fake.faults.release_commits()
+                await asyncio.sleep(0.9)
+
+        slowness = asyncio.create_task(be_slow())
+        await asyncio.sleep(2 * LEASE + 5)
+        slowness.cancel()
+        fake.faults.release_commits()
+        assert (await one.row(turn)).state.ended
