@@ -28,9 +28,10 @@ from core.identifiers import CallId, Seconds
 from core.ports.telemetry import CallLine, Telemetry
 from core.principal import DELEGATE_SCOPE, Principal
 from services.authentication import Authenticator
+from services.turns.reading import Batch
 
-Outgoing = Message | bytes
-"""What is sent: a message, or one that was serialised for the log."""
+Outgoing = Message | Batch
+"""What is sent: a message, or events that were serialised for the log."""
 Context = grpc.aio.ServicerContext[bytes, bytes]
 _BEARER = "bearer "
 _LAST_WORDS = Seconds(0.5)
@@ -114,7 +115,9 @@ class Chain:
                 async for message in messages:
                     passage.sent()
                     await context.write(
-                        message if isinstance(message, bytes) else message.SerializeToString()
+                        message.encoded
+                        if isinstance(message, Batch)
+                        else message.SerializeToString()
                     )
             finally:
                 await messages.aclose()

@@ -10,25 +10,6 @@ from services.chat.chat import Chat
 from services.turns.reading import Batches
 
 
-class Encoded:
-    """What goes out of a turn, as the bytes that stand in its log."""
-
-    __slots__ = ("_batches",)
-
-    def __init__(self, batches: Batches) -> None:
-        self._batches = batches
-
-    def __aiter__(self) -> Encoded:
-        return self
-
-    async def __anext__(self) -> bytes:
-        return (await self._batches.__anext__()).encoded
-
-    async def aclose(self) -> None:
-        """The reader goes. Idempotent."""
-        await self._batches.aclose()
-
-
 class ChatServicer:
     """One function a method of the contract."""
 
@@ -39,20 +20,19 @@ class ChatServicer:
         """The turn once it has ended."""
         return turn_message(await self._chat.answer(call, chat_requests.request(request)))
 
-    def StreamChat(self, request: chat_pb2.ChatRequest, call: Call) -> Encoded:
+    def StreamChat(self, request: chat_pb2.ChatRequest, call: Call) -> Batches:
         """The turn's events from the first."""
-        return Encoded(self._chat.ask(call, chat_requests.request(request)))
+        return self._chat.ask(call, chat_requests.request(request))
 
-    def ResumeChat(self, request: chat_pb2.ResumeChatRequest, call: Call) -> Encoded:
+    def ResumeChat(self, request: chat_pb2.ResumeChatRequest, call: Call) -> Batches:
         """The turn's events after a given one."""
         turn = chat_requests.turn_id(request.turn_id)
-        resumed = self._chat.resume(
+        return self._chat.resume(
             call,
             turn,
             request.after_sequence,
             accepts_retractions=request.accept_retractions,
         )
-        return Encoded(resumed)
 
     async def GetTurn(self, request: chat_pb2.GetTurnRequest, call: Call) -> turns_pb2.Turn:
         """Where the turn stands."""

@@ -28,9 +28,7 @@ class Chat:
         Raises InvalidInput, NotFound, RequestIdReused, BranchBusy, Exhausted before any event,
         and the turn's own failure after the last one.
         """
-        return self._turns.stream(
-            call, request, self._answering.produce, lambda: self._check(call, request)
-        )
+        return self._turns.stream(call, request, self._answering.produce, self._check)
 
     async def answer(self, call: Call, request: ChatRequest) -> TurnView:
         """The turn of this request once it has ended and is settled."""
@@ -42,7 +40,7 @@ class Chat:
     def resume(self, call: Call, turn: TurnId, after: int, *, accepts_retractions: bool) -> Batches:
         """The events after number `after`, then those that come, until the turn has ended."""
 
-        async def find(_: int) -> Batches:
+        async def find() -> Batches:
             row = await self._turns.row(call, turn)
             if row.retractions and not accepts_retractions:
                 raise RetractionsRequired(

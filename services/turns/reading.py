@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from core.errors import ColonnadeError, NotFound, Reason, TurnLogExpired, TurnLogLost
 from core.identifiers import TenantId, TurnId, UserId
@@ -15,6 +15,7 @@ from services.turns.presence import Presences
 from services.turns.replica import Replica
 from services.turns.run import Run
 from services.turns.seat import Seat
+from services.turns.tail import within
 from services.turns.timings import TurnTimings
 
 
@@ -37,7 +38,7 @@ class Batches(AsyncIterable[Batch], Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class _Page:
     """A turn's row, and the next events of its log, as one snapshot shows them."""
 
     turn: Turn
@@ -83,46 +84,30 @@ class Reading:
         """All that is there after the batch before, up to the size of a message."""
         if self._over:
             raise StopAsyncIteration
+        seat, readers, seen = self._seat, self._readers, 0
         try:
-            events = await self._next()
+            while True:
+                tail = seat.tail_for(self._after)
+                if tail is not None:
+                    ended = tail.ended
+                    events = tail.since(self._after, readers.message_bytes)
+                else:
+                    seen = seat.changes
+                    ended, events = await readers.page(seat, self._after)
+                if events:
+                    self._after += len(events)
+                    return Batch(b"".join(events), self._after)
+                if ended is not None and self._after >= ended.next_seq - 1:
+                    seat.end()
+                    _tell_end(ended)
+                await (tail.changed() if tail is not None else seat.changed(seen, self._after))
         except BaseException:
             self._leave()
             raise
-        if not events:
-            self._leave()
-            raise StopAsyncIteration
-        self._after = events[-1].seq
-        if len(events) == 1:
-            return Batch(events[0].body, self._after)
-        return Batch(b"".join([event.body for event in events]), self._after)
 
     async def aclose(self) -> None:
         """The reader goes. Idempotent."""
         self._leave()
-
-    async def _next(self) -> Sequence[LoggedEvent]:
-        """The events to go out next; none where the turn has ended."""
-        seat, after, most_bytes = self._seat, self._after, self._readers.message_bytes
-        seen = 0
-        while True:
-            tail = seat.tail_for(after)
-            if tail is not None:
-                ended, events = tail.ended, tail.since(after, most_bytes)
-            else:
-                seen = seat.changes
-                page = await self._readers.page(seat, after)
-                ended = page.turn if page.turn.state.ended else None
-                events = _within(page.events, most_bytes)
-            if events:
-                return events
-            if ended is not None and after >= ended.next_seq - 1:
-                seat.end()
-                _tell_end(ended)
-                return ()
-            if tail is not None:
-                await tail.changed()
-            else:
-                await seat.changed(seen, after)
 
     def _leave(self) -> None:
         if not self._over:
@@ -161,16 +146,20 @@ class Readers:
         """The events after number `after`; `left` is called as the reader goes."""
         return Reading(self, Seat(tenant, user, turn, self._running, self._presences), after, left)
 
-    async def page(self, seat: Seat, after: int) -> Page:
-        """What the log holds, once this replica counts as a reader of what still runs."""
+    async def page(self, seat: Seat, after: int) -> tuple[Turn | None, Sequence[bytes]]:
+        """The turn if it has ended, and what the log holds next.
+
+        By then this replica counts as a reader of what still runs.
+        """
         if seat.lags:
             self._observer.reader_lagged()
         page = await self._patient_page(seat, after)
         if not page.turn.state.ended and await seat.register():
             page = await self._patient_page(seat, after)
-        return page
+        ended = page.turn if page.turn.state.ended else None
+        return ended, within([event.body for event in page.events], self.message_bytes)
 
-    async def _patient_page(self, seat: Seat, after: int) -> Page:
+    async def _patient_page(self, seat: Seat, after: int) -> _Page:
         """One snapshot of the row and the log. A store that is away is waited for a while."""
         until = self._clock.monotonic() + self._timings.hold
         while True:
@@ -181,7 +170,7 @@ class Readers:
                     raise
                 await asyncio.sleep(self._timings.retry_store)
 
-    async def _one_page(self, seat: Seat, after: int) -> Page:
+    async def _one_page(self, seat: Seat, after: int) -> _Page:
         async with self._state.snapshot(seat.tenant) as view:
             turn = await view.turns.get(seat.turn)
             if turn is None or turn.user != seat.user:
@@ -190,7 +179,7 @@ class Readers:
             events = await view.events.read(seat.turn, after, self._timings.read_events)
         if (events[0].seq if events else turn.next_seq) != after + 1:
             raise _lost(turn, after)
-        return Page(turn, events)
+        return _Page(turn, events)
 
 
 def check_position(turn: Turn, after: int) -> None:
@@ -215,15 +204,7 @@ def _lost(turn: Turn, last: int) -> TurnLogLost:
     )
 
 
-def _within(events: Sequence[LoggedEvent], most_bytes: int) -> Sequence[LoggedEvent]:
-    size = 0
-    for index, event in enumerate(events):
-        size += len(event.body)
-        if size > most_bytes and index > 0:
-            return events[:index]
-    return events
-
-
-def _tell_end(turn: Turn) -> None:
+def _tell_end(turn: Turn) -> NoReturn:
     if turn.state is TurnState.FAILED and turn.error is not None:
         raise TurnFailed(turn, turn.error)
+    raise StopAsyncIteration

@@ -13,15 +13,15 @@ from services.turns.timings import TurnTimings
 class Tail:
     """What was committed last, keyed by turn and epoch.
 
-    Bounded: a reader that falls behind its first event reads the log.
+    Bounded: a reader that falls behind its first event reads the log. Of an event only its bytes
+    are kept, as readers get them: of thousands of slow turns each holds dozens.
     """
 
     def __init__(self, turn: Turn, timings: TurnTimings) -> None:
         self.ended: Turn | None = None
         self.closed = False
-        self._interruptions: list[StoreUnavailable] = []
         self._timings = timings
-        self._events: list[LoggedEvent] = []
+        self._events: list[bytes] = []
         self._bytes = 0
         self._next = turn.next_seq
         self._waiting: list[asyncio.Future[None]] = []
@@ -29,7 +29,10 @@ class Tail:
     def publish(self, events: Sequence[LoggedEvent]) -> None:
         """Take over events that are committed, and wake every reader once."""
         for event in events:
-            self._events.append(event)
+            if event.seq != self._next:  # what is here ends where these begin, or is of no use
+                self._events.clear()
+                self._bytes = 0
+            self._events.append(event.body)
             self._bytes += len(event.body)
             self._next = event.seq + 1
         self._forget_oldest()
@@ -44,21 +47,22 @@ class Tail:
 
     def interrupt(self, away: StoreUnavailable) -> None:
         """Tell all who wait that the store has been away for too long."""
-        self._interruptions.append(away)
-        self._wake()
+        waiting, self._waiting = self._waiting, []
+        for told in waiting:
+            if not told.done():  # else who waited has left
+                told.set_exception(type(away)(away.message))
 
     def _forget_oldest(self) -> None:
         most, first = self._timings.tail_events, 0
         while self._bytes > self._timings.tail_bytes or len(self._events) - first > most:
-            self._bytes -= len(self._events[first].body)
+            self._bytes -= len(self._events[first])
             first += 1
         if first:
             del self._events[:first]
 
     def holds(self, sequence: int) -> bool:
         """Whether the event with this number is here, or is the next to come."""
-        first = self._events[0].seq if self._events else self._next
-        return first <= sequence <= self._next
+        return self._next - len(self._events) <= sequence <= self._next
 
     def serves(self, after: int) -> bool:
         """Whether a reader that has the events up to `after` can go on from here alone."""
@@ -70,38 +74,35 @@ class Tail:
             self.holds(after + 1) and after + 1 < self._next
         )
 
-    def since(self, after: int, most_bytes: int) -> Sequence[LoggedEvent]:
+    def since(self, after: int, most_bytes: int) -> Sequence[bytes]:
         """The events above `after`, at least one if there is one, up to about `most_bytes`."""
-        if self._next - 1 <= after:
+        newer = self._next - 1 - after
+        if newer <= 0:
             return ()
-        taken: list[LoggedEvent] = []
-        size = 0
-        for event in self._newer(after):
-            if taken and size + len(event.body) > most_bytes:
-                break
-            taken.append(event)
-            size += len(event.body)
-        return taken
+        events = self._events[-newer:]
+        return events if self._bytes <= most_bytes else within(events, most_bytes)
 
-    async def changed(self) -> None:
-        """Wait for the next event, or the end. Anything that came before this call is not told.
+    def changed(self) -> asyncio.Future[None]:
+        """Done with the next event, or the end. Anything that came before this call is not told.
 
-        Raises what the store says when it has been away for too long.
+        Fails with what the store says when it has been away for too long.
         """
-        before = len(self._interruptions)
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(told)
-        await told
-        if len(self._interruptions) > before:
-            away = self._interruptions[-1]
-            raise type(away)(away.message)
-
-    def _newer(self, after: int) -> Sequence[LoggedEvent]:
-        skip = max(0, after + 1 - self._events[0].seq)
-        return self._events[skip:]
+        return told
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, []
         for told in waiting:
             if not told.done():  # else who waited has left
                 told.set_result(None)
+
+
+def within(events: Sequence[bytes], most_bytes: int) -> Sequence[bytes]:
+    """The first of these events, as many as fit into a message; one fits always."""
+    size = 0
+    for index, event in enumerate(events):
+        size += len(event)
+        if size > most_bytes and index > 0:
+            return events[:index]
+    return events

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 
 from core.call import Call, CallFacts
 from core.chat import ChatRequest
-from core.errors import NotFound, Reason, Unavailable
+from core.errors import NotFound, Unavailable
 from core.identifiers import RequestId, Seconds, TurnId
 from core.ports.event_codec import EventCodec
 from core.ports.model_gateway import SpendingUnit
 from core.ports.state import State, Transaction
-from core.turns.rows import Decision, EndReason, Turn, TurnFailure, TurnState
+from core.turns.rows import Decision, EndReason, Turn, TurnState
 from core.turns.stopping import cancelled
 from services.turns.admission import Admission
 from services.turns.approvals import Approvals
 from services.turns.claiming import Claim, NewTurns
 from services.turns.claims import Claims
-from services.turns.following import Following
+from services.turns.following import Asking, Check, Produce
 from services.turns.fresh_claims import FreshClaims
 from services.turns.lookup import Lookup, TurnView, own
 from services.turns.orphans import Orphans
 from services.turns.presence import Presences
-from services.turns.reading import Batches, Readers, TurnFailed
+from services.turns.reading import Batches, Readers
 from services.turns.replica import Replica, StoreContact
-from services.turns.run import Paused, Run, Start
+from services.turns.run import Run, Start
 from services.turns.run_log import Step
 from services.turns.runs import Producer, Runs
 from services.turns.settlement import DeploymentOf
@@ -35,9 +36,6 @@ from services.turns.timings import TurnTimings
 from services.turns.writer import TurnWriter
 
 __all__ = ["Produce", "TurnView", "Turns"]
-
-Produce = Callable[[Call, ChatRequest, Run, TurnFailure | None], Awaitable[EndReason | Paused]]
-"""What a claimed run does: emit events until the answer has ended; the reason is returned."""
 
 
 async def interrupted(_: Run) -> EndReason:
@@ -122,41 +120,16 @@ class Turns:
         await self._presences.close()
 
     def stream(
-        self,
-        call: Call,
-        request: ChatRequest,
-        produce: Produce,
-        check: Callable[[], None] = _nothing,
+        self, call: Call, request: ChatRequest, produce: Produce, check: Check | None = None
     ) -> Batches:
-        """The turn of this request, claimed or attached to, read from its first event.
-
-        What `check` raises is raised before a claim. A turn that was abandoned just before this
-        call came is claimed again, once.
-        """
-        claims: list[bool] = []  # whether each was made by this call
-
-        async def find(seen: int) -> Batches:
-            if not claims:
-                check()
-            turn, mine = await self._attach_or_start(call, request, produce)
-            claims.append(mine)
-            return self.read(call, turn.id, seen)
-
-        def again(failed: TurnFailed) -> bool:
-            abandoned = failed.rerunnable and failed.reason is Reason.TURN_ABANDONED
-            return abandoned and claims == [False]
-
-        return Following(find, again)
+        """The turn of this request, claimed or attached to, read from its first event."""
+        return Asking(self, call, request, produce, check)
 
     def read(self, call: Call, turn: TurnId, after: int) -> Batches:
         """Follow a turn from the event after number `after`; see Reading."""
         facts, principal, run = call.facts, call.principal, self._runs.get(turn)
         facts.turn_id = turn
-
-        def left() -> None:
-            if run is not None:
-                _note(facts, run)
-
+        left = _nothing if run is None else partial(_note, facts, run)
         return self._readers.read(principal.tenant, principal.user, turn, after, left)
 
     async def row(self, call: Call, turn: TurnId) -> Turn:
@@ -203,9 +176,10 @@ class Turns:
         """See Approvals.decide. Who may decide is the caller's affair."""
         return await self._approvals.decide(call.principal.tenant, turn, approval, decision)
 
-    async def _attach_or_start(
+    async def attach_or_start(
         self, call: Call, request: ChatRequest, produce: Produce
-    ) -> tuple[Turn, bool]:
+    ) -> tuple[TurnId, bool]:
+        """See Asked."""
         if self._draining:
             raise Unavailable("this server is shutting down; send again to another one")
         claim = await self._claims.attach_or_claim(
@@ -216,7 +190,7 @@ class Turns:
         run = self._runs.get(claim.turn.id)
         if request.detach and run is not None:
             run.audience.detach()
-        return claim.turn, claim.mine
+        return claim.turn.id, claim.mine
 
     def _start(self, call: Call, request: ChatRequest, claim: Claim, produce: Produce) -> None:
         self._runs.start(
