@@ -51,6 +51,17 @@ def embedding_model(value: EmbeddingModel) -> models_pb2.Model:
     )
 
 
+def reranking_model(value: Deployment) -> models_pb2.Model:
+    """A reranker, as it is booked."""
+    return models_pb2.Model(
+        name=value.name,
+        kind=models_pb2.Model.KIND_RERANKING,
+        version=value.model,
+        provider=value.provider,
+        prompt_price=values.money(value.prices.input, value.prices.currency),
+    )
+
+
 def health(name: str, standing: Standing) -> routing_pb2.ModelHealth:
     """How a deployment does."""
     rest = standing.rest

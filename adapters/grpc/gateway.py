@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from adapters.grpc import rerank_messages
 from adapters.grpc.gateway_events import event_message
 from adapters.grpc.gateway_orders import order_from, part_from
 from colonnade.v1 import gateway_events_pb2, gateway_pb2
@@ -12,6 +13,7 @@ from core.call import Call
 from core.clock import Clock
 from core.errors import InvalidInput, PermissionRefused
 from core.ports.model_gateway import GenerationOrder, ModelGateway
+from core.ports.reranking import Reranking
 from core.ports.token_counter import TokenCounter
 from core.principal import DELEGATE_SCOPE
 from core.prompting.prompt import render
@@ -20,8 +22,11 @@ from core.prompting.prompt import render
 class ModelGatewayServicer:
     """One function a method of the contract."""
 
-    def __init__(self, gateway: ModelGateway, counter: TokenCounter, clock: Clock) -> None:
+    def __init__(
+        self, gateway: ModelGateway, counter: TokenCounter, clock: Clock, reranking: Reranking
+    ) -> None:
         self._gateway = gateway
+        self._reranking = reranking
         self._counter = counter
         self._clock = clock
 
@@ -34,6 +39,13 @@ class ModelGatewayServicer:
         async with aclosing(self._gateway.generate(call, order)) as events:
             async for event in events:
                 yield event_message(event)
+
+    async def RunRerank(
+        self, request: gateway_pb2.RunRerankRequest, call: Call
+    ) -> gateway_pb2.RunRerankResponse:
+        """Documents in order, on behalf of the caller who is named."""
+        order = rerank_messages.order_of(request.request)
+        return rerank_messages.far_response(await self._reranking.rerank(call, order))
 
     async def CountPrompt(
         self, request: gateway_pb2.CountPromptRequest, call: Call

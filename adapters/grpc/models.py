@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 
-from adapters.grpc import generation, messages, names, tool_messages, values
-from adapters.grpc.catalog_messages import embedding_model, health, language_model, routing
+from adapters.grpc import generation, messages, names, rerank_messages, tool_messages, values
+from adapters.grpc.catalog_messages import (
+    embedding_model,
+    health,
+    language_model,
+    reranking_model,
+    routing,
+)
 from adapters.grpc.completions import CompletionPieces, WholeCompletion
 from adapters.grpc.violations import below, check, known, together, too_long
 from colonnade.v1 import (
     counting_pb2,
     embeddings_pb2,
     models_pb2,
+    rerank_pb2,
     routing_pb2,
     usage_pb2,
 )
@@ -24,8 +31,10 @@ from core.message_rules import MAX_TEXT
 from core.messages import Message, Role
 from core.pages import Cursor, PageRequest, page_of
 from core.ports.embedder import TextKind
+from core.ports.reranking import Reranking
 from core.ports.token_bounds import TokenCounting
 from services.models.models import GenerateRequest, Models
+from services.models.reranking import Rerankers
 
 _MOST_TEXTS, _LONGEST_TEXT, _LONGEST_NAME = 256, 32_000, 200
 _PURPOSES = {
@@ -45,8 +54,10 @@ _COUNTINGS = {
 class ModelServicer:
     """One function a method of the contract."""
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: Models, reranking: Reranking, rerankers: Rerankers) -> None:
         self._models = models
+        self._reranking = reranking
+        self._rerankers = rerankers
 
     async def Generate(
         self, request: models_pb2.GenerateRequest, call: Call
@@ -110,6 +121,15 @@ class ModelServicer:
             cost=values.money(spent.cost, made.currency) if spent else None,
         )
 
+    async def Rerank(
+        self, request: rerank_pb2.RerankRequest, call: Call
+    ) -> rerank_pb2.RerankResponse:
+        """Documents in the order of how well they answer."""
+        made = await self._reranking.rerank(call, rerank_messages.order_of(request))
+        call.facts.token_count = made.usage.prompt
+        call.facts.cost, call.facts.currency = made.cost, made.currency
+        return rerank_messages.response(made)
+
     async def CountTokens(
         self, request: counting_pb2.CountTokensRequest, call: Call
     ) -> counting_pb2.CountTokensResponse:
@@ -136,6 +156,7 @@ class ModelServicer:
             for item in self._models.deployments()
         ]
         every += [embedding_model(item) for item in self._models.embedders()]
+        every += [reranking_model(item.deployment) for item in self._rerankers.entries]
         every.sort(key=lambda model: model.name)
         after = wanted.after.id if wanted.after else ""
         rows = [model for model in every if model.name > after][: wanted.size + 1]

@@ -35,10 +35,11 @@ from colonnaded.openers.bus import open_bus
 from colonnaded.openers.documents import open_document_reader
 from colonnaded.openers.embedders import open_embedders
 from colonnaded.openers.indexes import open_keyword_index, open_vector_index
-from colonnaded.openers.mesh import open_gateway_client
+from colonnaded.openers.mesh import open_gateway_client, open_reranking_client
 from colonnaded.openers.metrics import make_metrics, open_metrics_page
 from colonnaded.openers.models import ModelOpener, open_deployments
 from colonnaded.openers.prompts import open_prompts
+from colonnaded.openers.rerankers import open_rerankers
 from colonnaded.openers.state import open_state
 from colonnaded.reloading import Reloading
 from colonnaded.settings import Settings
@@ -62,6 +63,7 @@ from services.models.gateway import Gateway
 from services.models.lanes import Lanes
 from services.models.models import Models
 from services.models.orphaned import OrphanedAttempts
+from services.models.reranking import BookedReranking
 from services.models.response_cache import ResponseCache
 from services.models.spending import BudgetBook
 from services.retrieval import Retrieval
@@ -121,6 +123,8 @@ class Container(containers.DeclarativeContainer):
     snapshot = opener.provided.snapshot
     deployments = providers.Resource(open_deployments, settings, opener)
     gateway_client = providers.Resource(open_gateway_client, settings, clock)
+    rerankers = providers.Resource(open_rerankers, settings, embedders)
+    reranking_client = providers.Resource(open_reranking_client, settings, clock)
 
     indexes = providers.Singleton(IndexFollower, state, vectors, keywords)
     retrieval = providers.Singleton(
@@ -202,6 +206,7 @@ class Container(containers.DeclarativeContainer):
         answers,
         clock,
     )
+    reranking = providers.Singleton(BookedReranking, rerankers, attempts, clock, ids, budgets)
     counter = providers.Singleton(DeploymentCounter, deployments.provided.current)
     answering = providers.Singleton(
         Answering,
@@ -280,7 +285,7 @@ class Container(containers.DeclarativeContainer):
         {
             CHAT: providers.Singleton(ChatServicer, chat),
             CONVERSATIONS: providers.Singleton(ConversationServicer, conversations),
-            MODELS: providers.Singleton(ModelServicer, models),
+            MODELS: providers.Singleton(ModelServicer, models, reranking, rerankers),
             KNOWLEDGE: providers.Singleton(KnowledgeServicer, knowledge, ingestion),
             RETRIEVAL: providers.Singleton(
                 RetrievalServicer,
@@ -289,7 +294,9 @@ class Container(containers.DeclarativeContainer):
                 settings.provided.retrieval.default_collection,
             ),
             ADMIN: providers.Singleton(AdminServicer, turn_operations, configuration),
-            GATEWAY: providers.Singleton(ModelGatewayServicer, far_gateway, counter, clock),
+            GATEWAY: providers.Singleton(
+                ModelGatewayServicer, far_gateway, counter, clock, reranking
+            ),
         }
     )
     server = providers.Singleton(

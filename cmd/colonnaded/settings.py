@@ -31,6 +31,7 @@ from colonnaded.gateway_settings import (
 from colonnaded.mesh_settings import MeshSettings, Target, check_mesh
 from colonnaded.metrics_settings import MetricsSettings
 from colonnaded.provider_settings import ProviderSettings
+from colonnaded.reranker_settings import RerankerSettings, embedded_reranker
 from colonnaded.setting_table import Name, Positive, Table
 from colonnaded.settings_file import SettingsError as SettingsError  # noqa: PLC0414  # for importers
 from colonnaded.settings_file import read_settings
@@ -186,6 +187,7 @@ class Settings(BaseSettings):
     retrieval: RetrievalSettings = RetrievalSettings()
     ingestion: IngestionSettings = IngestionSettings()
     embedders: dict[Name, EmbedderSettings] = Field(default_factory=_embedded_embedders)
+    rerankers: dict[Name, RerankerSettings] = Field(default_factory=embedded_reranker)
     deployments: dict[Name, DeploymentSettings] = Field(default_factory=_embedded_deployments)
     routes: dict[Name, RouteSettings] = Field(default_factory=dict)
     routing: RoutingSettings = RoutingSettings()
@@ -248,6 +250,9 @@ def _check(settings: Settings) -> None:
         raise ValueError(
             f"retrieval.embedder: no embedder {settings.retrieval.embedder!r}; there are: {known}"
         )
+    for name, reranker in settings.rerankers.items():
+        if reranker.embedder and reranker.embedder not in settings.embedders:
+            raise ValueError(f"rerankers.{name}.embedder: no embedder {reranker.embedder!r}")
     check_routing(settings.routes, settings.routing, settings.deployments)
     check_mesh(settings.mesh)
 

@@ -37,7 +37,7 @@ def narrow(container: Container, mesh: MeshSettings) -> None:
     """Leave out of the container what the process does not host, before anything is opened."""
     _serve(container, mesh)
     if mesh.hosts(Target.MODELS):
-        _leave_closed(container.gateway_client)
+        _leave_closed(container.gateway_client, container.reranking_client)
     else:
         container.deployments.override(
             providers.Resource(open_catalog, container.settings, container.gateway_client)
@@ -45,6 +45,8 @@ def narrow(container: Container, mesh: MeshSettings) -> None:
         container.snapshot.override(providers.Object(catalog_alone))
         container.gateway.override(container.gateway_client)
         container.counter.override(container.gateway_client)
+        container.reranking.override(container.reranking_client)
+        _leave_closed(container.rerankers)
     if not mesh.hosts(*SEARCHING):
         _leave_closed(container.vectors, container.keywords)
     if not mesh.hosts(Target.KNOWLEDGE):

@@ -28,7 +28,7 @@ CASES = [
     json.loads(line)
     for line in (ROOT / "evals/suites/docs/cases.jsonl").read_text(encoding="utf-8").splitlines()
 ]
-NAMED = {"budgets", "embedders", "deployments", "routes"}
+NAMED = {"budgets", "embedders", "rerankers", "deployments", "routes"}
 """Tables whose entries have names of the operator's."""
 COMPUTED = {"embedders.NAME.threads": "the machine's cores, at most 4"}
 """Defaults that are no fixed value, in the page's words."""

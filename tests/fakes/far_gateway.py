@@ -18,12 +18,16 @@ from adapters.grpc.gateway import ModelGatewayServicer
 from adapters.grpc.server import GrpcServer, ServerOptions, Tls
 from colonnade.v1 import gateway_pb2
 from core.api_keys import ApiKey, digest_of
+from core.call import Call
 from core.clock import Clock
+from core.errors import FeatureUnsupported
 from core.identifiers import ApiKeyId, Seconds, TenantId, UserId
 from core.messages import Message
 from core.ports.model_gateway import ModelGateway
+from core.ports.reranking import Reranking
 from core.ports.state import State
 from core.principal import DELEGATE_SCOPE
+from core.reranking import Reranked, RerankOrder
 from fakes.turn_node import FakeTelemetry
 from services.authentication import Authenticator
 
@@ -36,6 +40,13 @@ class WordCounter:
 
     async def count(self, messages: Sequence[Message], model: str) -> int:
         return sum(len(message.text.split()) for message in messages)
+
+
+class NoReranking:
+    """A Reranking of a server that has none."""
+
+    async def rerank(self, call: Call, order: RerankOrder) -> Reranked:
+        raise FeatureUnsupported("this server has no reranker", feature="rerank")
 
 
 async def let_in(state: State, secret: str = MESH_SECRET, *scopes: str) -> None:
@@ -59,6 +70,7 @@ async def gateway_server(
     clock: Clock,
     address: str = "127.0.0.1:0",
     tls: Tls | None = None,
+    reranking: Reranking | None = None,
 ) -> AsyncIterator[tuple[str, GrpcServer]]:
     """A server of the internal service, and its address."""
     ids = itertools.count(1)
@@ -69,7 +81,7 @@ async def gateway_server(
         lambda prefix: f"{prefix}-far-{next(ids)}",
         CallLimits(),
     )
-    servicer = ModelGatewayServicer(gateway, WordCounter(), clock)
+    servicer = ModelGatewayServicer(gateway, WordCounter(), clock, reranking or NoReranking())
     server = GrpcServer(
         {DESCRIPTOR: servicer}, chain, ServerOptions(address, tls=tls, reflection=False)
     )

@@ -21,6 +21,7 @@ from fakes.provider_formats import (
     event,
     texts,
 )
+from fakes.provider_formats_rerank import RerankFormat, TeiFormat
 
 
 class ResponsesFormat:
@@ -202,6 +203,8 @@ FORMATS: dict[str, ProviderFormat] = {
         MessagesFormat(),
         ResponsesFormat(),
         GeminiFormat(),
+        RerankFormat(),
+        TeiFormat(),
     )
 }
 """Every format by its name."""

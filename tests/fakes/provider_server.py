@@ -6,9 +6,9 @@
         assert server.records[0].tokens == 2
 
 It is a real HTTP server. It speaks OpenAI's Chat Completions (`chat`) and Responses
-(`responses`), Anthropic's Messages (`messages`), Google's generateContent (`gemini`) and Azure's
-paths (`azure`). What it generated for each request, to the token, and when it saw the client
-go, stands in `records`.
+(`responses`), Anthropic's Messages (`messages`), Google's generateContent (`gemini`), Azure's
+paths (`azure`), and POST /rerank (`rerank`, `tei`), where each piece is a document's score. What
+it generated for each request, to the token, and when it saw the client go, stands in `records`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,15 @@ from aiohttp import web
 from fakes.provider_formats import Counts, Piece, Progress, Propose, ProviderFormat, Say, Think
 from fakes.provider_formats_more import FORMATS
 
-_BASES = {"chat": "/v1", "responses": "/v1", "messages": "/v1", "gemini": "/v1beta", "azure": ""}
+_BASES = {
+    "chat": "/v1",
+    "responses": "/v1",
+    "messages": "/v1",
+    "gemini": "/v1beta",
+    "azure": "",
+    "rerank": "/v1",
+    "tei": "",
+}
 
 
 class Fault(Enum):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from adapters.grpc.clients.channel import ClientTls, MeshTarget, open_channel
 from adapters.grpc.clients.gateway import SERVICE, GatewayClient
+from adapters.grpc.clients.reranking import RerankingClient
 from colonnaded.gateway_policies import deployment_of, price_table, route_of, routing_policy
 from colonnaded.mesh_settings import MeshSettings
 from colonnaded.settings import Settings
@@ -29,6 +30,17 @@ async def open_gateway_client(settings: Settings, clock: Clock) -> AsyncIterator
         yield client
     finally:
         await client.close()
+
+
+async def open_reranking_client(settings: Settings, clock: Clock) -> AsyncIterator[RerankingClient]:
+    """The reranking of another process, by a connection of its own. Raises as the gateway's."""
+    mesh = settings.mesh
+    assert mesh.key is not None  # the settings were checked: who names models has one
+    channel = open_channel(_target(settings))
+    try:
+        yield RerankingClient(channel, mesh.key.resolve, clock)
+    finally:
+        await channel.close()
 
 
 def _target(settings: Settings) -> MeshTarget:

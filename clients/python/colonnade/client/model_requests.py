@@ -18,6 +18,7 @@ from colonnade.v1.counting_pb2 import CountTokensRequest
 from colonnade.v1.embeddings_pb2 import EmbedRequest
 from colonnade.v1.messages_pb2 import Message
 from colonnade.v1.models_pb2 import GenerateRequest, GenerationOptions, ModelConstraints
+from colonnade.v1.rerank_pb2 import RerankRequest
 from colonnade.v1.retrieval_pb2 import SearchRequest, SearchStrategy
 from colonnade.v1.routing_pb2 import CachePolicy
 from colonnade.v1.tools_pb2 import ToolDefinition
@@ -111,6 +112,15 @@ def embed_request(
         texts=texts,
         purpose=EmbedRequest.Purpose.Value(f"PURPOSE_{purpose.upper()}"),
         feature=feature,
+    )
+
+
+def rerank_request(
+    query: str, documents: Sequence[str], model: str, limit: int, feature: str
+) -> RerankRequest:
+    """Documents to be put in order."""
+    return RerankRequest(
+        model=model, query=query, documents=documents, limit=limit, feature=feature
     )
 
 

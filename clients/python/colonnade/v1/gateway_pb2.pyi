@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from colonnade.v1 import messages_pb2 as _messages_pb2
 from colonnade.v1 import models_pb2 as _models_pb2
+from colonnade.v1 import rerank_pb2 as _rerank_pb2
 from colonnade.v1 import routing_pb2 as _routing_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -655,3 +656,55 @@ class CountPromptResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CountPromptResponse: _TypeAlias = CountPromptResponse  # noqa: Y015
+
+@_typing.final
+class RunRerankRequest(_message.Message):
+    """Request of `RunRerank`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request(self) -> _rerank_pb2.RerankRequest:
+        """What is looked for, and in what."""
+
+    def __init__(
+        self,
+        *,
+        request: _rerank_pb2.RerankRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunRerankRequest: _TypeAlias = RunRerankRequest  # noqa: Y015
+
+@_typing.final
+class RunRerankResponse(_message.Message):
+    """Response of `RunRerank`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    cost: _builtins.str
+    """The cost, exact. Empty: unknown."""
+    @_builtins.property
+    def response(self) -> _rerank_pb2.RerankResponse:
+        """The order."""
+
+    def __init__(
+        self,
+        *,
+        response: _rerank_pb2.RerankResponse | None = ...,
+        cost: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "response", b"response"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunRerankResponse: _TypeAlias = RunRerankResponse  # noqa: Y015

@@ -46,6 +46,11 @@ class ModelGatewayServiceStub(object):
                 request_serializer=colonnade_dot_v1_dot_gateway__pb2.RunGenerationRequest.SerializeToString,
                 response_deserializer=colonnade_dot_v1_dot_gateway__events__pb2.RunGenerationResponse.FromString,
                 _registered_method=True)
+        self.RunRerank = channel.unary_unary(
+                '/colonnade.v1.ModelGatewayService/RunRerank',
+                request_serializer=colonnade_dot_v1_dot_gateway__pb2.RunRerankRequest.SerializeToString,
+                response_deserializer=colonnade_dot_v1_dot_gateway__pb2.RunRerankResponse.FromString,
+                _registered_method=True)
         self.CountPrompt = channel.unary_unary(
                 '/colonnade.v1.ModelGatewayService/CountPrompt',
                 request_serializer=colonnade_dot_v1_dot_gateway__pb2.CountPromptRequest.SerializeToString,
@@ -76,6 +81,16 @@ class ModelGatewayServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RunRerank(self, request, context):
+        """Reranks on behalf of the delegated caller, whose spending is recorded by this server. Safe to
+        retry; a paid reranker is paid again.
+
+        Errors: those of `ModelService.Rerank`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CountPrompt(self, request, context):
         """Counts the tokens of messages by the counter of the deployment that a request would get. Safe
         to retry.
@@ -93,6 +108,11 @@ def add_ModelGatewayServiceServicer_to_server(servicer, server):
                     servicer.RunGeneration,
                     request_deserializer=colonnade_dot_v1_dot_gateway__pb2.RunGenerationRequest.FromString,
                     response_serializer=colonnade_dot_v1_dot_gateway__events__pb2.RunGenerationResponse.SerializeToString,
+            ),
+            'RunRerank': grpc.unary_unary_rpc_method_handler(
+                    servicer.RunRerank,
+                    request_deserializer=colonnade_dot_v1_dot_gateway__pb2.RunRerankRequest.FromString,
+                    response_serializer=colonnade_dot_v1_dot_gateway__pb2.RunRerankResponse.SerializeToString,
             ),
             'CountPrompt': grpc.unary_unary_rpc_method_handler(
                     servicer.CountPrompt,
@@ -133,6 +153,33 @@ class ModelGatewayService(object):
             '/colonnade.v1.ModelGatewayService/RunGeneration',
             colonnade_dot_v1_dot_gateway__pb2.RunGenerationRequest.SerializeToString,
             colonnade_dot_v1_dot_gateway__events__pb2.RunGenerationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RunRerank(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/colonnade.v1.ModelGatewayService/RunRerank',
+            colonnade_dot_v1_dot_gateway__pb2.RunRerankRequest.SerializeToString,
+            colonnade_dot_v1_dot_gateway__pb2.RunRerankResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,12 @@ class ModelGatewayServiceStub:
     Errors: those of `ModelService.StreamGenerate`, and ABORTED (STALE_ETAG) where the turn has
     another runner or is to stop.
     """
+    RunRerank: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.RunRerankRequest, _gateway_pb2.RunRerankResponse]
+    """Reranks on behalf of the delegated caller, whose spending is recorded by this server. Safe to
+    retry; a paid reranker is paid again.
+
+    Errors: those of `ModelService.Rerank`.
+    """
     CountPrompt: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.CountPromptRequest, _gateway_pb2.CountPromptResponse]
     """Counts the tokens of messages by the counter of the deployment that a request would get. Safe
     to retry.
@@ -77,6 +83,12 @@ class ModelGatewayServiceAsyncStub(ModelGatewayServiceStub):
 
     Errors: those of `ModelService.StreamGenerate`, and ABORTED (STALE_ETAG) where the turn has
     another runner or is to stop.
+    """
+    RunRerank: _aio.UnaryUnaryMultiCallable[_gateway_pb2.RunRerankRequest, _gateway_pb2.RunRerankResponse]  # type: ignore[assignment]
+    """Reranks on behalf of the delegated caller, whose spending is recorded by this server. Safe to
+    retry; a paid reranker is paid again.
+
+    Errors: those of `ModelService.Rerank`.
     """
     CountPrompt: _aio.UnaryUnaryMultiCallable[_gateway_pb2.CountPromptRequest, _gateway_pb2.CountPromptResponse]  # type: ignore[assignment]
     """Counts the tokens of messages by the counter of the deployment that a request would get. Safe
@@ -108,6 +120,18 @@ class ModelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: those of `ModelService.StreamGenerate`, and ABORTED (STALE_ETAG) where the turn has
         another runner or is to stop.
+        """
+
+    @_abc_1.abstractmethod
+    def RunRerank(
+        self,
+        request: _gateway_pb2.RunRerankRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.RunRerankResponse, _abc.Awaitable[_gateway_pb2.RunRerankResponse]]:
+        """Reranks on behalf of the delegated caller, whose spending is recorded by this server. Safe to
+        retry; a paid reranker is paid again.
+
+        Errors: those of `ModelService.Rerank`.
         """
 
     @_abc_1.abstractmethod

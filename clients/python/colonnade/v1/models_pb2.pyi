@@ -535,6 +535,8 @@ class Model(_message.Message):
         """It writes text."""
         KIND_EMBEDDING: Model._Kind.ValueType  # 2
         """It makes vectors."""
+        KIND_RERANKING: Model._Kind.ValueType  # 3
+        """It scores documents."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What a model does."""
@@ -545,6 +547,8 @@ class Model(_message.Message):
     """It writes text."""
     KIND_EMBEDDING: Model.Kind.ValueType  # 2
     """It makes vectors."""
+    KIND_RERANKING: Model.Kind.ValueType  # 3
+    """It scores documents."""
 
     NAME_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int

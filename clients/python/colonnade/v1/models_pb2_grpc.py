@@ -6,6 +6,7 @@ import warnings
 from colonnade.v1 import counting_pb2 as colonnade_dot_v1_dot_counting__pb2
 from colonnade.v1 import embeddings_pb2 as colonnade_dot_v1_dot_embeddings__pb2
 from colonnade.v1 import models_pb2 as colonnade_dot_v1_dot_models__pb2
+from colonnade.v1 import rerank_pb2 as colonnade_dot_v1_dot_rerank__pb2
 from colonnade.v1 import routing_pb2 as colonnade_dot_v1_dot_routing__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
@@ -52,6 +53,11 @@ class ModelServiceStub(object):
                 '/colonnade.v1.ModelService/Embed',
                 request_serializer=colonnade_dot_v1_dot_embeddings__pb2.EmbedRequest.SerializeToString,
                 response_deserializer=colonnade_dot_v1_dot_embeddings__pb2.EmbedResponse.FromString,
+                _registered_method=True)
+        self.Rerank = channel.unary_unary(
+                '/colonnade.v1.ModelService/Rerank',
+                request_serializer=colonnade_dot_v1_dot_rerank__pb2.RerankRequest.SerializeToString,
+                response_deserializer=colonnade_dot_v1_dot_rerank__pb2.RerankResponse.FromString,
                 _registered_method=True)
         self.CountTokens = channel.unary_unary(
                 '/colonnade.v1.ModelService/CountTokens',
@@ -117,6 +123,16 @@ class ModelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Rerank(self, request, context):
+        """Puts documents in the order of how well each answers a query. Safe to retry; a paid reranker
+        is paid again.
+
+        Errors: as `Embed`, and FAILED_PRECONDITION (FEATURE_UNSUPPORTED) where there is no reranker.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CountTokens(self, request, context):
         """Counts the tokens of a text, or of messages as rendered by the model's chat template, with
         what tools and a schema add. Safe to retry.
@@ -176,6 +192,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.Embed,
                     request_deserializer=colonnade_dot_v1_dot_embeddings__pb2.EmbedRequest.FromString,
                     response_serializer=colonnade_dot_v1_dot_embeddings__pb2.EmbedResponse.SerializeToString,
+            ),
+            'Rerank': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rerank,
+                    request_deserializer=colonnade_dot_v1_dot_rerank__pb2.RerankRequest.FromString,
+                    response_serializer=colonnade_dot_v1_dot_rerank__pb2.RerankResponse.SerializeToString,
             ),
             'CountTokens': grpc.unary_unary_rpc_method_handler(
                     servicer.CountTokens,
@@ -280,6 +301,33 @@ class ModelService(object):
             '/colonnade.v1.ModelService/Embed',
             colonnade_dot_v1_dot_embeddings__pb2.EmbedRequest.SerializeToString,
             colonnade_dot_v1_dot_embeddings__pb2.EmbedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rerank(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/colonnade.v1.ModelService/Rerank',
+            colonnade_dot_v1_dot_rerank__pb2.RerankRequest.SerializeToString,
+            colonnade_dot_v1_dot_rerank__pb2.RerankResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from colonnade.v1 import counting_pb2 as _counting_pb2
 from colonnade.v1 import embeddings_pb2 as _embeddings_pb2
 from colonnade.v1 import models_pb2 as _models_pb2
+from colonnade.v1 import rerank_pb2 as _rerank_pb2
 from colonnade.v1 import routing_pb2 as _routing_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -61,6 +62,12 @@ class ModelServiceStub:
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), OUT_OF_RANGE (CONTEXT_TOO_LONG),
     RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_UNAVAILABLE), DEADLINE_EXCEEDED.
+    """
+    Rerank: _grpc.UnaryUnaryMultiCallable[_rerank_pb2.RerankRequest, _rerank_pb2.RerankResponse]
+    """Puts documents in the order of how well each answers a query. Safe to retry; a paid reranker
+    is paid again.
+
+    Errors: as `Embed`, and FAILED_PRECONDITION (FEATURE_UNSUPPORTED) where there is no reranker.
     """
     CountTokens: _grpc.UnaryUnaryMultiCallable[_counting_pb2.CountTokensRequest, _counting_pb2.CountTokensResponse]
     """Counts the tokens of a text, or of messages as rendered by the model's chat template, with
@@ -119,6 +126,12 @@ class ModelServiceAsyncStub(ModelServiceStub):
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), OUT_OF_RANGE (CONTEXT_TOO_LONG),
     RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_UNAVAILABLE), DEADLINE_EXCEEDED.
+    """
+    Rerank: _aio.UnaryUnaryMultiCallable[_rerank_pb2.RerankRequest, _rerank_pb2.RerankResponse]  # type: ignore[assignment]
+    """Puts documents in the order of how well each answers a query. Safe to retry; a paid reranker
+    is paid again.
+
+    Errors: as `Embed`, and FAILED_PRECONDITION (FEATURE_UNSUPPORTED) where there is no reranker.
     """
     CountTokens: _aio.UnaryUnaryMultiCallable[_counting_pb2.CountTokensRequest, _counting_pb2.CountTokensResponse]  # type: ignore[assignment]
     """Counts the tokens of a text, or of messages as rendered by the model's chat template, with
@@ -192,6 +205,18 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT, NOT_FOUND (unknown model), OUT_OF_RANGE (CONTEXT_TOO_LONG),
         RESOURCE_EXHAUSTED (see RetryInfo), UNAVAILABLE (MODELS_UNAVAILABLE), DEADLINE_EXCEEDED.
+        """
+
+    @_abc_1.abstractmethod
+    def Rerank(
+        self,
+        request: _rerank_pb2.RerankRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rerank_pb2.RerankResponse, _abc.Awaitable[_rerank_pb2.RerankResponse]]:
+        """Puts documents in the order of how well each answers a query. Safe to retry; a paid reranker
+        is paid again.
+
+        Errors: as `Embed`, and FAILED_PRECONDITION (FEATURE_UNSUPPORTED) where there is no reranker.
         """
 
     @_abc_1.abstractmethod

@@ -23,6 +23,7 @@ from colonnade.v1.models_pb2 import (
     Route,
     StreamGenerateResponse,
 )
+from colonnade.v1.rerank_pb2 import RerankResponse
 from colonnade.v1.routing_pb2 import GetModelHealthRequest, ModelHealth, Routing
 from colonnade.v1.tools_pb2 import ToolDefinition
 
@@ -116,6 +117,20 @@ class AsyncModels:
         """One vector a text, in their order; at most 256 texts."""
         request = requests.embed_request(texts, model, purpose, feature)
         return await self._calls.unary(self._stub.Embed, request, timeout)
+
+    async def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        model: str = "",
+        limit: int = 0,
+        feature: str = "",
+        timeout: float = CALL_TIMEOUT,
+    ) -> RerankResponse:
+        """The documents by how well they answer, the best first; at most 1,000 of them."""
+        request = requests.rerank_request(query, documents, model, limit, feature)
+        return await self._calls.unary(self._stub.Rerank, request, timeout)
 
     async def count_tokens(
         self,
