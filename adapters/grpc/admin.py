@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from adapters.grpc import chat_requests, errors, names, values
+from adapters.grpc import budget_messages, chat_requests, errors, names, values
 from adapters.grpc.turn_messages import STATES
 from adapters.grpc.violations import each_of, known, together
-from colonnade.v1 import admin_pb2
+from colonnade.v1 import admin_pb2, budgets_pb2
 from core.call import Call
+from core.errors import InvalidInput
 from core.pages import PageRequest
 from core.turns.rows import Attempt, LedgerLine, TurnState
+from services.budget_operations import BudgetOperations
 from services.configuration import Configuration
 from services.turn_operations import TurnDetails, TurnOperations, TurnRow
 
@@ -18,8 +20,11 @@ _STATES_BACK = {number: state for state, number in STATES.items()}
 class AdminServicer:
     """One function a method of the contract."""
 
-    def __init__(self, turns: TurnOperations, configuration: Configuration) -> None:
+    def __init__(
+        self, turns: TurnOperations, configuration: Configuration, budgets: BudgetOperations
+    ) -> None:
         self._turns = turns
+        self._budgets = budgets
         self._configuration = configuration
 
     async def ListTurns(
@@ -51,6 +56,27 @@ class AdminServicer:
         """Stop one turn."""
         return _details(await self._turns.cancel(call, chat_requests.turn_id(request.turn_id)))
 
+    async def ListBudgets(
+        self, request: budgets_pb2.ListBudgetsRequest, call: Call
+    ) -> budgets_pb2.ListBudgetsResponse:
+        """A page of budgets."""
+        page = await self._budgets.list(
+            call,
+            request.rule,
+            PageRequest.of(request.page_size, request.page_token),
+            all_tenants=request.all_tenants,
+        )
+        return budgets_pb2.ListBudgetsResponse(
+            budgets=map(budget_messages.budget, page.items), next_page_token=page.next_token
+        )
+
+    async def GetBudget(
+        self, request: budgets_pb2.GetBudgetRequest, call: Call
+    ) -> budgets_pb2.Budget:
+        """One budget, with who holds it and what was told."""
+        id = _budget_id(request.budget_id)
+        return budget_messages.budget_in_full(await self._budgets.details(call, id))
+
     async def ReloadConfig(
         self, request: admin_pb2.ReloadConfigRequest, call: Call
     ) -> admin_pb2.ReloadConfigResponse:
@@ -58,6 +84,12 @@ class AdminServicer:
         del request, call
         done = await self._configuration.reload()
         return admin_pb2.ReloadConfigResponse(applied_keys=done.applied, restart_keys=done.restart)
+
+
+def _budget_id(text: str) -> str:
+    if not text:
+        raise InvalidInput.at("budget_id", "must name a budget, as ListBudgets does")
+    return text
 
 
 def _states(request: admin_pb2.ListTurnsRequest) -> frozenset[TurnState]:

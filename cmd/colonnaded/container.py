@@ -45,6 +45,7 @@ from colonnaded.reloading import Reloading
 from colonnaded.settings import Settings
 from core.retrieval.fusion import FusionPolicy
 from services.authentication import Authenticator
+from services.budget_operations import BudgetOperations
 from services.chat.answering import Answering
 from services.chat.chat import Chat
 from services.configuration import Configuration
@@ -113,7 +114,7 @@ class Container(containers.DeclarativeContainer):
     prompts = providers.Singleton(open_prompts, settings)
 
     data = providers.Resource(_data_directory, settings)
-    state = providers.Resource(open_state, settings, data)
+    state = providers.Resource(open_state, settings, data, log)
     bus = providers.Resource(open_bus, settings, log, metrics)
     vectors = providers.Resource(open_vector_index, data, state)
     keywords = providers.Resource(open_keyword_index, data, state)
@@ -220,6 +221,7 @@ class Container(containers.DeclarativeContainer):
     )
     chat = providers.Singleton(Chat, turns, answering)
     turn_operations = providers.Singleton(TurnOperations, state, turns)
+    budget_operations = providers.Singleton(BudgetOperations, state, budgets.provided.rules_now)
     conversations = providers.Singleton(Conversations, state, ids)
     knowledge = providers.Singleton(Knowledge, state, indexes, embedders)
     preparing = providers.Singleton(
@@ -293,7 +295,9 @@ class Container(containers.DeclarativeContainer):
                 contexts,
                 settings.provided.retrieval.default_collection,
             ),
-            ADMIN: providers.Singleton(AdminServicer, turn_operations, configuration),
+            ADMIN: providers.Singleton(
+                AdminServicer, turn_operations, configuration, budget_operations
+            ),
             GATEWAY: providers.Singleton(
                 ModelGatewayServicer, far_gateway, counter, clock, reranking
             ),

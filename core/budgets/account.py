@@ -64,13 +64,17 @@ class Account:
         """When no more than `room` of what was spent will still be in the window."""
         if room < 0:
             return None
-        slots = merged(*([{slot: money} for slot, money in self._all_spent()]))
+        slots = merged(self.spent, *(lease.spent for lease in self.leases.values()))
         left = sum(slots.values(), NOTHING)
         for slot in sorted(slots):
             left -= slots[slot]
             if left <= room:
                 return leaves(rule, slot)
         return None
+
+    def next_release(self, rule: BudgetRule) -> datetime | None:
+        """When the first part of what was spent leaves the window; None where nothing was."""
+        return min((leaves(rule, slot) for slot, _ in self._all_spent()), default=None)
 
     def _all_spent(self) -> list[tuple[datetime, Decimal]]:
         parts = [self.spent, *(lease.spent for lease in self.leases.values())]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from core.identifiers import TenantId
 
@@ -103,6 +103,13 @@ class AccountKey:
         """Its name in the store and in lists: `daily`, `each-user?tenant=acme&user=ann`."""
         told = "&".join(f"{subject.value}={quote(value, safe='')}" for subject, value in self.whose)
         return f"{self.rule}?{told}" if told else self.rule
+
+    @classmethod
+    def of(cls, id: str) -> AccountKey:
+        """The key with this id. ValueError where there is none."""
+        rule, _, told = id.partition("?")
+        pairs = [part.partition("=") for part in told.split("&") if part]
+        return cls(rule, tuple((Subject(name), unquote(value)) for name, _, value in pairs))
 
     def __str__(self) -> str:
         told = ", ".join(f"{subject.value} {value}" for subject, value in self.whose)

@@ -109,9 +109,8 @@ class BudgetBook:
         self._ids = itertools.count(1)
         self._covering: dict[Spender, tuple[BudgetRule, ...]] = {}
 
-    @property
-    def rules(self) -> Sequence[BudgetRule]:
-        """What is limited."""
+    def rules_now(self) -> Sequence[BudgetRule]:
+        """What is limited at this moment."""
         return self._rules
 
     def adopt(self, rules: Sequence[BudgetRule]) -> None:

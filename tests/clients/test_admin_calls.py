@@ -10,7 +10,7 @@ import pytest
 
 from clients.either_client import Either, open_server
 from colonnade.client import NotFound
-from colonnade.v1 import admin_pb2, admin_pb2_grpc
+from colonnade.v1 import admin_pb2, admin_pb2_grpc, budgets_pb2
 from colonnade.v1.turns_pb2 import TURN_STATE_FAILED
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -51,6 +51,21 @@ class Operations(admin_pb2_grpc.AdminServiceServicer):
     ) -> admin_pb2.ReloadConfigResponse:
         return admin_pb2.ReloadConfigResponse(applied_keys=["routing.default"])
 
+    async def ListBudgets(
+        self, request: budgets_pb2.ListBudgetsRequest, context: Context
+    ) -> budgets_pb2.ListBudgetsResponse:
+        self.asked.append((request.rule, request.all_tenants))
+        begin = int(request.page_token or 0)
+        return budgets_pb2.ListBudgetsResponse(
+            budgets=[budgets_pb2.Budget(budget_id=f"b{begin}")],
+            next_page_token="1" if begin == 0 else "",
+        )
+
+    async def GetBudget(
+        self, request: budgets_pb2.GetBudgetRequest, context: Context
+    ) -> budgets_pb2.Budget:
+        return budgets_pb2.Budget(budget_id=request.budget_id)
+
 
 @pytest.fixture
 def operations() -> Operations:
@@ -85,3 +100,10 @@ async def test_a_cancel(either: Either, operations: Operations) -> None:
 
 async def test_a_reload(either: Either) -> None:
     assert list((await either(lambda c: c.admin.reload())).applied_keys) == ["routing.default"]
+
+
+async def test_budgets(either: Either, operations: Operations) -> None:
+    found = await either(lambda c: c.admin.budgets("daily", all_tenants=True))
+    assert [budget.budget_id for budget in found] == ["b0", "b1"]
+    assert operations.asked == [("daily", True)] * 2
+    assert (await either(lambda c: c.admin.budget("b9"))).budget_id == "b9"

@@ -9,7 +9,9 @@ from colonnade.v1 import options_pb2
 
 SCOPES = {
     "AdminService.CancelTurn": "admin.write",
+    "AdminService.GetBudget": "admin.read",
     "AdminService.GetTurnStatus": "admin.read",
+    "AdminService.ListBudgets": "admin.read",
     "AdminService.ListTurns": "admin.read",
     "AdminService.ReloadConfig": "admin.config",
     "ChatService.CancelChat": "chat.write",

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from colonnaded.cli import config, copying, eval, keys, models, proto, serve, talk, turns, upkeep
+from colonnaded.cli import (
+    budgets,
+    config,
+    copying,
+    eval,
+    keys,
+    models,
+    proto,
+    serve,
+    talk,
+    turns,
+    upkeep,
+)
 
 _EPILOG = (
     "Clients find the server by COLONNADE_ADDRESS (127.0.0.1:7600), a key by "
@@ -31,6 +43,7 @@ app.command()(upkeep.version)
 app.add_typer(keys.app, name="keys", help="API keys: made, listed, revoked, in the store itself.")
 app.add_typer(models.app, name="models", help="Models: how one is chosen, how they do, their cost.")
 app.add_typer(turns.app, name="turns", help="Turns: which run, where, and how to stop one.")
+app.add_typer(budgets.app, name="budgets", help="Budgets: what is spent, held and left of each.")
 app.add_typer(config.app, name="config", help="The settings: checked and shown.")
 app.add_typer(eval.app, name="eval", help="Evaluations through the running server.")
 app.add_typer(proto.app, name="proto", help="The contract, for other languages' compilers.")

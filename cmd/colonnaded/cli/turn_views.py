@@ -28,7 +28,7 @@ def print_turns(turns: Sequence[TurnStatus], *, as_json: bool) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print(_printable("  ".join(cells).rstrip()))
+        print(printable("  ".join(cells).rstrip()))
 
 
 def print_turn(turn: TurnStatus, *, as_json: bool) -> None:
@@ -38,7 +38,7 @@ def print_turn(turn: TurnStatus, *, as_json: bool) -> None:
         return
     width = max(len(name) for name, _ in _facts(turn))
     for name, value in _facts(turn):
-        print(f"{name.ljust(width)}  {_printable(value)}")
+        print(f"{name.ljust(width)}  {printable(value)}")
 
 
 def print_cancelled(turn: TurnStatus, *, as_json: bool) -> None:
@@ -108,7 +108,7 @@ def _attempt(attempt: TurnAttempt) -> str:
 
 
 def _reader(reader: TurnReader) -> str:
-    left = _seconds(reader.left)
+    left = seconds(reader.left)
     return f"{reader.replica}, " + (f"for {left:.1f} s" if left > 0 else "gone")
 
 
@@ -130,7 +130,7 @@ def _lease(turn: TurnStatus) -> str:
     """What is left of the lease; empty where there is none."""
     if turn.state != TURN_STATE_RUNNING:
         return ""
-    left = _seconds(turn.lease_left)
+    left = seconds(turn.lease_left)
     return f"{left:.1f}s" if left >= 0 else f"lapsed {-left:.1f}s"
 
 
@@ -142,11 +142,12 @@ def _reason(reason: FinishReason.ValueType) -> str:
     return FinishReason.Name(reason).removeprefix("FINISH_REASON_")
 
 
-def _seconds(value: Duration) -> float:
+def seconds(value: Duration) -> float:
+    """A duration as a number."""
     return value.seconds + value.nanos / 1e9
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without what would steer the terminal: a provider's error is a stranger's text."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from colonnade.v1 import admin_pb2 as colonnade_dot_v1_dot_admin__pb2
+from colonnade.v1 import budgets_pb2 as colonnade_dot_v1_dot_budgets__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -26,11 +27,13 @@ if _version_not_supported:
 
 
 class AdminServiceStub(object):
-    """Looks after an installation: which turns run, where, and which are stuck.
+    """Looks after an installation: which turns run, where, and which are stuck; what is left of its
+    budgets.
 
-    It shows rows and never content: no question, no answer, no document. A key sees the turns of
-    all users of its own tenant. One that holds the scope `admin.every-tenant` by its name, which
-    `*` does not stand for, sees those of all tenants. What a key may not see does not exist for it.
+    It shows rows and never content: no question, no answer, no document. A key sees the turns and
+    budgets of all users of its own tenant. One that holds the scope `admin.every-tenant` by its
+    name, which `*` does not stand for, sees those of all tenants. What a key may not see does not
+    exist for it.
     """
 
     def __init__(self, channel):
@@ -54,6 +57,16 @@ class AdminServiceStub(object):
                 request_serializer=colonnade_dot_v1_dot_admin__pb2.CancelTurnRequest.SerializeToString,
                 response_deserializer=colonnade_dot_v1_dot_admin__pb2.TurnStatus.FromString,
                 _registered_method=True)
+        self.ListBudgets = channel.unary_unary(
+                '/colonnade.v1.AdminService/ListBudgets',
+                request_serializer=colonnade_dot_v1_dot_budgets__pb2.ListBudgetsRequest.SerializeToString,
+                response_deserializer=colonnade_dot_v1_dot_budgets__pb2.ListBudgetsResponse.FromString,
+                _registered_method=True)
+        self.GetBudget = channel.unary_unary(
+                '/colonnade.v1.AdminService/GetBudget',
+                request_serializer=colonnade_dot_v1_dot_budgets__pb2.GetBudgetRequest.SerializeToString,
+                response_deserializer=colonnade_dot_v1_dot_budgets__pb2.Budget.FromString,
+                _registered_method=True)
         self.ReloadConfig = channel.unary_unary(
                 '/colonnade.v1.AdminService/ReloadConfig',
                 request_serializer=colonnade_dot_v1_dot_admin__pb2.ReloadConfigRequest.SerializeToString,
@@ -62,11 +75,13 @@ class AdminServiceStub(object):
 
 
 class AdminServiceServicer(object):
-    """Looks after an installation: which turns run, where, and which are stuck.
+    """Looks after an installation: which turns run, where, and which are stuck; what is left of its
+    budgets.
 
-    It shows rows and never content: no question, no answer, no document. A key sees the turns of
-    all users of its own tenant. One that holds the scope `admin.every-tenant` by its name, which
-    `*` does not stand for, sees those of all tenants. What a key may not see does not exist for it.
+    It shows rows and never content: no question, no answer, no document. A key sees the turns and
+    budgets of all users of its own tenant. One that holds the scope `admin.every-tenant` by its
+    name, which `*` does not stand for, sees those of all tenants. What a key may not see does not
+    exist for it.
     """
 
     def ListTurns(self, request, context):
@@ -93,6 +108,25 @@ class AdminServiceServicer(object):
         """Stops a turn, whoever asked for it, and returns its row: generation stops within a second,
         and the turn ends as CANCELLED with what was released. A turn that has ended stays as it is.
         Safe to retry.
+
+        Errors: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBudgets(self, request, context):
+        """Lists the budgets of which something was spent, in order of id. Safe to retry.
+
+        Errors: INVALID_ARGUMENT (page size, page token), PERMISSION_DENIED (SCOPE_MISSING, for
+        `all_tenants`), UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBudget(self, request, context):
+        """Returns a budget with what processes hold of it, and which alerts were given. Safe to retry.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE.
         """
@@ -132,6 +166,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=colonnade_dot_v1_dot_admin__pb2.CancelTurnRequest.FromString,
                     response_serializer=colonnade_dot_v1_dot_admin__pb2.TurnStatus.SerializeToString,
             ),
+            'ListBudgets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBudgets,
+                    request_deserializer=colonnade_dot_v1_dot_budgets__pb2.ListBudgetsRequest.FromString,
+                    response_serializer=colonnade_dot_v1_dot_budgets__pb2.ListBudgetsResponse.SerializeToString,
+            ),
+            'GetBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBudget,
+                    request_deserializer=colonnade_dot_v1_dot_budgets__pb2.GetBudgetRequest.FromString,
+                    response_serializer=colonnade_dot_v1_dot_budgets__pb2.Budget.SerializeToString,
+            ),
             'ReloadConfig': grpc.unary_unary_rpc_method_handler(
                     servicer.ReloadConfig,
                     request_deserializer=colonnade_dot_v1_dot_admin__pb2.ReloadConfigRequest.FromString,
@@ -146,11 +190,13 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
-    """Looks after an installation: which turns run, where, and which are stuck.
+    """Looks after an installation: which turns run, where, and which are stuck; what is left of its
+    budgets.
 
-    It shows rows and never content: no question, no answer, no document. A key sees the turns of
-    all users of its own tenant. One that holds the scope `admin.every-tenant` by its name, which
-    `*` does not stand for, sees those of all tenants. What a key may not see does not exist for it.
+    It shows rows and never content: no question, no answer, no document. A key sees the turns and
+    budgets of all users of its own tenant. One that holds the scope `admin.every-tenant` by its
+    name, which `*` does not stand for, sees those of all tenants. What a key may not see does not
+    exist for it.
     """
 
     @staticmethod
@@ -224,6 +270,60 @@ class AdminService(object):
             '/colonnade.v1.AdminService/CancelTurn',
             colonnade_dot_v1_dot_admin__pb2.CancelTurnRequest.SerializeToString,
             colonnade_dot_v1_dot_admin__pb2.TurnStatus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBudgets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/colonnade.v1.AdminService/ListBudgets',
+            colonnade_dot_v1_dot_budgets__pb2.ListBudgetsRequest.SerializeToString,
+            colonnade_dot_v1_dot_budgets__pb2.ListBudgetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/colonnade.v1.AdminService/GetBudget',
+            colonnade_dot_v1_dot_budgets__pb2.GetBudgetRequest.SerializeToString,
+            colonnade_dot_v1_dot_budgets__pb2.Budget.FromString,
             options,
             channel_credentials,
             insecure,

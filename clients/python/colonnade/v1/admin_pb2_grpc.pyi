@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from colonnade.v1 import admin_pb2 as _admin_pb2
+from colonnade.v1 import budgets_pb2 as _budgets_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -27,11 +28,13 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminServiceStub:
-    """Looks after an installation: which turns run, where, and which are stuck.
+    """Looks after an installation: which turns run, where, and which are stuck; what is left of its
+    budgets.
 
-    It shows rows and never content: no question, no answer, no document. A key sees the turns of
-    all users of its own tenant. One that holds the scope `admin.every-tenant` by its name, which
-    `*` does not stand for, sees those of all tenants. What a key may not see does not exist for it.
+    It shows rows and never content: no question, no answer, no document. A key sees the turns and
+    budgets of all users of its own tenant. One that holds the scope `admin.every-tenant` by its
+    name, which `*` does not stand for, sees those of all tenants. What a key may not see does not
+    exist for it.
     """
 
     @_typing.overload
@@ -57,6 +60,17 @@ class AdminServiceStub:
 
     Errors: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE.
     """
+    ListBudgets: _grpc.UnaryUnaryMultiCallable[_budgets_pb2.ListBudgetsRequest, _budgets_pb2.ListBudgetsResponse]
+    """Lists the budgets of which something was spent, in order of id. Safe to retry.
+
+    Errors: INVALID_ARGUMENT (page size, page token), PERMISSION_DENIED (SCOPE_MISSING, for
+    `all_tenants`), UNAVAILABLE.
+    """
+    GetBudget: _grpc.UnaryUnaryMultiCallable[_budgets_pb2.GetBudgetRequest, _budgets_pb2.Budget]
+    """Returns a budget with what processes hold of it, and which alerts were given. Safe to retry.
+
+    Errors: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE.
+    """
     ReloadConfig: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ReloadConfigRequest, _admin_pb2.ReloadConfigResponse]
     """Reads the settings again on every process of the installation that the bus reaches, and goes
     by what they say of deployments, routes, prices, budgets and limits. Calls that run go on with
@@ -70,11 +84,13 @@ class AdminServiceStub:
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
-    """Looks after an installation: which turns run, where, and which are stuck.
+    """Looks after an installation: which turns run, where, and which are stuck; what is left of its
+    budgets.
 
-    It shows rows and never content: no question, no answer, no document. A key sees the turns of
-    all users of its own tenant. One that holds the scope `admin.every-tenant` by its name, which
-    `*` does not stand for, sees those of all tenants. What a key may not see does not exist for it.
+    It shows rows and never content: no question, no answer, no document. A key sees the turns and
+    budgets of all users of its own tenant. One that holds the scope `admin.every-tenant` by its
+    name, which `*` does not stand for, sees those of all tenants. What a key may not see does not
+    exist for it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -97,6 +113,17 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
     Errors: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE.
     """
+    ListBudgets: _aio.UnaryUnaryMultiCallable[_budgets_pb2.ListBudgetsRequest, _budgets_pb2.ListBudgetsResponse]  # type: ignore[assignment]
+    """Lists the budgets of which something was spent, in order of id. Safe to retry.
+
+    Errors: INVALID_ARGUMENT (page size, page token), PERMISSION_DENIED (SCOPE_MISSING, for
+    `all_tenants`), UNAVAILABLE.
+    """
+    GetBudget: _aio.UnaryUnaryMultiCallable[_budgets_pb2.GetBudgetRequest, _budgets_pb2.Budget]  # type: ignore[assignment]
+    """Returns a budget with what processes hold of it, and which alerts were given. Safe to retry.
+
+    Errors: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE.
+    """
     ReloadConfig: _aio.UnaryUnaryMultiCallable[_admin_pb2.ReloadConfigRequest, _admin_pb2.ReloadConfigResponse]  # type: ignore[assignment]
     """Reads the settings again on every process of the installation that the bus reaches, and goes
     by what they say of deployments, routes, prices, budgets and limits. Calls that run go on with
@@ -109,11 +136,13 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Looks after an installation: which turns run, where, and which are stuck.
+    """Looks after an installation: which turns run, where, and which are stuck; what is left of its
+    budgets.
 
-    It shows rows and never content: no question, no answer, no document. A key sees the turns of
-    all users of its own tenant. One that holds the scope `admin.every-tenant` by its name, which
-    `*` does not stand for, sees those of all tenants. What a key may not see does not exist for it.
+    It shows rows and never content: no question, no answer, no document. A key sees the turns and
+    budgets of all users of its own tenant. One that holds the scope `admin.every-tenant` by its
+    name, which `*` does not stand for, sees those of all tenants. What a key may not see does not
+    exist for it.
     """
 
     @_abc_1.abstractmethod
@@ -149,6 +178,29 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Stops a turn, whoever asked for it, and returns its row: generation stops within a second,
         and the turn ends as CANCELLED with what was released. A turn that has ended stays as it is.
         Safe to retry.
+
+        Errors: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBudgets(
+        self,
+        request: _budgets_pb2.ListBudgetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_budgets_pb2.ListBudgetsResponse, _abc.Awaitable[_budgets_pb2.ListBudgetsResponse]]:
+        """Lists the budgets of which something was spent, in order of id. Safe to retry.
+
+        Errors: INVALID_ARGUMENT (page size, page token), PERMISSION_DENIED (SCOPE_MISSING, for
+        `all_tenants`), UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def GetBudget(
+        self,
+        request: _budgets_pb2.GetBudgetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_budgets_pb2.Budget, _abc.Awaitable[_budgets_pb2.Budget]]:
+        """Returns a budget with what processes hold of it, and which alerts were given. Safe to retry.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE.
         """

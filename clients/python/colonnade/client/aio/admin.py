@@ -16,6 +16,7 @@ from colonnade.v1.admin_pb2 import (
     ReloadConfigResponse,
     TurnStatus,
 )
+from colonnade.v1.budgets_pb2 import Budget, GetBudgetRequest, ListBudgetsRequest
 from colonnade.v1.turns_pb2 import TurnState
 
 if TYPE_CHECKING:
@@ -57,6 +58,22 @@ class AsyncAdmin:
         """Stop a turn, whoever asked for it."""
         request = CancelTurnRequest(turn_id=turn_id)
         return await self._calls.unary(self._stub.CancelTurn, request, timeout)
+
+    def budgets(
+        self, rule: str = "", *, all_tenants: bool = False, timeout: float = CALL_TIMEOUT
+    ) -> AsyncIterator[Budget]:
+        """Budgets of this name in the settings, by default all, in order of id."""
+        return self._calls.paged(
+            self._stub.ListBudgets,
+            ListBudgetsRequest(rule=rule, all_tenants=all_tenants, page_size=PAGE_SIZE),
+            lambda page: page.budgets,
+            timeout,
+        )
+
+    async def budget(self, budget_id: str, *, timeout: float = CALL_TIMEOUT) -> Budget:
+        """A budget, with what processes hold of it and which alerts were given."""
+        request = GetBudgetRequest(budget_id=budget_id)
+        return await self._calls.unary(self._stub.GetBudget, request, timeout)
 
     async def reload(self, *, timeout: float = CALL_TIMEOUT) -> ReloadConfigResponse:
         """Have the server, and those that it can tell, read their settings again."""
