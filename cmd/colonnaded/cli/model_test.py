@@ -2,51 +2,74 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import NamedTuple
 
 from rich.console import Console
 
-from colonnade.client import Client, ColonnadeError, Unavailable
+from colonnade.client import Client, ColonnadeError, Unavailable, tool, tool_calls
 from colonnade.client.model_requests import GenerateFields
 from colonnade.v1.models_pb2 import GenerateResponse, Model
 from colonnaded.cli.connected import explained
+from colonnaded.cli.model_cures import cure
 
-_CURES = {
-    "authentication": "the key is refused: look at api_key",
-    "connection": "nobody answers there, or TLS fails: look at base_url and ca_file",
-    "timeout": "it does not answer in time: look at base_url, and whether the model is loaded",
-    "bad_request": "it refuses the request: look at model, and at the path in base_url",
-    "rate_limited": "it has reached its rate; try later",
-    "overloaded": "it says that it is overloaded; try later",
-    "malformed_stream": "what answers there does not speak this adapter's format",
-    "weights_missing": "the weights are not there: look at model, or run: colonnade doctor",
-    "unsupported": "it can't do this: take the capability out of its settings",
-    "resting": "it has failed before, and is left alone for a while; see: colonnade models health",
-}
+_QUESTION = "Answer with one word: is water wet?"
 _SCHEMA = (
     '{"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"], '
     '"additionalProperties": false}'
 )
+_WEATHER = tool(
+    "weather",
+    "Tells the weather of a city.",
+    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+)
 
 
 class _Check(NamedTuple):
-    """One call: what is looked at, and what it asks for."""
+    """One call: what is looked at, what it asks for, and what is wrong with its answer."""
 
     what: str
     fields: GenerateFields
+    wrong: Callable[[GenerateResponse], str] = lambda _: ""
 
 
 def _checks(model: Model) -> list[_Check]:
-    able = set(model.capabilities)
-    found = [_Check("answers", GenerateFields(max_output_tokens=16))]
-    if "seed" in able:
-        found.append(_Check("takes a seed", GenerateFields(max_output_tokens=4, seed=1)))
-    if "stop" in able:
-        found.append(_Check("stops at a text", GenerateFields(max_output_tokens=4, stop=["###"])))
-    if "json_schema" in able:
-        fields = GenerateFields(max_output_tokens=64, response_schema=_SCHEMA)
-        found.append(_Check("keeps to a JSON schema", fields))
-    return found
+    checks = {
+        "seed": _Check("takes a seed", GenerateFields(max_output_tokens=4, seed=1)),
+        "stop": _Check("stops at a text", GenerateFields(max_output_tokens=4, stop=["###"])),
+        "json_schema": _Check(
+            "keeps to a JSON schema",
+            GenerateFields(max_output_tokens=64, response_schema=_SCHEMA),
+            _no_json,
+        ),
+        "tools": _Check(
+            "calls a tool",
+            GenerateFields(max_output_tokens=64, tools=[_WEATHER], tool_choice="required"),
+            lambda answer: "" if tool_calls(answer.message) else "it called none",
+        ),
+        "logprobs": _Check(
+            "gives log-probabilities",
+            GenerateFields(max_output_tokens=4, logprobs=1),
+            lambda answer: "" if answer.logprobs else "it gave none",
+        ),
+        "reasoning": _Check(
+            "thinks as long as it is told",
+            GenerateFields(max_output_tokens=256, reasoning_effort="low"),
+        ),
+    }
+    able = [checks[name] for name in checks if name in model.capabilities]
+    return [_Check("answers", GenerateFields(max_output_tokens=16)), *able]
+
+
+def _no_json(answer: GenerateResponse) -> str:
+    text = "".join(part.text for part in answer.message.parts)
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return f"it said {text[:80]!r}, which is no JSON"
+    fits = isinstance(said, dict) and set(said) == {"ok"} and isinstance(said["ok"], bool)
+    return "" if fits else f"it said {text[:80]!r}, which the schema does not allow"
 
 
 def tested(client: Client, name: str, timeout: float) -> bool:
@@ -58,20 +81,48 @@ def tested(client: Client, name: str, timeout: float) -> bool:
         return False
     sound = True
     for check in _checks(model):
-        fields = GenerateFields(model=name, explain=True, feature="models test")
-        fields.update(check.fields)
-        try:
-            answer = client.models.generate(
-                "Answer with one word: is water wet?", timeout=timeout, **fields
-            )
-        except ColonnadeError as error:
-            console.print(f"✗ {check.what}: {_what_is_wrong(error)}", style="red", markup=False)
-            sound = False
-            if check.what == "answers":
-                return False
-        else:
-            console.print(f"✓ {check.what}{_facts(answer)}", style="green", markup=False)
+        wrong = _tried(console, client, model, check, timeout)
+        sound = sound and not wrong
+        if wrong and check.what == "answers":
+            return False
+        if check.what == "answers":
+            sound = _streams(console, client, model, timeout) and sound
     return sound
+
+
+def _tried(console: Console, client: Client, model: Model, check: _Check, timeout: float) -> bool:
+    """Make the call; whether something is wrong."""
+    fields = GenerateFields(model=model.name, explain=True, feature="models test")
+    fields.update(check.fields)
+    try:
+        answer = client.models.generate(_QUESTION, timeout=timeout, **fields)
+    except ColonnadeError as error:
+        wrong, facts = _what_is_wrong(error), ""
+    else:
+        wrong, facts = check.wrong(answer), _facts(answer)
+        if wrong:
+            wrong += "; take the capability out of its settings, if that stays so"
+    _tell(console, check.what, wrong, facts)
+    return bool(wrong)
+
+
+def _streams(console: Console, client: Client, model: Model, timeout: float) -> bool:
+    """Whether a streamed answer comes to its end; what lies between may cut or keep it."""
+    fields = GenerateFields(model=model.name, explain=True, feature="models test")
+    fields["max_output_tokens"] = 16
+    pieces, wrong = 0, ""
+    try:
+        for piece in client.models.stream(_QUESTION, timeout=timeout, **fields):
+            pieces += bool(piece.text)
+    except ColonnadeError as error:
+        wrong = f"{_what_is_wrong(error)}; whole answers came: look at what lies between"
+    _tell(console, "streams", wrong, f" ({pieces} pieces)")
+    return not wrong
+
+
+def _tell(console: Console, what: str, wrong: str, facts: str) -> None:
+    said, style = (f"✗ {what}: {wrong}", "red") if wrong else (f"✓ {what}{facts}", "green")
+    console.print(said, style=style, markup=False)
 
 
 def _facts(answer: GenerateResponse) -> str:
@@ -86,5 +137,4 @@ def _what_is_wrong(error: ColonnadeError) -> str:
     if not isinstance(error, Unavailable) or not error.attempts:
         return explained(error)
     last = error.attempts[-1]
-    cure = _CURES.get(last.cause, last.cause)
-    return f"{cure} ({last.detail})" if last.detail else cure
+    return cure(last.cause, last.detail)
