@@ -15,7 +15,9 @@ from core.resilience.retries import NO_RETRIES, RetryPolicy
 class ResiliencePolicy:
     """`hold_first`: the first text is held back for so long, so that a failure within that time
     is followed by another's answer without anyone having seen the first. `affinity` is how long
-    a conversation stays with the deployment that answered it last.
+    a conversation stays with the deployment that answered it last. `gather`: after a piece of
+    text the next one follows after so long at the earliest, with all that came meanwhile; the
+    first, and one that comes later, is passed on at once.
     """
 
     breaker: BreakerPolicy = BreakerPolicy()
@@ -24,6 +26,7 @@ class ResiliencePolicy:
     hedge: HedgePolicy = HedgePolicy()
     hold_first: Seconds = Seconds(0.0)
     affinity: Seconds = Seconds(300.0)
+    gather: Seconds = Seconds(0.0)
 
 
 PLAIN = ResiliencePolicy(

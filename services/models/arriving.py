@@ -13,6 +13,7 @@ from types import coroutine
 from typing import Any, TypeVar
 
 from core.generation import ModelEvent, TextDelta
+from core.identifiers import Seconds
 
 Result = TypeVar("Result")
 Steps = Generator[Any, Any, Result]
@@ -24,14 +25,20 @@ _MOST = 16 * 1024
 class Arriving:
     """A model's events, with neighbouring texts joined that came without a wait between them.
 
-    Nothing is held back: what is there goes on before the model is waited for. To be read by one
-    task, and closed by it.
+    What is there goes on before the model is waited for. Where it `gathers`, it is then left alone
+    for so long: what comes meanwhile is one text. Without, nothing is ever held back. To be read
+    by one task, and closed by it.
     """
 
-    __slots__ = ("_begun", "_behind", "_events", "_waits_for")
+    __slots__ = ("_begun", "_behind", "_events", "_gathers", "_next", "_time", "_waits_for")
 
-    def __init__(self, events: AsyncGenerator[ModelEvent, None]) -> None:
+    def __init__(
+        self, events: AsyncGenerator[ModelEvent, None], gathers: Seconds = Seconds(0.0)
+    ) -> None:
         self._events = events
+        self._gathers = gathers
+        self._next = 0.0
+        self._time = asyncio.get_running_loop().time
         self._begun: Steps[ModelEvent] | None = None
         self._waits_for: object = None
         self._behind: ModelEvent | Exception | None = None
@@ -40,6 +47,10 @@ class Arriving:
         return self
 
     async def __anext__(self) -> ModelEvent:
+        if self._begun is not None and self._gathers > 0:
+            left = self._next - self._time()
+            if left > 0:
+                await asyncio.sleep(left)
         behind, begun = self._behind, self._begun
         if behind is not None:
             self._behind = None
@@ -54,6 +65,8 @@ class Arriving:
         if type(event) is not TextDelta:
             return event
         more = self._ready(len(event.text))
+        if self._gathers > 0:
+            self._next = self._time() + self._gathers
         return TextDelta("".join((event.text, *more))) if more else event
 
     async def arrived(self) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from core.call import Call
 from core.clock import Clock
 from core.errors import DeadlineExceeded
 from core.generation import (
@@ -60,6 +61,12 @@ class Listener:
         if trial.goes_on:
             return _OPEN, Seam("".join(journey.text))
         return Held(seconds) if seconds > 0 else _OPEN, _NO_SEAM
+
+    def gathers(self, journey: Journey, trial: Trial) -> Seconds:
+        """How long text may wait for more. A turn's log has its own time for that."""
+        if trial.whole or journey.order.unit.epoch is not None:
+            return Seconds(0.0)
+        return self._lanes.policy.gather
 
     def failed(self, journey: Journey, trial: Trial, error: ModelError) -> None:
         """It ended in an error, which says something about its deployment, or does not."""
@@ -167,7 +174,8 @@ class Hearing:
         trial, order = self._trial, self._journey.order
         left = self._time_left()
         trial.called = True
-        pieces = Arriving(trial.model.stream(_request(order, trial), timeout=left))
+        stream = trial.model.stream(_request(self._journey.call, order, trial), timeout=left)
+        pieces = Arriving(stream, self._listener.gathers(self._journey, trial))
         self._pieces = pieces
         most = trial.deployment.limits.first_token
         if most is None:
@@ -202,11 +210,12 @@ class Hearing:
         self._passes = self._held.is_open and self._seam.is_closed
 
 
-def _request(order: GenerationOrder, trial: Trial) -> GenerationRequest:
+def _request(call: Call, order: GenerationOrder, trial: Trial) -> GenerationRequest:
     return GenerationRequest(
         messages=trial.prompt.messages,
         options=trial.options,
         question=order.question,
         context=trial.prompt.passages(order.context),
         whole=trial.whole,
+        trace=call.trace,
     )

@@ -14,7 +14,7 @@ from core.resilience.failures import ANSWERED, GIVEN_UP, Verdict
 from core.resilience.load import Load
 from core.resilience.policy import PLAIN, ResiliencePolicy
 from core.resilience.retries import Allowance
-from core.routing import Standing, Standings
+from core.routing import Standing
 from core.routing.standing import FRESH
 from services.models.line import Line
 from services.models.line import TurnedAway as TurnedAway  # noqa: PLC0414  # for callers of enter
@@ -140,10 +140,6 @@ class Lanes:
         self._lanes = {name: lane for name, lane in self._lanes.items() if name in known}
         for lane in self._lanes.values():
             lane.adopt(policy)
-
-    def standings(self) -> Standings:
-        """How each deployment that was called does, as it is shown."""
-        return {name: lane.standing() for name, lane in self._lanes.items()}
 
     def standing(self, name: DeploymentName) -> Standing:
         """How this deployment does, as it is shown."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field
@@ -115,7 +115,7 @@ class Models:
         self._lanes = lanes
         self._embedding = embedding
 
-    async def generate(
+    def generate(
         self, call: Call, request: GenerateRequest, *, accepts_restart: bool = False
     ) -> AsyncGenerator[GatewayEvent, None]:
         """The completion as it is written. `accepts_restart`: nobody has seen the text so far.
@@ -124,16 +124,16 @@ class Models:
         gateway raises.
         """
         _check(request)
-        unit = self._unit(call, request)
-        await self._once(call, request, unit.id)
+        order = _order(self._unit(call, request), call, request, accepts_restart=accepts_restart)
+        if request.request_id:
+            return self._generate_once(call, request, order)
+        return self._gateway.generate(call, order)
+
+    async def _generate_once(
+        self, call: Call, request: GenerateRequest, order: GenerationOrder
+    ) -> AsyncGenerator[GatewayEvent, None]:
+        await self._once(call, request, order.unit.id)
         call.facts.request_id = request.request_id
-        order = replace(
-            _order(unit, call, request),
-            accepts_restart=accepts_restart,
-            whole=accepts_restart,
-            explain=request.explain,
-            cache=request.cache,
-        )
         async with aclosing(self._gateway.generate(call, order)) as events:
             async for event in events:
                 yield event
@@ -145,14 +145,8 @@ class Models:
         """
         _check(request)
         order = _order(self._unit(call, request), call, request)
-        deployments, lanes = self._deployments(), self._lanes
-        return route(
-            deployments.catalog,
-            wanted(order),
-            deployments.policy,
-            lanes.standings(),
-            lanes.draw(),
-        )
+        lanes = self._lanes
+        return self._deployments().decide(wanted(order), lanes.standing, lanes.draw())
 
     def health(self, name: str) -> Standing:
         """How a deployment does at this moment. Raises NotFound."""
@@ -212,8 +206,6 @@ class Models:
 
     async def _once(self, call: Call, request: GenerateRequest, unit: str) -> None:
         """Take the request id, so that a repeat is noticed."""
-        if not request.request_id:
-            return
         principal = call.principal
         key = IdempotencyKey(principal.tenant, principal.user, _GENERATE, request.request_id)
         async with self._state.transaction(key.tenant) as tx:
@@ -226,7 +218,9 @@ class Models:
             tx.idempotency.insert(IdempotencyRecord(key, TurnId(unit), digest(request)))
 
 
-def _order(unit: SpendingUnit, call: Call, request: GenerateRequest) -> GenerationOrder:
+def _order(
+    unit: SpendingUnit, call: Call, request: GenerateRequest, *, accepts_restart: bool = False
+) -> GenerationOrder:
     return GenerationOrder(
         unit=unit,
         parts=tuple(_part(message) for message in request.messages),
@@ -237,6 +231,10 @@ def _order(unit: SpendingUnit, call: Call, request: GenerateRequest) -> Generati
         constraints=request.constraints,
         options=request.options,
         key=request.session,
+        accepts_restart=accepts_restart,
+        explain=request.explain,
+        cache=request.cache,
+        whole=accepts_restart,
     )
 
 
