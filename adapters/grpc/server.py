@@ -73,22 +73,7 @@ class GrpcServer:
 
     async def open(self) -> int:
         """Listen and serve; the port. Raises OSError with what to do where it is taken."""
-        address, tls = self._options.address, self._options.tls
-        try:
-            if tls is None:
-                port = self._server.add_insecure_port(address)
-            else:
-                pair = (tls.key, tls.certificate)
-                credentials = grpc.ssl_server_credentials(
-                    [pair], tls.client_ca, require_client_auth=tls.client_ca is not None
-                )
-                port = self._server.add_secure_port(address, credentials)
-        except RuntimeError as taken:
-            raise OSError(
-                f"cannot listen on {address}: another process has the port, or the address is "
-                "not this machine's; set server.address"
-                + ("" if tls is None else "; or the certificate and its key are no pair in PEM")
-            ) from taken
+        port = listen(self._server, self._options)
         await self._server.start()
         await self._tell(health_pb2.HealthCheckResponse.SERVING)
         return port
@@ -163,6 +148,25 @@ class _GuardedReflection(reflection_pb2_grpc.ServerReflectionServicer):
         responses = self._answers.ServerReflectionInfo(request_iterator, context)  # type: ignore[assignment]  # the stubs take it for a coroutine
         async for response in responses:
             yield response
+
+
+def listen(server: grpc.aio.Server, options: ServerOptions) -> int:
+    """Take the address for a server that is not started yet; the port. Raises OSError."""
+    address, tls = options.address, options.tls
+    try:
+        if tls is None:
+            return server.add_insecure_port(address)
+        pair = (tls.key, tls.certificate)
+        credentials = grpc.ssl_server_credentials(
+            [pair], tls.client_ca, require_client_auth=tls.client_ca is not None
+        )
+        return server.add_secure_port(address, credentials)
+    except RuntimeError as taken:
+        raise OSError(
+            f"cannot listen on {address}: another process has the port, or the address is "
+            "not this machine's; set server.address"
+            + ("" if tls is None else "; or the certificate and its key are no pair in PEM")
+        ) from taken
 
 
 def channel_options(options: ServerOptions) -> list[tuple[str, int]]:

@@ -56,10 +56,8 @@ async def serving(
     narrow(container, settings.mesh)
     if override is not None:
         override(container)
-    opening = container.init_resources()
-    if opening is not None:
-        await opening
     try:
+        await _opened(container)
         data = await container.data.async_()
         turns = await container.turns.async_()
         server = await container.server.async_()
@@ -84,6 +82,12 @@ async def serving(
         closing = container.shutdown_resources()
         if closing is not None:
             await closing
+
+
+async def _opened(container: Container) -> None:
+    opening = container.init_resources()
+    if opening is not None:
+        await opening
 
 
 async def _drain(settings: Settings, server: GrpcServer, turns: Turns) -> None:
@@ -151,10 +155,32 @@ async def run(
     the terminal has closed, which ends the process as SIGTERM does.
     """
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    try:
+        await _serve(settings, started, override, reread, stop)
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+
+
+async def _serve(
+    settings: Settings,
+    started: Callable[[Serving], None],
+    override: Override | None,
+    reread: Reread | None,
+    stop: asyncio.Event,
+) -> None:
+    loop, opening = asyncio.get_running_loop(), asyncio.current_task()
+
+    def give_up() -> None:
+        stop.set()
+        if opening is not None:
+            opening.cancel()  # it may wait for its store, and for a while
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _on_signal, stop)
+        loop.add_signal_handler(number, give_up)
     async with serving(settings, override, reread) as node:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _on_signal, stop)
         if sys.platform != "win32" and _in_terminal():
             loop.add_signal_handler(signal.SIGHUP, _on_signal, stop)
         elif sys.platform != "win32" and reread is not None:

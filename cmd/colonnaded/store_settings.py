@@ -14,7 +14,7 @@ from colonnaded.setting_table import Positive, Table
 class StateSettings(Table):
     """Where the state of record lies, and what a commit withstands.
 
-    `path` is SQLite's; `url`, the connections and their wait are PostgreSQL's. The URL is given
+    `path` is SQLite's; `url`, the connections and the waits are PostgreSQL's. The URL is given
     by reference, since it holds a password. `durability` None is each store's own: the process
     for SQLite, the power for PostgreSQL.
     """
@@ -24,6 +24,7 @@ class StateSettings(Table):
     url: SecretReference | None = None
     connections: Annotated[int, Field(ge=2, le=200)] = 10
     connection_wait_seconds: Positive = 5.0
+    start_wait_seconds: Positive = 60.0
     durability: Literal["process", "power"] | None = None
 
     @property

@@ -27,10 +27,10 @@ class CuttingProxy:
 
     @classmethod
     @asynccontextmanager
-    async def before(cls, target_port: int) -> AsyncIterator[CuttingProxy]:
-        """A proxy on a free port of the loopback interface, for the length of a block."""
+    async def before(cls, target_port: int, port: int = 0) -> AsyncIterator[CuttingProxy]:
+        """A proxy on a port of the loopback interface, or a free one, for the length of a block."""
         proxy = cls(target_port)
-        server = await asyncio.start_server(proxy._serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(proxy._serve, "127.0.0.1", port)
         proxy.port = server.sockets[0].getsockname()[1]
         try:
             yield proxy

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
+from adapters.telemetry.structured_log import StructuredLog
+from colonnaded import policies
 from colonnaded.data_directory import DataDirectory
+from colonnaded.identity import new_id
+from colonnaded.openers.store_wait import wait_for_store
 from colonnaded.settings import Settings, SettingsError
 from colonnaded.store_settings import StateSettings
 from core.identifiers import Seconds
@@ -15,13 +20,16 @@ if TYPE_CHECKING:
     from adapters.state.postgres.options import PostgresOptions
 
 
-async def open_state(settings: Settings, data: DataDirectory) -> AsyncIterator[State]:
+async def open_state(
+    settings: Settings, data: DataDirectory, log: StructuredLog | None = None
+) -> AsyncIterator[State]:
     """The state, until the process ends. Raises what says why it cannot be opened.
 
-    That is SettingsError, MissingSecret, or a ColonnadeError of the store.
+    That is SettingsError, MissingSecret, or a ColonnadeError of the store. A process that serves,
+    and has a `log`, waits for a database that is away.
     """
     if settings.state.adapter == "postgres":
-        state = await _postgres(settings.state)
+        state = await _postgres(settings, log)
     else:
         state = await _sqlite(settings, data)
     try:
@@ -42,11 +50,24 @@ async def _sqlite(settings: Settings, data: DataDirectory) -> State:
     return await open_sqlite(options)
 
 
-async def _postgres(chosen: StateSettings) -> State:
-    options = postgres_options(chosen)
+async def _postgres(settings: Settings, log: StructuredLog | None) -> State:
+    options = postgres_options(settings.state)
     from adapters.state.postgres.state import open_postgres
 
-    return await open_postgres(options)
+    if log is None:
+        return await open_postgres(options)
+
+    def tell(why: str, left: Seconds) -> None:
+        log.note("waiting_for_store", reason=why, gives_up_after_seconds=round(left, 1))
+
+    def meanwhile() -> AbstractAsyncContextManager[None]:
+        from adapters.grpc.waiting import not_serving
+
+        why = "this server waits for its store and does not serve yet"
+        return not_serving(policies.server_options(settings), why, new_id)
+
+    patience = Seconds(settings.state.start_wait_seconds)
+    return await wait_for_store(lambda: open_postgres(options), patience, tell, meanwhile)
 
 
 def postgres_options(chosen: StateSettings) -> PostgresOptions:
