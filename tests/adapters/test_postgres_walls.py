@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from decimal import Decimal
 
 import psycopg
 import pytest
@@ -32,6 +33,7 @@ from contracts.state_samples import (
     events,
     later,
 )
+from core.budgets.rows import AlertRow, BudgetRow
 from core.identifiers import BootId, Position, TenantId
 from core.ports.state import EVERY_TENANT, Scope, Transaction
 from core.turns.rows import ReaderRow
@@ -55,6 +57,9 @@ async def state(postgres_url: str) -> AsyncIterator[PostgresState]:
         tx.spending.book(a_line())
         tx.spending.record(an_execution())
         tx.api_keys.insert(an_api_key())
+        assert await tx.budgets.replace(BudgetRow("daily", ACME, "daily"))
+        one, at = Decimal(1), later(0)
+        assert await tx.budgets.tell(AlertRow("daily", ACME, at, one, one, one, "USD", at))
         tx.knowledge.insert_collection(a_collection())
         tx.knowledge.put_document(DOCS, a_document(), [a_chunk("a")], Position(1))
     yield opened

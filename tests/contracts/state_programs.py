@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from hypothesis import strategies as st
 
@@ -25,6 +26,8 @@ from contracts.state_samples import (
     events,
     later,
 )
+from core.budgets.account import Account
+from core.budgets.rows import AlertRow, BudgetRow
 from core.identifiers import (
     ApiKeyId,
     BootId,
@@ -53,6 +56,7 @@ class Block:
     is_snapshot: bool
 
 
+TEN = Decimal(10)
 numbers = st.integers(1, 3)
 conversations = st.sampled_from(["talk", "else"]).map(ConversationId)
 parents = st.sampled_from([None, MessageId("m1")])
@@ -171,6 +175,31 @@ spending_steps = st.one_of(
     step(lambda id, t: lambda tx: tx.spending.record(an_execution(id, t)), turn_ids, tenants),
     step(lambda id: lambda tx: tx.spending.execution(id), turn_ids),
 )
+budgets = st.builds(
+    lambda n, t, version: BudgetRow(f"b{n}", t, "daily", Account(), version),
+    numbers,
+    tenants,
+    st.integers(0, 2),
+)
+alerts = st.builds(
+    lambda n, t, share: AlertRow(f"b{n}", t, later(0), share, TEN, TEN, "USD", later(n)),
+    numbers,
+    tenants,
+    st.sampled_from([Decimal("0.5"), Decimal(1)]),
+)
+budget_steps = st.one_of(
+    step(lambda row: lambda tx: tx.budgets.replace(row), budgets),
+    step(lambda n: lambda tx: tx.budgets.get(f"b{n}"), numbers),
+    step(lambda n: lambda tx: tx.budgets.list("", n, None), limits),
+    step(lambda alert: lambda tx: tx.budgets.tell(alert), alerts),
+    step(lambda n, limit: lambda tx: tx.budgets.alerts(f"b{n}", limit), numbers, limits),
+    step(lambda n, limit: lambda tx: tx.budgets.held("boot-1", ("", n), limit), numbers, limits),
+    step(
+        lambda n, t: lambda tx: tx.spending.begin(replace(an_attempt(n, "u", t), holder="boot-1")),
+        numbers,
+        tenants,
+    ),
+)
 conversation_steps = st.one_of(
     step(lambda c: lambda tx: tx.conversations.insert(c), some_conversations),
     step(lambda c: lambda tx: tx.conversations.update(c), some_conversations),
@@ -255,6 +284,7 @@ key_steps = st.one_of(
 SUBJECTS = {
     "turns": turn_steps,
     "spending": spending_steps,
+    "budgets": budget_steps,
     "conversations": st.one_of(conversation_steps, conversation_steps, turn_steps),
     "knowledge": knowledge_steps,
     "keys": key_steps,
