@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from adapters.telemetry.structured_log import StructuredLog
@@ -46,12 +47,14 @@ async def _sqlite(settings: Settings, data: DataDirectory) -> State:
     options = SqliteOptions(
         path=settings.state.path or data.state,
         durability=Durability.POWER if power else Durability.PROCESS,
+        statement_timeout=policies.turn_timings(settings).statement,
     )
     return await open_sqlite(options)
 
 
 async def _postgres(settings: Settings, log: StructuredLog | None) -> State:
-    options = postgres_options(settings.state)
+    statement = policies.turn_timings(settings).statement
+    options = replace(postgres_options(settings.state), statement_timeout=statement)
     from adapters.state.postgres.state import open_postgres
 
     if log is None:
