@@ -97,6 +97,21 @@ def _cached_apart(prompt: int, usage: TokenUsage, rates: Rates | Prices, usual: 
     return cached * (cached_price - usual) + written * (write_price - usual)
 
 
+def saved_by_cache(usage: TokenUsage, prices: Prices) -> Decimal | None:
+    """What the provider's own prompt cache spared: its tokens at the full price, less at their own.
+
+    None where a price or the count is unknown; 0 where cached tokens cost what others do. What
+    putting a prompt there cost more is part of what was paid, and not taken off here.
+    """
+    if usage.prompt is None or usage.cached_prompt is None:
+        return None
+    rates = prices.rates(usage.prompt)
+    if rates.input is None:
+        return None
+    cached_price = rates.input if rates.cached_input is None else rates.cached_input
+    return min(usage.cached_prompt, usage.prompt) * (rates.input - cached_price) / _MILLION
+
+
 def most_cost(prompt: int, output: int, prices: Prices) -> Decimal | None:
     """The most that a call with so many tokens at most can cost; None where that is unknown.
 

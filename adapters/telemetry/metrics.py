@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from adapters.telemetry.gateway_metrics import GatewayMetrics
 from core.identifiers import Seconds
 from core.ports.telemetry import CallLine
 from core.ports.turn_observer import TakeOver
@@ -23,7 +24,7 @@ _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 class Metrics:
     """Takes facts, counts them in memory and returns: microseconds, no lock that is held long.
 
-    It is a Measures: of calls, of the turn protocol, of the bus and of budgets.
+    It is a Measures: of calls, of the turn protocol, of the gateway, of the bus and of budgets.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,9 @@ class Metrics:
         self._calls = _CallMetrics(self.registry)
         self._turns = _TurnMetrics(self.registry)
         self._bus = _BusMetrics(self.registry)
+        gateway = GatewayMetrics(self.registry)
+        self.attempt_ended = gateway.attempt_ended
+        self.answered_without_call = gateway.answered_without_call
         self._budget_alerts = Counter(
             "colonnade_budget_alerts",
             "Shares of budgets that were reached, by the budget's rule; told by one process each.",

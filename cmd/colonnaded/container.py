@@ -192,9 +192,12 @@ class Container(containers.DeclarativeContainer):
     )
     gateway = providers.Singleton(
         CachingGateway,
-        providers.Singleton(Gateway, deployments.provided.current, attempts, clock, lanes, budgets),
+        providers.Singleton(
+            Gateway, deployments.provided.current, attempts, clock, lanes, budgets, metrics
+        ),
         answers,
         clock,
+        metrics,
     )
     far_attempts = providers.Singleton(
         Attempts, state, providers.Singleton(RowLease, state).provided.hold
@@ -202,10 +205,11 @@ class Container(containers.DeclarativeContainer):
     far_gateway = providers.Singleton(
         CachingGateway,
         providers.Singleton(
-            Gateway, deployments.provided.current, far_attempts, clock, lanes, budgets
+            Gateway, deployments.provided.current, far_attempts, clock, lanes, budgets, metrics
         ),
         answers,
         clock,
+        metrics,
     )
     reranking = providers.Singleton(BookedReranking, rerankers, attempts, clock, ids, budgets)
     counter = providers.Singleton(DeploymentCounter, deployments.provided.current)
@@ -259,6 +263,7 @@ class Container(containers.DeclarativeContainer):
             ),
             ids,
             budgets,
+            metrics,
         ),
     )
     contexts = providers.Singleton(ContextBuilder, retrieval, counter)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from core.call import CallFacts
 from core.identifiers import CallId, TenantId, UserId
+from core.ports.gateway_observer import GatewayObserver, QuietGateway
 from core.ports.turn_observer import QuietObserver, TurnObserver
 
 
@@ -37,7 +38,7 @@ class Telemetry(Protocol):
         """A bug: the one place where its stack is written down."""
 
 
-class Measures(TurnObserver, Protocol):
+class Measures(TurnObserver, GatewayObserver, Protocol):
     """What is counted for operators. Every method returns at once and never raises."""
 
     def call_ended(self, line: CallLine) -> None:
@@ -65,7 +66,7 @@ class Measures(TurnObserver, Protocol):
         """Notices stay in this replica for now."""
 
 
-class NoMeasures(QuietObserver):
+class NoMeasures(QuietObserver, QuietGateway):
     """Measures that nobody looks at."""
 
     def call_ended(self, line: CallLine) -> None:

@@ -13,6 +13,7 @@ from core.call import Call
 from core.clock import Clock
 from core.errors import DeadlineExceeded, ModelsUnavailable
 from core.generation import StopCause, TokenUsage, ToolCallDelta
+from core.ports.gateway_observer import QUIET_GATEWAY, GatewayObserver
 from core.ports.model_gateway import (
     Completed,
     GatewayEvent,
@@ -31,10 +32,17 @@ _WHOLE = frozenset({StopCause.STOP, StopCause.LENGTH})
 class CachingGateway:
     """The ModelGateway in front of another. Orders that want no cache pass through."""
 
-    def __init__(self, inner: ModelGateway, cache: ResponseCache, clock: Clock) -> None:
+    def __init__(
+        self,
+        inner: ModelGateway,
+        cache: ResponseCache,
+        clock: Clock,
+        observer: GatewayObserver = QUIET_GATEWAY,
+    ) -> None:
         self._inner = inner
         self._cache = cache
         self._clock = clock
+        self._observer = observer
         self._running: dict[CacheKey, _Shared] = {}
 
     def generate(self, call: Call, order: GenerationOrder) -> AsyncGenerator[GatewayEvent, None]:
@@ -52,13 +60,20 @@ class CachingGateway:
             found = self._cache.get(key, self._clock.monotonic(), order.cache.longest)
             if found is not None:
                 for event in _again(found, call):
+                    self._tell(event)
                     yield event
                 return
         joins = order.cache.read and not order.explain
         stream = self._shared(call, order, key) if joins else self._kept(call, order, key)
         async with aclosing(stream) as events:
             async for event in events:
+                self._tell(event)
                 yield event
+
+    def _tell(self, event: GatewayEvent) -> None:
+        if isinstance(event, Completed) and event.cached:
+            saved = event.spent.saved if event.spent else None
+            self._observer.answered_without_call(saved, event.currency)
 
     async def _kept(
         self, call: Call, order: GenerationOrder, key: CacheKey

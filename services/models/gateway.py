@@ -11,6 +11,7 @@ from core.clock import Clock
 from core.errors import BudgetSpent, ContextTooLong
 from core.generation import ModelError
 from core.identifiers import Seconds
+from core.ports.gateway_observer import QUIET_GATEWAY, GatewayObserver
 from core.ports.model_gateway import GatewayEvent, GenerationOrder, Routed, Switched
 from core.resilience.load import hedge_after
 from core.resilience.retries import retry_delay
@@ -41,12 +42,13 @@ class Gateway:
         clock: Clock,
         lanes: Lanes | None = None,
         budgets: Budgets = NO_BUDGETS,
+        observer: GatewayObserver = QUIET_GATEWAY,
     ) -> None:
         self._deployments = deployments
         self._clock = clock
         self._lanes = lanes or Lanes(clock)
         self._boarding = Boarding(attempts, self._lanes, budgets)
-        self._listener = Listener(attempts, self._lanes, budgets, clock)
+        self._listener = Listener(attempts, self._lanes, budgets, clock, observer)
         self._affinity = Affinity(lambda: self._lanes.policy.affinity)
 
     async def generate(

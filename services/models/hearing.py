@@ -19,6 +19,7 @@ from core.generation import (
     TextDelta,
 )
 from core.identifiers import Seconds
+from core.ports.gateway_observer import QUIET_GATEWAY, GatewayObserver
 from core.ports.model_gateway import GatewayEvent, GenerationOrder
 from core.ports.state import StoreUnavailable
 from core.resilience.failures import ANSWERED, verdict_of
@@ -49,11 +50,19 @@ class Heard(Protocol):
 class Listener:
     """Hears attempts, and has each of them end on record."""
 
-    def __init__(self, attempts: Attempts, lanes: Lanes, budgets: Budgets, clock: Clock) -> None:
+    def __init__(
+        self,
+        attempts: Attempts,
+        lanes: Lanes,
+        budgets: Budgets,
+        clock: Clock,
+        observer: GatewayObserver = QUIET_GATEWAY,
+    ) -> None:
         self._attempts = attempts
         self._lanes = lanes
         self._budgets = budgets
         self.clock = clock
+        self._observer = observer
 
     def held(self, journey: Journey, trial: Trial) -> tuple[Held, Seam]:
         """What stands between this attempt and the readers."""
@@ -70,7 +79,7 @@ class Listener:
 
     def failed(self, journey: Journey, trial: Trial, error: ModelError) -> None:
         """It ended in an error, which says something about its deployment, or does not."""
-        trial.failure = error.message
+        trial.failure, trial.error = error.message, error.kind.value
         trial.finished = None
         out_of_time = self.clock.monotonic() >= journey.order.deadline - _LATE
         begun = trial.passage.heard or trial.whole
@@ -89,6 +98,8 @@ class Listener:
         if trial.reservation is not None:
             self._budgets.settle(trial.reservation, trial.spent.cost)
         journey.book(trial)
+        if trial.called:
+            self._observer.attempt_ended(trial.told(self.clock.monotonic()))
         unit = journey.order.unit
         if self._attempts.end_riding(ended, unit, trial.deployment):
             return

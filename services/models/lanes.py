@@ -92,11 +92,13 @@ class Passage:
     permit: Permit
     entered: Seconds
     heard: bool = False
+    first: Seconds | None = None
 
     def first_piece(self, now: Seconds) -> None:
         """The first piece of the answer came."""
         if not self.heard:
             self.heard = True
+            self.first = Seconds(now - self.entered)
             self.lane.load = self.lane.load.heard(Seconds(now - self.entered))
 
     def overtaken(self, now: Seconds) -> None:

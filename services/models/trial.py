@@ -16,6 +16,8 @@ from core.generation import (
     TokenUsage,
     ToolCallDelta,
 )
+from core.identifiers import Seconds
+from core.ports.gateway_observer import AttemptEnded
 from core.ports.language_model import LanguageModel
 from core.ports.model_gateway import Completed, Said, Selected, Spent
 from core.prices import cost_of
@@ -34,7 +36,8 @@ from services.models.spending import Reservation
 class Trial:
     """One attempt. `output` is in bytes; `verdict` is what it says about the deployment's health.
 
-    It `goes_on` from what another said, or begins. `whole`: it may come in one piece.
+    It `goes_on` from what another said, or begins. `whole`: it may come in one piece. `failure` is
+    the message of its error, and `error` its kind.
     """
 
     candidate: Candidate
@@ -50,6 +53,7 @@ class Trial:
     output: int = 0
     finished: ModelFinished | None = None
     failure: str = "stopped"
+    error: str = ""
     verdict: Verdict | None = None
     spent: Spent = Spent(TokenUsage(), None)
 
@@ -79,6 +83,21 @@ class Trial:
     def tokens(self) -> int:
         """Prompt and answer together, for the deployment's limit a minute."""
         return (self.spent.usage.prompt or 0) + (self.spent.usage.completion or 0)
+
+    def told(self, now: Seconds) -> AttemptEnded:
+        """What operators are told of it, once it is over."""
+        outcome = "ok" if self.finished is not None else self.error or "stopped"
+        passage, spent = self.passage, self.spent
+        return AttemptEnded(
+            self.deployment,
+            "chat",
+            outcome,
+            Seconds(now - passage.entered),
+            passage.first,
+            spent.usage,
+            spent.estimated,
+            spent.cost,
+        )
 
     def selected(self) -> Selected:
         """The event that says so."""

@@ -6,15 +6,21 @@ import asyncio
 import http.client
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from adapters.telemetry.metrics import Metrics
 from adapters.telemetry.metrics_page import MetricsPage
 from core.call import CallFacts
-from core.identifiers import CallId, Seconds, TenantId, UserId
+from core.generation import TokenUsage
+from core.identifiers import CallId, DeploymentName, Seconds, TenantId, UserId
+from core.ports.gateway_observer import AttemptEnded
 from core.ports.telemetry import CallLine, Measures
 from core.ports.turn_observer import TakeOver
+from core.prices import Prices
+from fakes.language_model import a_deployment
 
 CHAT = "colonnade.v1.ChatService.Chat"
 
@@ -116,6 +122,50 @@ def test_the_bus(metrics: Metrics, page: MetricsPage) -> None:
     assert shown["colonnade_bus_disconnections_total"] == 1
     assert shown['colonnade_budget_alerts_total{budget="monthly",threshold="0.8"}'] == 1
     assert shown["colonnade_notices_dropped_total"] == 1
+
+
+def ended(**changes: object) -> AttemptEnded:
+    prices = Prices(Decimal(2), Decimal(10), cached_input=Decimal("0.5"), currency="EUR")
+    deployment = replace(a_deployment(), name=DeploymentName("big"), prices=prices)
+    plain = AttemptEnded(
+        deployment,
+        "chat",
+        "ok",
+        Seconds(1.5),
+        Seconds(0.3),
+        TokenUsage(1_000_000, 100, 400_000, 20),
+        False,
+        Decimal("1.4"),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]  # a test names its fields
+
+
+def test_calls_of_deployments(metrics: Metrics, page: MetricsPage) -> None:
+    metrics.attempt_ended(ended())
+    metrics.attempt_ended(ended(outcome="overloaded", first=None, cost=None, estimated=True))
+    shown = samples(page)
+    call = 'deployment="big"{},gen_ai_operation_name="chat",gen_ai_provider_name="test"'
+    name = "gen_ai_client_operation_duration_seconds"
+    assert shown[name + "_sum{" + call.format(',error_type=""') + "}"] == 1.5
+    assert shown[name + "_count{" + call.format(',error_type="overloaded"') + "}"] == 1
+    name = "gen_ai_client_operation_time_to_first_chunk_seconds"
+    assert shown[name + "_count{" + call.format("") + "}"] == 1
+    tokens = 'gen_ai_client_tokens_total{{deployment="big",estimated="{}",gen_ai_token_type="{}"}}'
+    assert shown[tokens.format("false", "cached_input")] == 400_000
+    assert shown[tokens.format("true", "input")] == 1_000_000
+    assert shown['colonnade_model_cost_total{currency="EUR",deployment="big"}'] == 1.4
+    assert shown['colonnade_model_cost_unknown_total{deployment="big"}'] == 1
+
+
+def test_what_caches_spared(metrics: Metrics, page: MetricsPage) -> None:
+    metrics.attempt_ended(ended())
+    metrics.answered_without_call(Decimal("0.25"), "EUR")
+    metrics.answered_without_call(None, "USD")
+    shown = samples(page)
+    saved = 'colonnade_model_saved_total{{by="{}",currency="EUR"}}'
+    assert shown[saved.format("prompt_cache")] == pytest.approx(0.6)  # 400,000 at 2 - 0.5
+    assert shown[saved.format("response_cache")] == 0.25
+    assert shown["colonnade_answers_without_call_total"] == 2
 
 
 def test_no_label_names_a_tenant_or_a_user(metrics: Metrics, page: MetricsPage) -> None:
