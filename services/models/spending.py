@@ -186,8 +186,11 @@ class BudgetBook:
 
 
 def _can_count(rule: BudgetRule, deployment: Deployment, most: Decimal | None) -> bool:
-    """Whether it has a price in the rule's currency; a hard rule can't be kept without one."""
-    if most is not None and deployment.prices.currency == rule.currency:
+    """Whether it has a price in the rule's currency; a hard rule can't be kept without one.
+
+    What costs nothing costs nothing in any currency.
+    """
+    if most is not None and (not most or deployment.prices.currency == rule.currency):
         return True
     if not rule.hard:
         return False

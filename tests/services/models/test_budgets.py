@@ -106,6 +106,14 @@ async def test_each_tenant_has_one_of_its_own() -> None:
     assert (await node.hear(options=ONE_WORD)).error is not None
 
 
+async def test_what_costs_nothing_costs_nothing_in_any_currency() -> None:
+    free = a_model(script("a"), price="0")
+    node = gateway_node(free, budgets=[budget(5, currency="EUR")])
+    assert (await node.hear()).error is None
+    dear = gateway_node(a_model(script("a"), price="1"), budgets=[budget(5, currency="EUR")])
+    assert isinstance((await dear.hear()).error, BudgetSpent)
+
+
 async def test_a_hard_budget_is_not_kept_by_a_price_that_nobody_knows() -> None:
     unknown = a_model(price=None)
     error = (await gateway_node(unknown, budgets=[budget(5)]).hear()).error
