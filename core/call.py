@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from core.identifiers import CallId, RequestId, Seconds, TurnId
 from core.principal import Principal
+from core.trace import TraceContext
 
 
 @dataclass(slots=True)
@@ -31,10 +32,12 @@ class CallFacts:
 class Call:
     """The context that travels with a call through the services.
 
-    `deadline` is on the monotonic clock; every outgoing call takes its own from it.
+    `deadline` is on the monotonic clock; every outgoing call takes its own from it. `trace` is
+    the caller's, and goes with every outgoing call that may tell it.
     """
 
     principal: Principal
     id: CallId
     deadline: Seconds
     facts: CallFacts = field(default_factory=CallFacts)
+    trace: TraceContext | None = None

@@ -16,6 +16,7 @@ from core.errors import ColonnadeError, Reason
 from core.identifiers import Seconds
 from core.knowledge import Passage
 from core.messages import Message
+from core.trace import TraceContext
 
 
 class ToolChoice(Enum):
@@ -93,7 +94,7 @@ class GenerationRequest:
 
     `whole`: nobody reads the answer before its end, so that a provider may send it in one piece,
     which costs a fraction of a stream. Only the time-out of the attempt bounds it then, and a
-    break leaves nothing of it.
+    break leaves nothing of it. `trace` is the caller's, for a provider that may be told it.
     """
 
     messages: tuple[Message, ...]
@@ -102,6 +103,7 @@ class GenerationRequest:
     context: tuple[Passage, ...] = ()
     stable_messages: int = 0
     whole: bool = False
+    trace: TraceContext | None = None
 
 
 @dataclass(frozen=True, slots=True)

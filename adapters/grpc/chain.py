@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from adapters.grpc.cutoff import Cutoffs
 from adapters.grpc.delegation import delegated
 from adapters.grpc.errors import status_of
+from adapters.grpc.tracing import trace_of
 from core.call import Call, CallFacts
 from core.clock import Clock, NewId
 from core.errors import (
@@ -211,7 +212,7 @@ class _Passage:
         if self._chain.is_late(self._deadline):
             raise DeadlineExceeded("the deadline had passed when the call came")
         principal = await self._chain.principal_of(self._context)
-        self._call = Call(principal, self._id, self._deadline)
+        self._call = Call(principal, self._id, self._deadline, trace=trace_of(self._context))
         if not scope:
             raise PermissionRefused("this method is open to nobody", scope="")
         principal.require(scope)

@@ -56,7 +56,8 @@ def delegated(context: WithMetadata, call: Call) -> Call:
         ApiKeyId(caller.key),
         frozenset(caller.scopes) - {DELEGATE_SCOPE},
     )
-    return Call(principal, CallId(caller.call_id[:_MOST_ID]) or call.id, call.deadline)
+    id = CallId(caller.call_id[:_MOST_ID]) or call.id
+    return Call(principal, id, call.deadline, trace=call.trace)
 
 
 def _caller(context: WithMetadata) -> gateway_pb2.DelegatedCaller:

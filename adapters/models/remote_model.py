@@ -83,7 +83,7 @@ class RemoteModel:
                 patience.allow(self._upstream.limits.first_token, "the first token")
             if self._upstream.token is not None:
                 token = await patience.wait(self._upstream.token())
-            headers = self._headers(written, token, key)
+            headers = self._headers(written, token, key) | self._trace(request)
             reader = self._wire.reader(request)
             async with self._answer(written, headers, reader, patience) as answer:
                 while events := await answer.next():
@@ -179,6 +179,13 @@ class RemoteModel:
         for more in (_OWN_HEADERS, written.headers, proof, self._upstream.headers):
             headers |= {name.lower(): (name, value) for name, value in more.items()}
         return dict(headers.values())
+
+    def _trace(self, request: GenerationRequest) -> dict[str, str]:
+        """The caller's trace, where this provider may be told it."""
+        trace = request.trace
+        if trace is None or not self._upstream.forward_trace:
+            return {}
+        return {"traceparent": trace.parent} | ({"tracestate": trace.state} if trace.state else {})
 
     def _open_keys(self) -> KeyPool:
         """Made at the first use, since it looks at the clock of the loop that runs then."""

@@ -29,7 +29,7 @@ class Upstream:
     server. Connections that idle for longer than `keep_alive` are closed: many
     servers do so after five seconds, and a request that crosses that is lost. `connections`
     bounds those that are open at once; 0 does not, since the callers have their own limits.
-    `tokenizer` is the model's `tokenizer.json`.
+    `tokenizer` is the model's `tokenizer.json`. `forward_trace`: it is told the caller's trace.
     """
 
     base_url: str
@@ -45,6 +45,7 @@ class Upstream:
     tokenizer: Path | None = None
     token: Token | None = field(default=None, repr=False)
     more_keys: tuple[str, ...] = field(default=(), repr=False)
+    forward_trace: bool = False
 
     def trust(self) -> ssl.SSLContext | bool:
         """How its certificate is checked and ours is shown; True is the machine's own way.

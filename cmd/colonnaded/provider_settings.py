@@ -70,6 +70,7 @@ class ProviderSettings(Table):
     tokenizer: Path | None = None
     connect_seconds: Positive = 5.0
     between_tokens_seconds: Positive = 30.0
+    forward_trace: bool = False
 
     @property
     def is_remote(self) -> bool:

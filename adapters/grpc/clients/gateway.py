@@ -10,7 +10,7 @@ import grpc
 
 from adapters.grpc.clients.failures import ConnectionLost, Misconfigured, domain_error
 from adapters.grpc.clients.heard import Heard
-from adapters.grpc.delegation import caller_metadata
+from adapters.grpc.clients.metadata import metadata_of
 from adapters.grpc.gateway_events import event_from
 from adapters.grpc.gateway_orders import order_message, part_message
 from colonnade.v1 import gateway_pb2
@@ -80,7 +80,7 @@ class GatewayClient:
         call = Call(_PROCESS, CallId(""), Seconds(self._clock.monotonic() + _COUNTING))
         try:
             answer = await self._stub.CountPrompt(
-                request, timeout=_COUNTING, metadata=self._metadata(call)
+                request, timeout=_COUNTING, metadata=metadata_of(self._key(), call)
             )
         except grpc.aio.AioRpcError as error:
             raise _told(domain_error(error), Heard()) from error
@@ -103,7 +103,7 @@ class GatewayClient:
         stream = self._stub.RunGeneration(
             order_message(order, left),
             timeout=left + _LAST_WORDS,
-            metadata=self._metadata(call),
+            metadata=metadata_of(self._key(), call),
         )
         try:
             async for message in stream:
@@ -113,9 +113,6 @@ class GatewayClient:
             raise domain_error(error) from error
         finally:
             stream.cancel()
-
-    def _metadata(self, call: Call) -> tuple[tuple[str, str | bytes], ...]:
-        return ("authorization", f"Bearer {self._key()}"), caller_metadata(call)
 
     def _note(self, call: Call, event: GatewayEvent) -> None:
         if isinstance(event, Selected):

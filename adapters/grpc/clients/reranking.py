@@ -8,7 +8,7 @@ from collections.abc import Callable
 import grpc
 
 from adapters.grpc.clients.failures import ConnectionLost, domain_error
-from adapters.grpc.delegation import caller_metadata
+from adapters.grpc.clients.metadata import metadata_of
 from adapters.grpc.rerank_messages import order_message, reranked
 from colonnade.v1 import gateway_pb2
 from colonnade.v1.gateway_pb2_grpc import ModelGatewayServiceStub
@@ -58,7 +58,7 @@ class RerankingClient:
         left = self._left(call)
         if left <= 0:
             raise DeadlineExceeded("no time was left for the reranker")
-        metadata = (("authorization", f"Bearer {self._key()}"), caller_metadata(call))
+        metadata = metadata_of(self._key(), call)
         try:
             return await self._stub.RunRerank(
                 request, timeout=left + _LAST_WORDS, metadata=metadata

@@ -66,6 +66,7 @@ def _upstream(deployment: Deployment, chosen: ProviderSettings) -> dict[str, Any
         "proxy": _told(chosen.proxy) or None,
         "tokenizer": chosen.tokenizer,
         "token": _token(chosen.token) if chosen.token else None,
+        "forward_trace": chosen.forward_trace,
     }
 
 
