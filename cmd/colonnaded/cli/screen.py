@@ -54,9 +54,9 @@ class Screen:
                 self._write(str(event.citation.number).translate(_SUPERSCRIPTS))
             case "provider_switched":
                 switch = event.provider_switched
-                self._note(
-                    f"{switch.from_model} failed ({switch.cause}); {switch.to_model} goes on"
-                )
+                again = switch.from_model == switch.to_model
+                then = "it is tried again" if again else f"{switch.to_model} goes on"
+                self._note(f"{switch.from_model} failed ({switch.cause}); {then}")
 
     def foot(self, answer: Answer) -> None:
         """What stands under the answer: its sources, and how it came about."""

@@ -12,6 +12,7 @@ from core.catalog import Limits
 from core.errors import ModelsUnavailable
 from core.generation import ModelError, ModelErrorKind
 from core.identifiers import Seconds
+from core.ports.model_gateway import Switched
 from core.resilience.breaker import BreakerPolicy, Phase
 from core.resilience.policy import PLAIN, ResiliencePolicy
 from core.resilience.retries import RetryPolicy
@@ -39,6 +40,12 @@ class TestRetries:
         second = a_model(script(Fail(DOWN)), name="second", price="2")
         heard = await gateway_node(first, second, resilience=RETRYING).hear()
         assert (heard.text, heard.asked) == ("a", ["first", "second", "first"])
+
+    async def test_who_is_tried_again_is_told_as_its_own_successor(self) -> None:
+        model = a_model(script(Fail(DOWN)), script("a"))
+        heard = await gateway_node(model, resilience=RETRYING).hear()
+        (switched,) = heard.of(Switched)
+        assert switched == Switched(model.deployment.name, model.deployment.name, 1, "overloaded")
 
     async def test_the_wait_is_jittered_and_grows(self) -> None:
         model = a_model(script(Fail(DOWN)), script(Fail(DOWN)), script("a"))
