@@ -79,6 +79,7 @@ def resilience_policy(settings: Settings) -> ResiliencePolicy:
         ),
         hold_first=Seconds(retries.hold_first_seconds),
         affinity=Seconds(settings.routing.affinity_seconds),
+        gather=Seconds(settings.routing.gather_seconds),
     )
 
 

@@ -94,6 +94,7 @@ class RoutingSettings(Table):
     accept_unknown_price: bool = False
     tasks: dict[TaskClass, Name] = Field(default={})
     affinity_seconds: Seconds = 300.0
+    gather_seconds: Annotated[float, Field(ge=0, le=0.1)] = 0.02
     prices_file: Path | None = None
 
 

@@ -25,9 +25,9 @@ _MOST = 16 * 1024
 class Arriving:
     """A model's events, with neighbouring texts joined that came without a wait between them.
 
-    What is there goes on before the model is waited for. Where it `gathers`, it is then left alone
-    for so long: what comes meanwhile is one text. Without, nothing is ever held back. To be read
-    by one task, and closed by it.
+    What is there goes on before the model is waited for. Where it `gathers`, the model is looked
+    after again so long after a text at the earliest: all that has come meanwhile is one text.
+    To be read by one task, and closed by it.
     """
 
     __slots__ = ("_begun", "_behind", "_events", "_gathers", "_next", "_time", "_waits_for")
@@ -47,10 +47,6 @@ class Arriving:
         return self
 
     async def __anext__(self) -> ModelEvent:
-        if self._begun is not None and self._gathers > 0:
-            left = self._next - self._time()
-            if left > 0:
-                await asyncio.sleep(left)
         behind, begun = self._behind, self._begun
         if behind is not None:
             self._behind = None
@@ -59,7 +55,11 @@ class Arriving:
             event = behind
         elif begun is not None:
             self._begun = None
-            event = await _rest_of(begun, self._waits_for)
+            left = self._next - self._time() if self._gathers > 0 else 0.0
+            if left > 0:
+                event = await _rest_after(left, begun, self._waits_for)
+            else:
+                event = await _rest_of(begun, self._waits_for)
         else:
             event = await anext(self._events)
         if type(event) is not TextDelta:
@@ -112,13 +112,28 @@ def _rest_of(steps: Steps[Result], waits_for: object) -> Generator[Any, Any, Res
     try:
         yield waits_for
     except BaseException as error:  # noqa: BLE001  # it belongs into what is awaited
-        try:
-            waits_for = steps.throw(error)
-        except StopIteration as done:
-            result: Result = done.value
-            return result
-        return (yield from _rest_of(steps, waits_for))
+        return (yield from _thrown(steps, error))
     return (yield from steps)
+
+
+@coroutine
+def _thrown(steps: Steps[Result], error: BaseException) -> Generator[Any, Any, Result]:
+    """The rest of it, with this error where it waits."""
+    try:
+        waits_for = steps.throw(error)
+    except StopIteration as done:
+        result: Result = done.value
+        return result
+    return (yield from _rest_of(steps, waits_for))
+
+
+async def _rest_after(seconds: float, steps: Steps[Result], waits_for: object) -> Result:
+    """The rest of it so much later. A time-out of its own that ends meanwhile is still its own."""
+    try:
+        await asyncio.sleep(seconds)
+    except asyncio.CancelledError as cancelled:
+        return await _thrown(steps, cancelled)
+    return await _rest_of(steps, waits_for)
 
 
 async def _abandon(steps: Steps[ModelEvent]) -> None:

@@ -102,6 +102,7 @@ def test_routes_and_tasks(settings: Settings) -> None:
 def test_resilience(settings: Settings) -> None:
     policy = resilience_policy(settings)
     assert (policy.retry.rounds, policy.hedge.enabled, policy.breaker.in_a_row) == (2, True, 5)
+    assert policy.gather == 0.02
 
 
 def test_budgets(settings: Settings) -> None:
