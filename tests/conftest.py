@@ -30,6 +30,22 @@ settings.register_profile(
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several workers share the tests, whole processes and clocks are the business of one.
+
+    Tests that start servers of their own, or measure, would fight for the machine side by side.
+    They come first, since they take longest; others stay together by file, for what they open.
+    """
+    items.sort(key=lambda item: not _wants_the_machine(item))
+    for item in items:
+        group = "machine" if _wants_the_machine(item) else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _wants_the_machine(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("mesh", "clocked"))
+
+
 @pytest.fixture(scope="session")
 def data_set() -> Callable[[str], Path]:
     """Finds the folder of a data set by its name; skips the test where it is not there.

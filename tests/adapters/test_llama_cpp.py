@@ -27,6 +27,8 @@ from core.identifiers import Seconds
 from core.messages import Message, Role
 from fakes.language_model import a_deployment
 
+pytestmark = pytest.mark.clocked
+
 DEPLOYMENT = replace(
     a_deployment("smollm2"), context_window=1_024, max_output_tokens=200, capabilities=POSSIBLE
 )

@@ -26,6 +26,8 @@ from core.identifiers import Seconds
 from core.messages import Message, Role
 from fakes.language_model import a_deployment
 
+pytestmark = pytest.mark.clocked
+
 WITHIN = 1.0
 PLENTY = Seconds(120.0)
 NOTES = "".join(

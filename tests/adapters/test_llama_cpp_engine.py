@@ -25,10 +25,12 @@ SETTINGS = EngineSettings(find_weights(None), 512, 1, 1, 16, continues_prefix=Fa
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary folders are made; short enough for a socket, or not."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where temporary folders are made; unlike `tmp_path`, short enough for a socket in it."""
+    assert tmp_path.is_dir()  # made before temporary folders go elsewhere
+    with tempfile.TemporaryDirectory(prefix="llama-") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
 
 
 @pytest.fixture
@@ -100,7 +102,7 @@ def test_nothing_is_left_behind_where_the_model_cannot_be_loaded(
     damaged.write_bytes(whole[:3_000_000])
     with pytest.raises(ModelError, match=r"model\.gguf"):
         Engine.open(SETTINGS.__class__(damaged, 512, 1, 1, 16, continues_prefix=False, name="m"))
-    assert list(folder.iterdir()) == [damaged]
+    assert list(folder.iterdir()) == []
 
 
 def test_a_long_path_to_temporary_files_does_not_matter(

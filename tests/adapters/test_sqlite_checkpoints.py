@@ -41,6 +41,7 @@ def log_size(folder: Path) -> int:
     return (folder / "state.sqlite-wal").stat().st_size
 
 
+@pytest.mark.clocked
 async def test_it_is_bounded_under_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "RESTART_FRAMES", 200)
     monkeypatch.setattr(checkpoints, "TRUNCATE_FRAMES", 800)

@@ -91,7 +91,7 @@ def test_no_more_may_come_than_the_setting_lets_in(tmp_path: Path) -> None:
 
 
 async def test_a_second_process_leaves_the_turns_of_the_first_alone(tmp_path: Path) -> None:
-    async with ChatServerDouble(Stream.of(*WORDS[:300], pause=0.01)) as upstream:
+    async with ChatServerDouble(Stream.of(*WORDS[:300], pause=0.04)) as upstream:
         await asyncio.to_thread(_left_alone, tmp_path, upstream.url)
         assert len(upstream.requests) == 1
 
