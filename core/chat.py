@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
+from operator import attrgetter
 from typing import Annotated
 
 from pydantic import Field
@@ -101,9 +102,14 @@ class ChatRequest:
 
         What is as by default is left out, so that a field that comes later changes no digest.
         """
-        named = ((name, getattr(self, name), default) for name, default in _CONTENT)
-        return {name: value for name, value, default in named if value != default}
+        return {
+            name: value
+            for name, value, default in zip(_COVERED, _values_of(self), _DEFAULTS, strict=True)
+            if value is not default and value != default
+        }
 
 
 _MAY_DIFFER = {"request_id", "detach", "linger", "turn_timeout"}
-_CONTENT = tuple((f.name, f.default) for f in fields(ChatRequest) if f.name not in _MAY_DIFFER)
+_COVERED = tuple(f.name for f in fields(ChatRequest) if f.name not in _MAY_DIFFER)
+_DEFAULTS = tuple(f.default for f in fields(ChatRequest) if f.name not in _MAY_DIFFER)
+_values_of = attrgetter(*_COVERED)

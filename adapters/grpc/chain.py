@@ -34,7 +34,7 @@ from services.turns.reading import Batch
 Outgoing = Message | Batch
 """What is sent: a message, or events that were serialised for the log."""
 Context = grpc.aio.ServicerContext[bytes, bytes]
-_BEARER = "bearer "
+_SCHEME = "bearer"
 _LAST_WORDS = Seconds(0.5)
 """What a call gets beyond its deadline, in which a turn that ends by it can say so itself."""
 
@@ -283,7 +283,9 @@ def _bearer(context: Context) -> str | None:
     for key, value in context.invocation_metadata() or ():
         if key == "authorization":  # keys are in lower case on the wire
             text = value.decode("latin-1") if isinstance(value, bytes) else value
-            if text[: len(_BEARER)].lower() != _BEARER or not text[len(_BEARER) :].strip():
+            scheme, _, secret = text.partition(" ")
+            secret = secret.strip()
+            if scheme.lower() != _SCHEME or not secret:
                 raise Unauthenticated("the authorization must read `Bearer KEY`")
-            return text[len(_BEARER) :].strip()
+            return secret
     return None

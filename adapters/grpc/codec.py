@@ -9,7 +9,7 @@ from adapters.grpc.logged_events import event_from
 from colonnade.v1 import turns_pb2
 from core.turns.events import Reasoning, Text, TurnEvent
 
-_EVENT, _SEQUENCE, _DELTA, _TEXT, _REASONING = b"\x0a", b"\x08", b"\x22", b"\x0a", b"\x12"
+_EVENT, _SEQUENCE, _DELTA, _TEXT, _REASONING = 0x0A, 0x08, 0x22, 0x0A, 0x12
 """Tags: of an element of `TurnEvents.events`, of two fields of an event, and of a delta's two."""
 _SAID = (Text, Reasoning)
 
@@ -38,22 +38,30 @@ class ProtobufCodec:
         return decoded
 
 
-def _said(sequence: int, tag: bytes, text: bytes) -> bytes:
-    """The bytes of a delta, as protobuf would make them, in a third of the time."""
-    delta = tag + _varint(len(text)) + text
-    body = _SEQUENCE + _varint(sequence) + _DELTA + _varint(len(delta)) + delta
-    return _EVENT + _varint(len(body)) + body
+def _said(sequence: int, tag: int, text: bytes) -> bytes:
+    """The bytes of a delta, as protobuf would make them, in a fifth of the time."""
+    size = len(text)
+    if size <= _SMALL and sequence < _ONE_BYTE:
+        head = (_EVENT, size + 6, _SEQUENCE, sequence, _DELTA, size + 2, tag, size)
+        return bytes(head) + text
+    delta = _field(tag, text)
+    return _field(_EVENT, bytes((_SEQUENCE,)) + _varint(sequence) + _field(_DELTA, delta))
+
+
+def _field(tag: int, content: bytes) -> bytes:
+    return bytes((tag,)) + _varint(len(content)) + content
+
+
+_ONE_BYTE = 0x80
+"""Below it, a number takes a byte."""
+_SMALL = _ONE_BYTE - 1 - 6
+"""The longest text with which a whole event is short enough for that."""
 
 
 def _varint(value: int) -> bytes:
-    if value <= 0x7F:
-        return _SHORT[value]
     out = bytearray()
-    while value > 0x7F:
+    while value >= _ONE_BYTE:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)
     return bytes(out)
-
-
-_SHORT = tuple(bytes((value,)) for value in range(0x80))

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import cast
 
 from core.clock import Clock
@@ -19,6 +18,8 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 (crockford.com/base32) in lower case: sorts as its numbers do."""
 _ANY_DIGIT = bytes(ord(_ALPHABET[byte & 31]) for byte in range(256))
 """A digit for each byte. Each stands for eight of them, so that random bytes are random digits."""
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+"""Two digits for each 10 bits."""
 _RANDOM_DIGITS, _AHEAD = 16, 256
 
 
@@ -52,12 +53,11 @@ os.register_at_fork(after_in_child=_digits.forget)
 
 def new_id(prefix: str) -> str:
     """`prefix_` and 26 characters: 48 bits of milliseconds, then 80 random ones (as in ULID)."""
-    return f"{prefix}_{_time_digits(time.time_ns() // 1_000_000)}{_digits.next()}"
-
-
-@lru_cache(maxsize=8)
-def _time_digits(milliseconds: int) -> str:
-    return "".join(_ALPHABET[milliseconds >> shift & 31] for shift in range(45, -1, -5))
+    now = time.time_ns() // 1_000_000
+    return (
+        f"{prefix}_{_PAIRS[now >> 40]}{_PAIRS[now >> 30 & 1023]}{_PAIRS[now >> 20 & 1023]}"
+        f"{_PAIRS[now >> 10 & 1023]}{_PAIRS[now & 1023]}{_digits.next()}"
+    )
 
 
 def new_boot_id() -> BootId:

@@ -18,8 +18,10 @@ def numbered(
 ) -> tuple[LoggedEvent, ...]:
     """The events under the numbers from `first` on, their bytes made once for log and wire."""
     return tuple(
-        LoggedEvent(seq, run, epoch, kind_of(event), codec.encode(seq, event))
-        for seq, event in enumerate(events, start=first)
+        [
+            LoggedEvent(seq, run, epoch, kind_of(event), codec.encode(seq, event))
+            for seq, event in enumerate(events, start=first)
+        ]
     )
 
 

@@ -37,8 +37,12 @@ class Seat:
     def tail_for(self, after: int) -> Tail | None:
         """The tail to read on from; None where only the log can serve."""
         run = self._run
-        if run is None or (run.tail.closed and not run.tail.serves(after)):
-            run = self._move()
+        if run is not None:
+            if run.tail.serves(after):
+                return run.tail
+            if not run.tail.closed:
+                return None
+        run = self._move()
         return run.tail if run is not None and run.tail.serves(after) else None
 
     @property

@@ -67,7 +67,7 @@ class Tail:
     def serves(self, after: int) -> bool:
         """Whether a reader that has the events up to `after` can go on from here alone."""
         if not self.closed:
-            return self.holds(after + 1)
+            return self._next - len(self._events) <= after + 1 <= self._next
         if self.ended is None:
             return False
         return after == self.ended.next_seq - 1 or (
