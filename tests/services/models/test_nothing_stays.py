@@ -80,6 +80,7 @@ async def test_a_thousand_requests_later_nothing_has_grown() -> None:
         await asyncio.sleep(30)
         for model in (breaking, steady):
             model.calls.clear()
+            model.counted.clear()
 
     await crowd(range(400))
     before = living()
