@@ -16,7 +16,7 @@ class Purse:
 
     What is set aside and what was spent since the last report stay within the lease's amount,
     which is good until `good_until` by the clock that leases run on. While a report is under way
-    that may shrink it, or whose outcome is not known, nothing is set aside.
+    that may shrink it, or its outcome is not known, nothing is set aside.
     """
 
     def __init__(self, rule: BudgetRule, key: AccountKey, holder: str) -> None:
@@ -68,8 +68,7 @@ class Purse:
     @property
     def gives_back(self) -> bool:
         """Whether it holds what it does not need: more than is fair, or it is not used."""
-        idle = not self.used and self.empty
-        return bool(self.amount) and self._report is None and (self.oversized or idle)
+        return self._report is None and self.free > 0 and (self.oversized or not self.used)
 
     def allows(self, amount: Decimal, now: Seconds) -> bool:
         """Whether so much may be set aside now. A soft budget always allows."""
@@ -151,11 +150,10 @@ class Purse:
         self._is_known()
 
     def in_doubt(self, now: Seconds, patience: Seconds) -> None:
-        """Nobody knows what became of the report: nothing is set aside until it is known.
+        """Nobody knows what became of the report: one that might shrink it keeps it closed.
 
         After so long the lease may be over, and what was reported may have been counted: lost.
         """
-        self._closed = True
         if self._doubted_since is None:
             self._doubted_since = now
         self.lost = now - self._doubted_since > patience

@@ -29,7 +29,7 @@ BETWEEN = Seconds(1.0)
 """So often is looked at what there is to report, renew or give back."""
 LIFE = Seconds(900.0)
 """A name is used for so long: that bounds what has to be counted if its holder dies."""
-_REPORT_AFTER = Seconds(5.0)
+_REPORT_AFTER, _RENEW_AFTER = Seconds(5.0), Seconds(10.0)
 _TOGETHER = 32
 """Reports that are made at once, so that they can share a commit."""
 
@@ -152,10 +152,10 @@ class BudgetAccounts:
             await self.keep_once()
 
     def _is_due(self, purse: Purse, shrink: bool) -> bool:
-        if purse.lost or purse.gives_back or (shrink and purse.free > 0):
+        if purse.lost or purse.oversized or (shrink and purse.free > 0):
             return True
         since = self._lease_clock() - (purse.good_until - GOOD_FOR)
-        if since > _REPORT_AFTER and (purse.has_news or purse.amount):
+        if (purse.has_news and since > _REPORT_AFTER) or (purse.amount and since > _RENEW_AFTER):
             return True
         return purse.used and purse.is_low
 
@@ -192,8 +192,11 @@ class BudgetAccounts:
         except LeaseLost:
             purse.lost = True
             return None
-        except BaseException:
-            purse.in_doubt(sent, GOOD_FOR)
+        except BaseException as error:
+            if isinstance(error, Unavailable) and getattr(error, "outcome_known", True):
+                purse.not_written()
+            else:
+                purse.in_doubt(sent, GOOD_FOR)
             raise
         if isinstance(written, Refusal):
             purse.not_written()

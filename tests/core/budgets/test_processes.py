@@ -208,7 +208,7 @@ class RollingProcesses(Processes):
     limit = BudgetRule("x", Decimal(20), Period.MINUTE, rolling=True)
 
 
-Processes.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
-RollingProcesses.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+Processes.TestCase.settings = settings(max_examples=30, stateful_step_count=40)
+RollingProcesses.TestCase.settings = settings(max_examples=30, stateful_step_count=40)
 TestProcesses = Processes.TestCase
 TestRollingProcesses = RollingProcesses.TestCase

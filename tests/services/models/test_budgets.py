@@ -136,6 +136,18 @@ async def test_thresholds_are_told_once() -> None:
     ]
 
 
+async def test_the_ledger_says_through_which_key_and_the_attempt_from_whose_lease() -> None:
+    node = gateway_node(a_model(script("a"), price=A_TOKEN), budgets=[budget(20)])
+    await node.hear(options=ONE_WORD)
+    (line,), (attempt,) = await node.ledger(), await node.attempts()
+    assert (line.key, attempt.key) == ("key-1", "key-1")
+    assert attempt.holder.startswith("boot-1.")
+    free = gateway_node(a_model(script("a"), price=A_TOKEN))
+    await free.hear(options=ONE_WORD)
+    (line,), (attempt,) = await free.ledger(), await free.attempts()
+    assert (line.key, attempt.holder) == ("key-1", "")
+
+
 class TestMaxCost:
     async def test_the_prompt_counts(self) -> None:
         node = gateway_node(a_model(script("a"), price=A_TOKEN))
