@@ -138,7 +138,7 @@ class BudgetBook:
             return None
         most = most_cost(prompt, output, deployment.prices)
         countable = [rule for rule in rules if _can_count(rule, deployment, most)]
-        if not countable or most is None:
+        if not (countable and most):  # what costs nothing takes nothing
             return None
         for _ in range(_TRIES):
             purses = self._accounts.purses(countable, spender)

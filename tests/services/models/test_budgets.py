@@ -110,6 +110,7 @@ async def test_what_costs_nothing_costs_nothing_in_any_currency() -> None:
     free = a_model(script("a"), price="0")
     node = gateway_node(free, budgets=[budget(5, currency="EUR")])
     assert (await node.hear()).error is None
+    assert [attempt.holder for attempt in await node.attempts()] == [""]
     dear = gateway_node(a_model(script("a"), price="1"), budgets=[budget(5, currency="EUR")])
     assert isinstance((await dear.hear()).error, BudgetSpent)
 
