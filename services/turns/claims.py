@@ -59,7 +59,7 @@ class Claims:
         self._boot = replica.boot
         self._timings = timings
         self._queues: dict[IdempotencyKey, _Queue] = {}
-        self.under_way: set[asyncio.Task[Claim]] = set()
+        self.under_way: set[asyncio.Future[Claim]] = set()
 
     async def attach_or_claim(self, call: Call, request: ChatRequest, begin: Begin) -> Claim:
         """The turn that this request stands for.
@@ -80,16 +80,35 @@ class Claims:
             self._clock.monotonic(),
         )
         await self._enter(key)
-        task = asyncio.get_running_loop().create_task(self._finish(claiming, begin))
-        self.under_way.add(task)
-        task.add_done_callback(lambda done: self._leave(key, done))
-        return await asyncio.shield(task)
+        going = self._set_out(claiming, begin)
+        self.under_way.add(going)
+        going.add_done_callback(lambda done: self._leave(key, done))
+        return await asyncio.shield(going)
 
-    async def _finish(self, claiming: Claiming, begin: Begin) -> Claim:
-        """Try until it is known what came of it; then begin what was claimed."""
+    def _set_out(self, claiming: Claiming, begin: Begin) -> asyncio.Future[Claim]:
+        """Go along with the next commit, if that takes anybody; else, or then, look."""
+        loop = asyncio.get_running_loop()
+        going: asyncio.Future[Claim] = loop.create_future()
+
+        def told(turn: Turn | None, failed: Exception | None) -> None:
+            if turn is not None:
+                _begin(claiming, turn, begin, going)
+            else:
+                finishing = loop.create_task(self._finish(claiming, begin, failed))
+                finishing.add_done_callback(lambda done: _hand_on(done, going))
+
+        if self._fresh.board(claiming, told):
+            return going
+        return loop.create_task(self._finish(claiming, begin, None))
+
+    async def _finish(self, claiming: Claiming, begin: Begin, failed: Exception | None) -> Claim:
+        """Try until it is known what came of it; then begin what was claimed.
+
+        `failed` is what came of a first try.
+        """
         mine = False
         try:
-            claim = await self._until_known(claiming)
+            claim = await self._until_known(claiming, failed)
             mine = claim.mine
             if mine:
                 begin(claim)
@@ -98,11 +117,14 @@ class Claims:
             if not mine:
                 claiming.place.give_back()
 
-    async def _until_known(self, claiming: Claiming) -> Claim:
+    async def _until_known(self, claiming: Claiming, failed: Exception | None) -> Claim:
         while True:
-            tried = self._clock.monotonic()
+            tried = self._clock.monotonic() if failed is None else claiming.began
             try:
-                claim = await self._along(claiming) or await self._try(claiming)
+                if failed is not None:
+                    error, failed = failed, None
+                    raise error
+                claim = await self._try(claiming)
                 for before, after in claiming.taken_over:
                     self._orphans.announce(before, after)
                 return claim
@@ -115,13 +137,6 @@ class Claims:
                 if not self._is_patient(claiming, away, tried):
                     raise
                 await asyncio.sleep(self._timings.retry_store)
-
-    async def _along(self, claiming: Claiming) -> Claim | None:
-        """The first try goes along with others, if it can; None: look what there is."""
-        if claiming.lease_end is not None:
-            return None
-        turn = await self._fresh.claim(claiming)
-        return None if turn is None else claiming.mine(turn)
 
     def _is_patient(self, claiming: Claiming, away: StoreUnavailable, tried: Seconds) -> bool:
         """Whether to try again: what is in doubt, until it is known; else for a while.
@@ -251,7 +266,7 @@ class Claims:
             self._forget(key, queue)
             raise
 
-    def _leave(self, key: IdempotencyKey, task: asyncio.Task[Claim]) -> None:
+    def _leave(self, key: IdempotencyKey, task: asyncio.Future[Claim]) -> None:
         """The claim is known, whether or not its call still waits for it: the next may try."""
         self.under_way.discard(task)
         queue = self._queues[key]
@@ -262,6 +277,26 @@ class Claims:
         queue.length -= 1
         if queue.length == 0:
             del self._queues[key]
+
+
+def _begin(claiming: Claiming, turn: Turn, begin: Begin, going: asyncio.Future[Claim]) -> None:
+    claim = claiming.mine(turn)
+    try:
+        begin(claim)
+    except Exception as error:  # noqa: BLE001  # passed on to who waits
+        claiming.place.give_back()
+        going.set_exception(error)
+    else:
+        going.set_result(claim)
+
+
+def _hand_on(done: asyncio.Future[Claim], going: asyncio.Future[Claim]) -> None:
+    if done.cancelled():
+        going.cancel()
+    elif (error := done.exception()) is not None:
+        going.set_exception(error)
+    else:
+        going.set_result(done.result())
 
 
 async def _locked(tx: Transaction, id: TurnId) -> Turn:

@@ -94,7 +94,8 @@ class Commits:
             }
             for entry in batch:
                 if entry.steps and entry.log.turn_id in wishes:
-                    row = self._as_extended(entry, wishes[entry.log.turn_id], tx)
+                    wish = wishes[entry.log.turn_id]
+                    row = entry.log.row_after(len(entry.events), entry.released, wish, tx.now)
                     verdicts[row.id] = await self._take_steps(tx, entry, row, Standing.APPLIES)
         self._claims.through(claims)
         self._contact.reached(sent)
@@ -124,7 +125,7 @@ class Commits:
 
     async def _extend(self, tx: Transaction, batch: Sequence[Entry]) -> Mapping[TurnId, Wishes]:
         """Append what each brings, under its fence. A turn that lacks in the answer is judged."""
-        sure = [entry for entry in batch if not (entry.steps and entry.log.in_doubt)]
+        sure = [entry for entry in batch if not entry.log.in_doubt]
         if not sure:
             return {}
         wishes = await tx.turns.extend(
@@ -134,11 +135,6 @@ class Commits:
             if entry.events and entry.log.turn_id in wishes:
                 tx.events.append(entry.log.turn, entry.events)
         return wishes
-
-    def _as_extended(self, entry: Entry, wishes: Wishes, tx: Transaction) -> Turn:
-        """The row as it is now, which the fence has proved to be as this run left it."""
-        row = entry.log.row_after(len(entry.events), entry.released, wishes)
-        return renewed(row, tx.now, self._timings.lease, self._timings.hard)
 
     async def _judge(self, tx: Transaction, entry: Entry, row: Turn | None) -> _Verdict:
         """Apply one run's entry to its locked row; what is stale writes nothing."""

@@ -6,7 +6,6 @@ exist) is not decided here: then nothing is written for it, and its call looks f
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,12 +22,19 @@ _MOST_TOGETHER = 128
 Branch = tuple[ConversationId, MessageId | None]
 
 
+Told = Callable[[Turn | None, Exception | None], None]
+"""Is told the new turn, or what failed; neither where the call has to look for itself.
+
+Called once; it must not raise.
+"""
+
+
 @dataclass(slots=True, eq=False)
 class Fresh:
     """A claim that goes along, and what came of it, once its commit is through."""
 
     claiming: Claiming
-    answer: asyncio.Future[Turn | None]
+    told: Told
     outcome: Turn | Exhausted | None = None
 
 
@@ -41,20 +47,19 @@ class FreshClaims:
         self._new_turns = new_turns
         self._waiting: list[Fresh] = []
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+    def __len__(self) -> int:
+        return len(self._waiting)
 
-    async def claim(self, claiming: Claiming) -> Turn | None:
-        """The new turn; None where the call has to look for itself.
+    def board(self, claiming: Claiming, told: Told) -> bool:
+        """Claim it with the next commit, and tell; False where nobody is taken along now.
 
-        Raises Exhausted and StoreUnavailable.
+        What fails is Exhausted, or the store: StoreUnavailable.
         """
         if self.wake is None:
-            return None
-        fresh = Fresh(claiming, asyncio.get_running_loop().create_future())
-        self._waiting.append(fresh)
+            return False
+        self._waiting.append(Fresh(claiming, told))
         self.wake()
-        return await fresh.answer
+        return True
 
     def take(self) -> Sequence[Fresh]:
         """Those of the next commit, which is about to be sent."""
@@ -101,27 +106,23 @@ class FreshClaims:
     def through(self, taken: Sequence[Fresh]) -> None:
         """Their commit is through."""
         for fresh in taken:
-            if fresh.answer.done():
-                continue
             if isinstance(fresh.outcome, Exhausted):
-                fresh.answer.set_exception(fresh.outcome)
+                fresh.told(None, fresh.outcome)
             else:
-                fresh.answer.set_result(fresh.outcome)
+                fresh.told(fresh.outcome, None)
 
     def away(self, taken: Sequence[Fresh], away: StoreUnavailable) -> None:
         """Their commit failed, or may have: each has to find out for itself."""
         for fresh in taken:
-            if not fresh.answer.done():
-                error = type(away)(away.message)
-                error.outcome_known = away.outcome_known
-                fresh.answer.set_exception(error)
+            error = type(away)(away.message)
+            error.outcome_known = away.outcome_known
+            fresh.told(None, error)
 
     def turn_away(self, taken: Sequence[Fresh] = ()) -> None:
         """These, whose commit was refused, and all that wait: each looks for itself."""
         waiting, self._waiting = self._waiting, []
         for fresh in (*taken, *waiting):
-            if not fresh.answer.done():
-                fresh.answer.set_result(None)
+            fresh.told(None, None)
 
 
 def _goes_on(claiming: Claiming, head: Head) -> bool:

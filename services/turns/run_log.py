@@ -194,8 +194,8 @@ class RunLog:
         """The same, awaited."""
         return await self.ask(step)
 
-    def row_after(self, count: int, released: bool, wishes: Wishes) -> Turn:
-        """The row after so many more events, if it is still this run's: else others may write it.
+    def row_after(self, count: int, released: bool, wishes: Wishes, at: datetime) -> Turn:
+        """The row after so many more events by then, which the fence has proved to be this run's.
 
         Nobody else writes to it but what they wish for.
         """
@@ -205,7 +205,14 @@ class RunLog:
             released=self._released or released,
             cancel=wishes.cancel,
             detach=wishes.detach,
-            lease_until=self._lease_until,
+            lease_until=self._lease_at(at),
+        )
+
+    def _lease_at(self, at: datetime) -> datetime:
+        """Until when the row's lease lasts that is renewed then."""
+        timings = self._timings
+        return longer_lease(
+            self._lease_until, self.turn.deadline_at, at, timings.lease, timings.hard
         )
 
     def writing(self) -> Writing:
@@ -256,13 +263,7 @@ class RunLog:
     ) -> None:
         """The same, of a commit that needed nothing of the row but what others have asked for."""
         self._released = self._released or released
-        self._lease_until = longer_lease(
-            self._lease_until,
-            self.turn.deadline_at,
-            through.at,
-            self._timings.lease,
-            self._timings.hard,
-        )
+        self._lease_until = self._lease_at(through.at)
         next_seq = self.next_seq + len(events)
         self._written(events, next_seq, through, read_elsewhere)
         self._learn(wishes, read_elsewhere)

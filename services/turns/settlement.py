@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from core.catalog import Deployment
@@ -49,6 +49,15 @@ class Total:
 
         A part of it would mislead.
         """
+        if len(lines) == 1:
+            line = lines[0]
+            usage = TokenUsage(
+                line.usage.prompt,
+                line.usage.completion,
+                line.usage.cached_prompt,
+                line.usage.reasoning,
+            )
+            return cls(usage, line.cost, line.currency, line.estimated, line.deployment)
         costs = [line.cost for line in lines]
         known = [cost for cost in costs if cost is not None]
         summable = len(known) == len(costs) and len({line.currency for line in lines}) <= 1
@@ -92,7 +101,7 @@ class Settlement:
         end = outcome(row, self.reason, self.failure)
         total = await book(tx, row, self.transcript, self.deployment_of, writing)
         message = self._store_answer(tx, row, end, total)
-        latencies = replace(
+        latencies = replaced(
             self.latencies, total=Seconds((tx.now - row.created_at).total_seconds())
         )
         if end.state is TurnState.FINISHED:
