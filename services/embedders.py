@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from core.call import Call
 from core.catalog import Deployment, Tier
 from core.errors import FeatureUnsupported, NotFound
 from core.identifiers import DeploymentName, EmbedderName
 from core.ports.embedder import Embedder
 from core.prices import Prices
+
+Paying = Callable[[Call, Embedder, str], Embedder]
+"""The embedder for a caller who pays for what it embeds, booked under a feature."""
+
+
+def unpaid(_: Call, embedder: Embedder, __: str) -> Embedder:
+    """Where nobody keeps books."""
+    return embedder
 
 
 class Embedders:

@@ -19,11 +19,13 @@ from core.ports.retriever import SearchRequest, SearchResult, Strategy
 from core.ports.state import State
 from core.retrieval.fusion import FusedHit, FusionPolicy, fuse
 from core.text.language import understands
-from services.embedders import Embedders
+from services.embedders import Embedders, Paying, unpaid
 from services.indexing import IndexFollower
 
 Result = TypeVar("Result")
 
+_FEATURE = "retrieval"
+"""What the vector of a query is booked under, where it costs something."""
 _DEPTH = 50
 """Hits taken of each signal before fusion; more changes the first ten hardly ever."""
 _LAST_WORDS = Seconds(0.05)
@@ -52,6 +54,7 @@ class Retrieval:
         indexes: IndexFollower,
         clock: Clock,
         fusion: FusionPolicy,
+        paying: Paying = unpaid,
     ) -> None:
         self._state = state
         self._vectors = vectors
@@ -60,6 +63,7 @@ class Retrieval:
         self._indexes = indexes
         self._clock = clock
         self._fusion = fusion
+        self._paying = paying
 
     async def search(self, call: Call, request: SearchRequest) -> SearchResult:
         """As the port says. The collections are searched at once, each signal by itself."""
@@ -103,11 +107,9 @@ class Retrieval:
         if request.strategy is Strategy.KEYWORD:
             return {}
         embedders = {c.embedder: self._embedders.get(c.embedder) for c in collections}
+        paid = [self._paying(call, embedder, _FEATURE) for embedder in embedders.values()]
         vectors = await asyncio.gather(
-            *(
-                self._in_time(call, embedder.embed([request.query], TextKind.QUERY))
-                for embedder in embedders.values()
-            )
+            *(self._in_time(call, each.embed([request.query], TextKind.QUERY)) for each in paid)
         )
         return {
             name: vector[0] if vector else None

@@ -128,16 +128,6 @@ class Container(containers.DeclarativeContainer):
     reranking_client = providers.Resource(open_reranking_client, settings, clock)
 
     indexes = providers.Singleton(IndexFollower, state, vectors, keywords)
-    retrieval = providers.Singleton(
-        Retrieval,
-        state,
-        vectors,
-        keywords,
-        embedders,
-        indexes,
-        clock,
-        providers.Factory(FusionPolicy),
-    )
     admission = providers.Singleton(Admission, providers.Factory(policies.turn_limits, settings))
     metrics_page = providers.Resource(open_metrics_page, settings, metrics, admission, log)
     replica = providers.Singleton(
@@ -185,6 +175,26 @@ class Container(containers.DeclarativeContainer):
     budgets = providers.Singleton(
         BudgetBook, providers.Factory(gateway_policies.budget_rules, settings), budget_accounts
     )
+    embedding = providers.Singleton(
+        Embedding,
+        embedders,
+        attempts,
+        providers.Singleton(EmbeddingCache, settings.provided.response_cache.max_embedding_bytes),
+        ids,
+        budgets,
+        metrics,
+    )
+    retrieval = providers.Singleton(
+        Retrieval,
+        state,
+        vectors,
+        keywords,
+        embedders,
+        indexes,
+        clock,
+        providers.Factory(FusionPolicy),
+        paying=embedding.provided.on_behalf,
+    )
     answers = providers.Singleton(
         ResponseCache,
         settings.provided.response_cache.max_bytes,
@@ -211,7 +221,9 @@ class Container(containers.DeclarativeContainer):
         clock,
         metrics,
     )
-    reranking = providers.Singleton(BookedReranking, rerankers, attempts, clock, ids, budgets)
+    reranking = providers.Singleton(
+        BookedReranking, rerankers, attempts, clock, ids, budgets, metrics
+    )
     counter = providers.Singleton(DeploymentCounter, deployments.provided.current)
     answering = providers.Singleton(
         Answering,
@@ -245,6 +257,7 @@ class Container(containers.DeclarativeContainer):
         indexes,
         clock,
         providers.Factory(policies.ingest_limits, settings),
+        paying=embedding.provided.on_behalf,
     )
     models = providers.Singleton(
         Models,
@@ -254,17 +267,7 @@ class Container(containers.DeclarativeContainer):
         embedders,
         ids,
         lanes,
-        providers.Singleton(
-            Embedding,
-            embedders,
-            attempts,
-            providers.Singleton(
-                EmbeddingCache, settings.provided.response_cache.max_embedding_bytes
-            ),
-            ids,
-            budgets,
-            metrics,
-        ),
+        embedding,
     )
     contexts = providers.Singleton(ContextBuilder, retrieval, counter)
 

@@ -14,10 +14,13 @@ from core.identifiers import CollectionName, Position, Seconds
 from core.ingestion import IncomingDocument, IngestSummary
 from core.knowledge import Collection, CollectionKey, Document
 from core.ports.state import State, StoreConflict
-from services.embedders import Embedders
+from services.embedders import Embedders, Paying, unpaid
 from services.indexing import IndexFollower
 from services.ingestion.intake import Intake
 from services.ingestion.preparing import Prepared, Preparing
+
+_FEATURE = "ingestion"
+"""What the vectors of documents are booked under, where they cost something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Ingestion:
         indexes: IndexFollower,
         clock: Clock,
         limits: IngestLimits,
+        paying: Paying = unpaid,
     ) -> None:
         self._state = state
         self._preparing = preparing
@@ -56,6 +60,7 @@ class Ingestion:
         self._indexes = indexes
         self._clock = clock
         self.limits = limits
+        self._paying = paying
 
     async def ingest(
         self,
@@ -71,7 +76,7 @@ class Ingestion:
         before an error stays.
         """
         collection = await self._collection(call, name, create=options.create_collection)
-        embedder = self._embedders.get(collection.embedder)
+        embedder = self._paying(call, self._embedders.get(collection.embedder), _FEATURE)
         intake = Intake(self.limits.document_bytes, force=options.force)
         async for incoming in documents:
             self._check(call, intake)

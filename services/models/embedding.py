@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from array import array
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -125,6 +125,21 @@ class Embedding:
         cached = len(texts) - len(missing)
         return EmbeddedTexts(embedder, vectors, spent, entry.prices.currency, cached)
 
+    def on_behalf(self, call: Call, embedder: Embedder, feature: str) -> Embedder:
+        """The same embedder, each call of it on record and booked; itself where nobody is paid.
+
+        Beyond what the embedder does it raises BudgetSpent.
+        """
+        entry = self._embedders.entry(embedder)
+        if not isinstance(embedder, CountingEmbedder) or entry.prices.input == 0:
+            return embedder
+
+        async def paid(texts: Sequence[str], kind: TextKind) -> list[Vector]:
+            made = await self._paid(call, embedder, entry, texts, kind, feature)
+            return made.vectors
+
+        return _OnBehalf(embedder, paid)
+
     async def _made(
         self,
         call: Call,
@@ -185,6 +200,33 @@ class Embedding:
         self._observer.attempt_ended(
             AttemptEnded(entry, "embeddings", outcome, seconds, None, usage, estimated, cost)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _OnBehalf:
+    """An embedder whose calls are paid for by one caller."""
+
+    _embedder: Embedder
+    _paid: Callable[[Sequence[str], TextKind], Awaitable[list[Vector]]]
+
+    @property
+    def name(self) -> EmbedderName:
+        return self._embedder.name
+
+    @property
+    def dimensions(self) -> int:
+        return self._embedder.dimensions
+
+    @property
+    def languages(self) -> frozenset[str]:
+        return self._embedder.languages
+
+    async def embed(self, texts: Sequence[str], kind: TextKind) -> list[Vector]:
+        """See Embedder."""
+        return await self._paid(texts, kind) if texts else []
+
+    async def close(self) -> None:
+        """It is closed by whoever opened it."""
 
 
 def _spent(tokens: int | None, entry: Deployment) -> Spent:

@@ -62,9 +62,11 @@ class Node:
     async def embed(
         self, *texts: str, kind: TextKind = QUERY, tenant: TenantId = ACME, model: str = ""
     ) -> EmbeddedTexts:
+        return await self.embedding.embed(self.call(tenant), texts, kind, model, "search")
+
+    def call(self, tenant: TenantId = ACME) -> Call:
         principal = Principal(tenant, ANN, ApiKeyId("k"), frozenset({"*"}))
-        call = Call(principal, CallId("c"), Seconds(60.0))
-        return await self.embedding.embed(call, texts, kind, model, "search")
+        return Call(principal, CallId("c"), Seconds(60.0))
 
     async def ledger(self, unit: str) -> Sequence[LedgerLine]:
         async with self.state.snapshot(ACME) as view:
@@ -159,3 +161,31 @@ async def test_a_budget_holds_here_too() -> None:
 async def test_an_unknown_one_is_not_found() -> None:
     with pytest.raises(NotFound):
         await Node(PaidEmbedder()).embed("a", model="gone")
+
+
+class TestOnBehalf:
+    async def test_what_others_embed_for_a_caller_is_booked_to_the_caller(self) -> None:
+        node = Node(PaidEmbedder())
+        embedder = node.embedding.on_behalf(node.call(), node.embedder, "ingestion")
+        assert (embedder.name, embedder.dimensions) == (node.embedder.name, 256)
+        assert len(await embedder.embed(["two words", "one"], DOCUMENT)) == 2
+        assert await embedder.embed([], DOCUMENT) == []
+        (line,) = await node.ledger("emb-1")
+        assert (line.user, line.feature, line.usage.prompt, line.cost) == (
+            ANN,
+            "ingestion",
+            3,
+            Decimal(3),
+        )
+
+    async def test_a_budget_holds_for_it(self) -> None:
+        node = Node(PaidEmbedder(), budgets=[BudgetRule("b", Decimal(3), Period.DAY)])
+        embedder = node.embedding.on_behalf(node.call(), node.embedder, "ingestion")
+        with pytest.raises(BudgetSpent):
+            await embedder.embed(["more words than are paid for"], DOCUMENT)
+
+    async def test_where_nobody_is_paid_it_is_the_embedder_itself(self) -> None:
+        free = Node(PaidEmbedder(), price=Prices(Decimal(0), Decimal(0)))
+        assert free.embedding.on_behalf(free.call(), free.embedder, "x") is free.embedder
+        silent = Node(FakeEmbedder())
+        assert silent.embedding.on_behalf(silent.call(), silent.embedder, "x") is silent.embedder
