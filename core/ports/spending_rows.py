@@ -31,6 +31,15 @@ class SpendingRows(Protocol):
     async def lines(self, unit: str) -> Sequence[LedgerLine]:
         """A unit's ledger lines in order of attempt."""
 
+    async def booked(
+        self, since: datetime, before: datetime, limit: int, after: tuple[datetime, str, int] | None
+    ) -> Sequence[LedgerLine]:
+        """Lines that were booked in this time, in order of time, unit and attempt.
+
+        `after` is the last line of the page before. An estimate that was replaced counts as
+        booked when it was.
+        """
+
     def record(self, execution: ExecutionRecord) -> None:
         """Write a turn's execution record; a repeat replaces it."""
 

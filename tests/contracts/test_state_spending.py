@@ -18,7 +18,7 @@ from contracts.state_samples import (
     later,
 )
 from core.generation import TokenUsage
-from core.identifiers import TurnId, UserId
+from core.identifiers import ApiKeyId, TurnId, UserId
 from core.ports.state import EVERY_TENANT, State, StoreConflict
 from core.turns.rows import Attempt, ExecutionRecord, LedgerLine
 
@@ -145,3 +145,30 @@ class TestOrphans:
             assert await tx.spending.orphaned(later(61), 1) == [bare]
         async with state.snapshot(ACME) as tx:
             assert await tx.spending.orphaned(later(61), 10) == [bare, newer]
+
+
+class TestBooked:
+    """What was spent in a time, through which key, page by page."""
+
+    async def test_lines_of_a_time_in_order(self, state: State) -> None:
+        times = (2, 0, 1, 1, 5)
+        made = [
+            replace(a_line(n), booked_at=later(at), key=ApiKeyId(f"k{n}"))
+            for n, at in enumerate(times, 1)
+        ]
+        await book(state, *made)
+        async with state.snapshot(ACME) as tx:
+            found = await tx.spending.booked(later(0), later(5), 9, None)
+            assert [line.key for line in found] == ["k2", "k3", "k4", "k1"]
+            last = found[1]
+            place = (last.booked_at, last.unit, last.attempt)
+            rest = await tx.spending.booked(later(0), later(5), 1, place)
+            assert [line.key for line in rest] == ["k4"]
+            assert await tx.spending.booked(later(3), later(9), 9, place) == made[4:]
+
+    async def test_another_tenants_are_not_there(self, state: State) -> None:
+        await book(state, a_line())
+        async with state.snapshot(OTHER) as tx:
+            assert await tx.spending.booked(later(-9), later(9), 9, None) == []
+        async with state.snapshot(EVERY_TENANT) as tx:
+            assert len(await tx.spending.booked(later(-9), later(9), 9, None)) == 1

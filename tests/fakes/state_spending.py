@@ -68,6 +68,18 @@ class FakeSpendingRows:
         mine = [r for r in rows if r.unit == unit and admits(self._view.scope, r.tenant)]
         return sorted(mine, key=lambda row: row.attempt)
 
+    async def booked(
+        self, since: datetime, before: datetime, limit: int, after: tuple[datetime, str, int] | None
+    ) -> Sequence[LedgerLine]:
+        rows = (await self._view.read()).ledger.values()
+        found = [
+            row
+            for row in rows
+            if since <= row.booked_at < before and (after is None or _place(row) > after)
+        ]
+        mine = [row for row in found if admits(self._view.scope, row.tenant)]
+        return sorted(mine, key=_place)[:limit]
+
     def record(self, execution: ExecutionRecord) -> None:
         must_admit(self._view.scope, execution.tenant)
 
@@ -81,3 +93,7 @@ class FakeSpendingRows:
     async def execution(self, turn: TurnId) -> ExecutionRecord | None:
         row = (await self._view.read()).executions.get(turn)
         return row if row is not None and admits(self._view.scope, row.tenant) else None
+
+
+def _place(line: LedgerLine) -> tuple[datetime, str, int]:
+    return line.booked_at, line.unit, line.attempt

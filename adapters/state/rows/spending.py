@@ -46,6 +46,13 @@ _BOOK = insert(
 )
 _LINES = select(LEDGER, "FROM ledger WHERE unit = ?2 AND {mine} ORDER BY attempt")
 
+_BOOKED = select(
+    LEDGER,
+    "FROM ledger WHERE booked_at >= ?3 AND booked_at < ?4 AND {mine} "
+    "AND (booked_at, unit, attempt) > (CAST(?3 AS BIGINT), ?5, CAST(?6 AS BIGINT)) "
+    "ORDER BY booked_at, unit, attempt LIMIT ?2",
+)
+
 _RECORD = insert(
     "execution",
     EXECUTION,
@@ -88,6 +95,15 @@ class SqlSpendingRows:
     async def lines(self, unit: str) -> Sequence[LedgerLine]:
         """See SpendingRows.lines."""
         return await self._session.all(ledger_of, _LINES, unit)
+
+    async def booked(
+        self, since: datetime, before: datetime, limit: int, after: tuple[datetime, str, int] | None
+    ) -> Sequence[LedgerLine]:
+        """See SpendingRows.booked."""
+        at, unit, attempt = after or (since, "", -1)
+        times = micros(max(at, since)), micros(before)
+        last = (unit, attempt) if at >= since else ("", -1)
+        return await self._session.all(ledger_of, _BOOKED, limit, *times, *last, rows=limit)
 
     def record(self, execution: ExecutionRecord) -> None:
         """See SpendingRows.record."""
