@@ -15,7 +15,7 @@ from core.identifiers import Seconds
 class AttemptEnded:
     """One call of one deployment, as it was booked.
 
-    `operation` is `chat` or `embeddings`; `outcome` is `ok`, the kind of its error, or `stopped`
+    `operation` is `chat`, `embeddings` or `rerank`; `outcome` is `ok`, the kind of its error, or `stopped`
     where nobody wanted it any more. `first` is the time to its first piece, None where none came
     or it came whole. `estimated`: the provider did not count all of it. `cost` None is unknown.
     """

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-LEXICAL_SHARE = 0.5
-"""Measured: docs/decisions/0063-reranking.md."""
+LEXICAL_SHARE = 0.3
+"""Measured: docs/decisions/0024-reranking.md."""
 
 
 def blended(

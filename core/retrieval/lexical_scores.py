@@ -9,20 +9,24 @@ from collections.abc import Sequence
 from core.text.terms import query_terms, terms
 
 _SATURATION, _LENGTH = 1.2, 0.75
+_OTHERS = 50
+"""Texts beside these that hold none of the words: what a search has found shares the query's words
+throughout, which would make them worth nothing."""
 
 
 def lexical_scores(query: str, texts: Sequence[str]) -> list[float]:
-    """BM25 (Robertson and Zaragoza 2009) with these texts as the whole collection.
+    """BM25 (Robertson and Zaragoza 2009) with these texts, and some others, as the collection.
 
-    So a word that stands in most of them counts little, whatever it is worth elsewhere. 0 and
-    more; takes about 1 ms for 10,000 characters.
+    A word that stands in all of them counts less than one that stands in few. 0 and more; takes
+    about 1 ms for 10,000 characters.
     """
     counts = [Counter(terms(text)) for text in texts]
     lengths = [counted.total() for counted in counts]
     usual = sum(lengths) / len(lengths) if any(lengths) else 1.0
     wanted = query_terms(query)
     rarity = {
-        term: _rarity(sum(term in counted for counted in counts), len(texts)) for term in wanted
+        term: _rarity(sum(term in counted for counted in counts), len(texts) + _OTHERS)
+        for term in wanted
     }
     return [
         sum(rarity[term] * _saturated(counted[term], length / usual) for term in wanted)

@@ -12,6 +12,7 @@ from core.clock import Clock, NewId
 from core.errors import DeadlineExceeded, FeatureUnsupported, ModelsUnavailable, NotFound
 from core.generation import ModelError, ModelErrorKind, TokenUsage
 from core.identifiers import DeploymentName, Seconds
+from core.ports.gateway_observer import QUIET_GATEWAY, AttemptEnded, GatewayObserver
 from core.ports.model_gateway import SpendingUnit
 from core.ports.reranker import Reranker, Scored
 from core.prices import Prices, cost_of
@@ -21,6 +22,7 @@ from services.models.attempt_steps import NOTHING
 from services.models.attempts import Attempts
 from services.models.spending import NO_BUDGETS, Budgets
 
+_OPERATION = "rerank"
 _SPECIAL_TOKENS = 4
 """What models put around a query and a document that they read together."""
 _LATE = Seconds(0.05)
@@ -83,12 +85,14 @@ class BookedReranking:
         clock: Clock,
         new_id: NewId,
         budgets: Budgets = NO_BUDGETS,
+        observer: GatewayObserver = QUIET_GATEWAY,
     ) -> None:
         self._rerankers = rerankers
         self._attempts = attempts
         self._clock = clock
         self._new_id = new_id
         self._budgets = budgets
+        self._observer = observer
 
     async def rerank(self, call: Call, order: RerankOrder) -> Reranked:
         """See Reranking. A model that is named is asked alone."""
@@ -118,6 +122,7 @@ class BookedReranking:
         reservation = await self._budgets.reserve(call.principal, unit, deployment, bound, 0)
         unit = unit.paid(call.principal.key, reservation.holder if reservation else "")
         cost: Decimal | None = Decimal(0)
+        began, outcome = self._clock.monotonic(), "stopped"
         try:
             attempt, used = await self._attempts.begin(unit, deployment, bound, 0), NOTHING
             try:
@@ -125,11 +130,20 @@ class BookedReranking:
                     self._budgets.require(reservation)
                 used, cost = TokenUsage(), None
                 scored = await self._scored(call, order, entry)
-                used = TokenUsage(scored.tokens, 0)
+                used, outcome = TokenUsage(scored.tokens, 0), "ok"
+            except ModelError as error:
+                outcome = error.kind.value
+                raise
             finally:
                 ended = replace(attempt, used=used)
                 usage, estimated = bookable_usage(ended)
                 cost = cost_of(usage, deployment.prices)
+                took = Seconds(self._clock.monotonic() - began)
+                self._observer.attempt_ended(
+                    AttemptEnded(
+                        deployment, _OPERATION, outcome, took, None, usage, estimated, cost
+                    )
+                )
                 await self._attempts.end(ended, unit, deployment)
         finally:
             if reservation is not None:

@@ -27,6 +27,7 @@ from core.errors import (
 )
 from core.generation import ModelError, ModelErrorKind, TokenUsage
 from core.identifiers import ApiKeyId, CallId, Seconds
+from core.ports.gateway_observer import AttemptEnded, QuietGateway
 from core.ports.reranking import Reranking
 from core.prices import Prices
 from core.principal import Principal
@@ -46,11 +47,22 @@ ORDER = RerankOrder("lighthouse keeper", ("bread", "a lighthouse", "the lighthou
 DOWN = ModelError(ModelErrorKind.OVERLOADED, "busy", retry_after=Seconds(7.0))
 
 
+class Told(QuietGateway):
+    """What operators are told."""
+
+    def __init__(self) -> None:
+        self.ended: list[AttemptEnded] = []
+
+    def attempt_ended(self, ended: AttemptEnded) -> None:
+        self.ended.append(ended)
+
+
 @dataclass
 class Node:
     reranking: Reranking
     state: FakeState
     clock: Clock
+    told: Told
 
     async def rerank(self, order: RerankOrder = ORDER, within: float = 10.0) -> Reranked:
         principal = Principal(ACME, ANN, ApiKeyId("k"), frozenset({"*"}))
@@ -82,8 +94,9 @@ async def open_node(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
                 clock,
                 lambda prefix: f"{prefix}-{next(ids)}",
                 money.book,
+                told := Told(),
             )
-            near = Node(made, state, clock)
+            near = Node(made, state, clock, told)
             if request.param == "in process":
                 return near
             await let_in(state)
@@ -114,6 +127,16 @@ async def test_the_best_comes_first_and_is_booked_at_its_price(open_node: Open) 
         "paid",
         "fake-reranker",
     )
+
+
+async def test_operators_are_told_of_every_call(open_node: Open) -> None:
+    broken = FakeReranker()
+    broken.broken = DOWN
+    node = await open_node(entry("first", broken), entry("second", FakeReranker()))
+    await node.rerank()
+    told = [(each.deployment.name, each.operation, each.outcome) for each in node.told.ended]
+    assert told == [("first", "rerank", "overloaded"), ("second", "rerank", "ok")]
+    assert node.told.ended[1].cost == Decimal(12)
 
 
 async def test_a_price_of_the_call_is_paid_once(open_node: Open) -> None:

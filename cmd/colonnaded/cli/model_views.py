@@ -21,9 +21,16 @@ _STATES = {
     ModelHealth.STATE_RESTING: "resting",
 }
 
+_DOES = {
+    Model.KIND_UNSPECIFIED: "",
+    Model.KIND_LANGUAGE: "writes",
+    Model.KIND_EMBEDDING: "embeds",
+    Model.KIND_RERANKING: "reranks",
+}
+
 
 def print_models(models: Sequence[Model], routes: Sequence[Route], *, as_json: bool) -> None:
-    """Deployments, embedders, routes."""
+    """Deployments, embedders, rerankers, routes."""
     if as_json:
         print(
             json.dumps(
@@ -37,11 +44,11 @@ def print_models(models: Sequence[Model], routes: Sequence[Route], *, as_json: b
         writes = model.kind == Model.KIND_LANGUAGE
         table.add_row(
             model.name,
-            "writes" if writes else "embeds",
+            _DOES[model.kind],
             model.version,
             model.provider,
             ModelTier.Name(model.tier).removeprefix("MODEL_TIER_").lower() if writes else "",
-            f"{model.context_tokens:,}" if writes else f"{model.dimensions} dims",
+            _size(model),
             ", ".join(model.capabilities),
             ", ".join([*([model.residency] if model.residency else []), *model.labels]),
             _STATES[model.health.state] if writes else "",
@@ -50,6 +57,12 @@ def print_models(models: Sequence[Model], routes: Sequence[Route], *, as_json: b
     console.print(table)
     for route in routes:
         console.print(f"route {route.name}: {', '.join(route.models)}", markup=False)
+
+
+def _size(model: Model) -> str:
+    if model.kind == Model.KIND_LANGUAGE:
+        return f"{model.context_tokens:,}"
+    return f"{model.dimensions} dims" if model.kind == Model.KIND_EMBEDDING else ""
 
 
 def print_health(healths: Sequence[ModelHealth], *, as_json: bool) -> None:
