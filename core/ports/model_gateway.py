@@ -77,7 +77,8 @@ class GenerationOrder:
     has its prompt in a cache, and on the same side of a canary. `accepts_restart`: whoever reads
     can take back what was said so far. `explain` asks for the routing decision. `begun` is the
     beginning of the answer, which the readers have already: who is asked goes on from it.
-    `whole`: nobody reads the answer before its end.
+    `whole`: nobody reads the answer before its end. `fresh`: this process has just made the unit
+    for this order alone, so that no attempt of it is on record yet; that does not travel.
     """
 
     unit: SpendingUnit
@@ -98,6 +99,7 @@ class GenerationOrder:
     cache: CachePolicy = UNCACHED
     begun: str = ""
     whole: bool = False
+    fresh: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,12 +33,16 @@ def ride_nowhere(_: SpendingUnit, __: Step, ___: bool) -> None:
 
 @dataclass(slots=True)
 class Wanted:
-    """An attempt that is to be put on record. `given_up` are numbers whose fate is unknown."""
+    """An attempt that is to be put on record. `given_up` are numbers whose fate is unknown.
+
+    `fresh`: nobody has begun one of the unit before.
+    """
 
     unit: SpendingUnit
     deployment: Deployment
     prompt_tokens: int
     max_output: int
+    fresh: bool = False
     given_up: list[int] = field(default_factory=list)
 
     async def record(self, tx: Transaction, writing: Writing) -> Attempt:

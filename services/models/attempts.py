@@ -12,6 +12,7 @@ from core.errors import Conflict
 from core.identifiers import TurnId
 from core.ports.model_gateway import SpendingUnit
 from core.ports.state import State, StoreUnavailable, Transaction
+from core.replacing import replaced
 from core.turns.fencing import Fence
 from core.turns.rows import Attempt, Turn
 from services.models.attempt_steps import (
@@ -55,15 +56,21 @@ class Attempts:
         self._late: set[asyncio.Future[None]] = set()
 
     async def begin(
-        self, unit: SpendingUnit, deployment: Deployment, prompt_tokens: int, max_output: int
+        self,
+        unit: SpendingUnit,
+        deployment: Deployment,
+        prompt_tokens: int,
+        max_output: int,
+        *,
+        fresh: bool = False,
     ) -> Attempt:
-        """Record an attempt that may now be called.
+        """Record an attempt that may now be called. `fresh`: it is known to be the unit's first.
 
         Raises Conflict where the turn is no longer this run's, or is to stop. When a commit's
         outcome is unknown, its number is given up: what it may have written is closed as unused;
         so is an attempt whose caller is cancelled before this returns, or that `hold` refuses.
         """
-        wanted = Wanted(unit, deployment, prompt_tokens, max_output)
+        wanted = Wanted(unit, deployment, prompt_tokens, max_output, fresh)
         attempt = await self._begun(wanted)
         try:
             await self._hold(unit)
@@ -188,7 +195,7 @@ class Attempts:
             if unit.epoch is not None:  # of others, what was begun is all that can be on record
                 known = {row.number: row for row in await tx.spending.attempts(unit.id)}
                 row = known.get(attempt.number, attempt)
-            ended = replace(
+            ended = replaced(
                 row,
                 used=attempt.used or row.used,
                 output_bytes=max(row.output_bytes, attempt.output_bytes),
@@ -196,13 +203,13 @@ class Attempts:
             )
             if unit.epoch is None or row.booked:
                 tx.spending.book(ledger_line(ended, deployment, tx))
-                ended = replace(ended, booked=True)
+                ended = replaced(ended, booked=True)
             tx.spending.update(ended)
 
     async def _begin(self, wanted: Wanted) -> Attempt:
         async with self._state.transaction(wanted.unit.tenant) as tx:
             await _check_fence(tx, wanted.unit)
-            writing = Writing()
+            writing = Writing(fresh=wanted.fresh and not wanted.given_up)
             attempt = await wanted.record(tx, writing)
             writing.write(tx)
             return attempt

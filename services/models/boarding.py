@@ -72,7 +72,10 @@ class Boarding:
                 payer, order.unit, deployment, prompt.tokens, output
             )
             unit = order.unit.paid(payer.key, reservation.holder if reservation else "")
-            attempt = await self._attempts.begin(unit, deployment, prompt.tokens, output)
+            fresh, journey.fresh = journey.fresh, False
+            attempt = await self._attempts.begin(
+                unit, deployment, prompt.tokens, output, fresh=fresh
+            )
             if reservation is not None:
                 await self._require(reservation, attempt, unit, deployment)
         except BaseException:

@@ -86,7 +86,8 @@ class Gateway:
             raise unreachable(decision)
         self._lanes.called()
         begun = [order.begun] if order.begun else []
-        return Journey(call, order, deployments, decision, Course(decision), text=begun)
+        course = Course(decision)
+        return Journey(call, order, deployments, decision, course, text=begun, fresh=order.fresh)
 
     def _arrived(self, journey: Journey) -> GatewayEvent:
         assert journey.trial is not None  # somebody has just answered

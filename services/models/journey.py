@@ -91,6 +91,7 @@ class Journey:
     proposed: bool = False
     round: int = 1
     attempts: int = 0
+    fresh: bool = False
     trial: Trial | None = None
     _spent: list[Spent] = field(default_factory=list)
     _currencies: set[str] = field(default_factory=set)

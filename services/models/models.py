@@ -124,7 +124,8 @@ class Models:
         gateway raises.
         """
         _check(request)
-        order = _order(self._unit(call, request), call, request, accepts_restart=accepts_restart)
+        unit = self._unit(call, request)
+        order = _order(unit, call, request, accepts_restart=accepts_restart)
         if request.request_id:
             return self._generate_once(call, request, order)
         return self._gateway.generate(call, order)
@@ -235,6 +236,7 @@ def _order(
         explain=request.explain,
         cache=request.cache,
         whole=accepts_restart,
+        fresh=True,
     )
 
 

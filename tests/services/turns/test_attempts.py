@@ -174,3 +174,16 @@ async def test_a_bare_generation_is_booked_at_its_end(state: State) -> None:
     attempt = await begin(state, None)
     await attempts.end(replace(attempt, used=TokenUsage(7, 3)), a_unit(None), MODEL)
     assert [row.booked for row in await on_record(state)] == [True]
+
+
+@pytest.mark.parametrize("fault", [CommitFault.LOST, CommitFault.REPLY_LOST])
+async def test_of_a_fresh_unit_too_what_may_be_on_record_is_looked_at(
+    fake: FakeState, fault: CommitFault
+) -> None:
+    """Only the first try knows without looking that there is no other attempt."""
+    fake.faults.fail_commits(fault, 1, touching="attempts")
+    attempt = await Attempts(fake).begin(a_unit(None), MODEL, 10, 5, fresh=True)
+    assert attempt.number == 2
+    rows = await on_record(fake)
+    assert [row.used for row in rows if row.number < 2] == [NOTHING] * (len(rows) - 1)
+    assert rows[-1] == attempt
