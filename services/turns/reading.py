@@ -15,7 +15,7 @@ from services.turns.presence import Presences
 from services.turns.replica import Replica
 from services.turns.run import Run
 from services.turns.seat import Seat
-from services.turns.tail import within
+from services.turns.tail import Tail, within
 from services.turns.timings import TurnTimings
 
 
@@ -68,11 +68,12 @@ class Reading:
     A plain object and no generator, since every message of every stream goes through it.
     """
 
-    __slots__ = ("_after", "_left", "_over", "_readers", "_seat")
+    __slots__ = ("_after", "_left", "_over", "_readers", "_seat", "_tail")
 
     def __init__(self, readers: Readers, seat: Seat, after: int, left: Callable[[], None]) -> None:
         self._readers = readers
         self._seat = seat
+        self._tail: Tail | None = None
         self._after = after
         self._left = left
         self._over = False
@@ -87,12 +88,15 @@ class Reading:
         seat, readers, seen = self._seat, self._readers, 0
         try:
             while True:
-                tail = seat.tail_for(self._after)
-                if tail is not None:
+                tail = self._tail
+                events = tail.since(self._after, readers.message_bytes) if tail else None
+                if tail is not None and events is not None:
                     ended = tail.ended
-                    events = tail.since(self._after, readers.message_bytes)
+                elif (tail := seat.tail_for(self._after)) is not None:
+                    self._tail = tail
+                    continue
                 else:
-                    seen = seat.changes
+                    self._tail, seen = None, seat.changes
                     ended, events = await readers.page(seat, self._after)
                 if events:
                     self._after += len(events)

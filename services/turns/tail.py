@@ -25,17 +25,20 @@ class Tail:
         self._bytes = 0
         self._next = turn.next_seq
         self._waiting: list[asyncio.Future[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def publish(self, events: Sequence[LoggedEvent]) -> None:
         """Take over events that are committed, and wake every reader once."""
+        kept, timings = self._events, self._timings
         for event in events:
             if event.seq != self._next:  # what is here ends where these begin, or is of no use
-                self._events.clear()
+                kept.clear()
                 self._bytes = 0
-            self._events.append(event.body)
+            kept.append(event.body)
             self._bytes += len(event.body)
             self._next = event.seq + 1
-        self._forget_oldest()
+        if self._bytes > timings.tail_bytes or len(kept) > timings.tail_events:
+            self._forget_oldest()
         self._wake()
 
     def close(self, ended: Turn | None) -> None:
@@ -67,16 +70,22 @@ class Tail:
     def serves(self, after: int) -> bool:
         """Whether a reader that has the events up to `after` can go on from here alone."""
         if not self.closed:
-            return self._next - len(self._events) <= after + 1 <= self._next
+            return self.holds(after + 1)
         if self.ended is None:
             return False
         return after == self.ended.next_seq - 1 or (
             self.holds(after + 1) and after + 1 < self._next
         )
 
-    def since(self, after: int, most_bytes: int) -> Sequence[bytes]:
-        """The events above `after`, at least one if there is one, up to about `most_bytes`."""
+    def since(self, after: int, most_bytes: int) -> Sequence[bytes] | None:
+        """The events above `after`, at least one if there is one, up to about `most_bytes`.
+
+        None where it does not serve such a reader.
+        """
         newer = self._next - 1 - after
+        here = not self.closed and 0 <= newer <= len(self._events)
+        if not here and not self.serves(after):
+            return None
         if newer <= 0:
             return ()
         events = self._events[-newer:]
@@ -87,7 +96,9 @@ class Tail:
 
         Fails with what the store says when it has been away for too long.
         """
-        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        told: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(told)
         return told
 
