@@ -122,9 +122,10 @@ class TestSettings:
 
 
 def _documented() -> Iterator[tuple[str, object]]:
-    """Each key of the configuration page with its default."""
+    """Each key of the configuration pages with its default."""
     table = ""
-    for line in text_of(DOCS / "operations/configuration.md").splitlines():
+    pages = ("operations/configuration.md", "operations/embedders-and-rerankers.md")
+    for line in "\n".join(text_of(DOCS / page) for page in pages).splitlines():
         if line.startswith("## "):
             table = "" if line == "## data_dir" else line.removeprefix("## ") + "."
         row = re.match(r"\| `(\w+)` \| (.+?) \|", line)
