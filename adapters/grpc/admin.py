@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from adapters.grpc import budget_messages, chat_requests, errors, names, values
+from adapters.grpc import (
+    budget_messages,
+    chat_requests,
+    errors,
+    names,
+    spending_messages,
+    values,
+)
 from adapters.grpc.turn_messages import STATES
 from adapters.grpc.violations import each_of, known, together
-from colonnade.v1 import admin_pb2, budgets_pb2
+from colonnade.v1 import admin_pb2, budgets_pb2, spending_pb2
 from core.call import Call
 from core.errors import InvalidInput
 from core.pages import PageRequest
 from core.turns.rows import Attempt, LedgerLine, TurnState
 from services.budget_operations import BudgetOperations
 from services.configuration import Configuration
+from services.spending_report import SpendingReport
 from services.turn_operations import TurnDetails, TurnOperations, TurnRow
 
 _STATES_BACK = {number: state for state, number in STATES.items()}
@@ -21,10 +29,15 @@ class AdminServicer:
     """One function a method of the contract."""
 
     def __init__(
-        self, turns: TurnOperations, configuration: Configuration, budgets: BudgetOperations
+        self,
+        turns: TurnOperations,
+        configuration: Configuration,
+        budgets: BudgetOperations,
+        spending: SpendingReport,
     ) -> None:
         self._turns = turns
         self._budgets = budgets
+        self._spending = spending
         self._configuration = configuration
 
     async def ListTurns(
@@ -76,6 +89,19 @@ class AdminServicer:
         """One budget, with who holds it and what was told."""
         id = _budget_id(request.budget_id)
         return budget_messages.budget_in_full(await self._budgets.details(call, id))
+
+    async def GetSpending(
+        self, request: spending_pb2.GetSpendingRequest, call: Call
+    ) -> spending_pb2.GetSpendingResponse:
+        """What was booked in a time."""
+        found = await self._spending.by(
+            call,
+            spending_messages.subject(request),
+            spending_messages.time(request, "start_time"),
+            spending_messages.time(request, "end_time"),
+            all_tenants=request.all_tenants,
+        )
+        return spending_pb2.GetSpendingResponse(spending=map(spending_messages.spending, found))
 
     async def ReloadConfig(
         self, request: admin_pb2.ReloadConfigRequest, call: Call

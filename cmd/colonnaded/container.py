@@ -68,6 +68,7 @@ from services.models.reranking import BookedReranking
 from services.models.response_cache import ResponseCache
 from services.models.spending import BudgetBook
 from services.retrieval import Retrieval
+from services.spending_report import SpendingReport
 from services.turn_operations import TurnOperations
 from services.turns.admission import Admission
 from services.turns.replica import Replica
@@ -237,6 +238,7 @@ class Container(containers.DeclarativeContainer):
     )
     chat = providers.Singleton(Chat, turns, answering)
     turn_operations = providers.Singleton(TurnOperations, state, turns)
+    spending_report = providers.Singleton(SpendingReport, state)
     budget_operations = providers.Singleton(BudgetOperations, state, budgets.provided.rules_now)
     conversations = providers.Singleton(Conversations, state, ids)
     knowledge = providers.Singleton(Knowledge, state, indexes, embedders)
@@ -304,7 +306,7 @@ class Container(containers.DeclarativeContainer):
                 settings.provided.retrieval.default_collection,
             ),
             ADMIN: providers.Singleton(
-                AdminServicer, turn_operations, configuration, budget_operations
+                AdminServicer, turn_operations, configuration, budget_operations, spending_report
             ),
             GATEWAY: providers.Singleton(
                 ModelGatewayServicer, far_gateway, counter, clock, reranking

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -10,7 +11,8 @@ import pytest
 
 from clients.either_client import Either, open_server
 from colonnade.client import NotFound
-from colonnade.v1 import admin_pb2, admin_pb2_grpc, budgets_pb2
+from colonnade.v1 import admin_pb2, admin_pb2_grpc, budgets_pb2, spending_pb2
+from colonnade.v1.spending_pb2 import SPENDING_SUBJECT_KEY
 from colonnade.v1.turns_pb2 import TURN_STATE_FAILED
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -66,6 +68,12 @@ class Operations(admin_pb2_grpc.AdminServiceServicer):
     ) -> budgets_pb2.Budget:
         return budgets_pb2.Budget(budget_id=request.budget_id)
 
+    async def GetSpending(
+        self, request: spending_pb2.GetSpendingRequest, context: Context
+    ) -> spending_pb2.GetSpendingResponse:
+        self.asked.append((request.by, request.start_time.seconds, request.HasField("end_time")))
+        return spending_pb2.GetSpendingResponse(spending=[spending_pb2.Spending(value="k1")])
+
 
 @pytest.fixture
 def operations() -> Operations:
@@ -107,3 +115,10 @@ async def test_budgets(either: Either, operations: Operations) -> None:
     assert [budget.budget_id for budget in found] == ["b0", "b1"]
     assert operations.asked == [("daily", True)] * 2
     assert (await either(lambda c: c.admin.budget("b9"))).budget_id == "b9"
+
+
+async def test_spending(either: Either, operations: Operations) -> None:
+    start = datetime(2026, 11, 1, tzinfo=UTC)
+    found = await either(lambda c: c.admin.spending(SPENDING_SUBJECT_KEY, start=start))
+    assert [spent.value for spent in found] == ["k1"]
+    assert operations.asked == [(SPENDING_SUBJECT_KEY, int(start.timestamp()), False)]

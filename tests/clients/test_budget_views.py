@@ -8,8 +8,9 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from colonnade.v1.budgets_pb2 import Budget, BudgetAlert, BudgetLease
+from colonnade.v1.spending_pb2 import Spending
 from colonnade.v1.usage_pb2 import Money
-from colonnaded.cli.budget_views import print_budget, print_budgets
+from colonnaded.cli.budget_views import print_budget, print_budgets, print_spending
 
 Printed = pytest.CaptureFixture[str]
 
@@ -57,3 +58,11 @@ def test_json_has_the_names_of_the_contract(capsys: Printed) -> None:
     (found,) = json.loads(capsys.readouterr().out)
     assert found["budget_id"] == "mine?tenant=acme"
     assert found["spent"] == {"amount": "15.5", "currency_code": "USD"}
+
+
+def test_what_was_spent_is_a_line_each(capsys: Printed) -> None:
+    spent = Spending(tenant="acme", value="k1", cost=usd("1.5"), calls=3, unpriced_calls=1)
+    print_spending([spent], as_json=False)
+    assert "acme    k1   1.5 USD  3      1         0" in capsys.readouterr().out
+    print_spending([], as_json=False)
+    assert capsys.readouterr().out == "nothing was spent in this time\n"

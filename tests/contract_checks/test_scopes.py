@@ -10,6 +10,7 @@ from colonnade.v1 import options_pb2
 SCOPES = {
     "AdminService.CancelTurn": "admin.write",
     "AdminService.GetBudget": "admin.read",
+    "AdminService.GetSpending": "admin.read",
     "AdminService.GetTurnStatus": "admin.read",
     "AdminService.ListBudgets": "admin.read",
     "AdminService.ListTurns": "admin.read",

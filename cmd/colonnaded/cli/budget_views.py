@@ -1,4 +1,4 @@
-"""Budgets as an operator reads them: one a line, or one in full; or JSON for programs."""
+"""Budgets and spending as an operator reads them: one a line, or in full; or JSON."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 
 from colonnade.v1.budgets_pb2 import Budget, BudgetLease
+from colonnade.v1.spending_pb2 import Spending
 from colonnade.v1.usage_pb2 import Money
 from colonnaded.cli.turn_views import printable, seconds
 
 _HEADINGS = ("BUDGET", "WINDOW", "KIND", "LIMIT", "SPENT", "SHARE", "HELD", "NEXT RELEASE")
+_SPENT = ("TENANT", "WHO", "COST", "CALLS", "UNPRICED", "ESTIMATED")
 
 
 def print_budgets(budgets: Sequence[Budget], *, as_json: bool) -> None:
@@ -23,11 +26,7 @@ def print_budgets(budgets: Sequence[Budget], *, as_json: bool) -> None:
     if not budgets:
         print("no budgets of which anything was spent")
         return
-    rows = [_HEADINGS, *map(_line, budgets)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print(printable("  ".join(cells).rstrip()))
+    _print_table([_HEADINGS, *map(_line, budgets)])
 
 
 def print_budget(budget: Budget, *, as_json: bool) -> None:
@@ -39,6 +38,35 @@ def print_budget(budget: Budget, *, as_json: bool) -> None:
     width = max(len(name) for name, _ in facts)
     for name, value in facts:
         print(f"{name.ljust(width)}  {printable(value)}")
+
+
+def print_spending(spending: Sequence[Spending], *, as_json: bool) -> None:
+    """One line for each who spent, under headings."""
+    if as_json:
+        print(json.dumps([_plain(spent) for spent in spending], ensure_ascii=False))
+        return
+    if not spending:
+        print("nothing was spent in this time")
+        return
+    _print_table([_SPENT, *map(_spent, spending)])
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print(printable("  ".join(cells).rstrip()))
+
+
+def _spent(spent: Spending) -> tuple[str, ...]:
+    return (
+        spent.tenant,
+        spent.value or "-",
+        _money(spent.cost),
+        str(spent.calls),
+        str(spent.unpriced_calls),
+        str(spent.estimated_calls),
+    )
 
 
 def _line(budget: Budget) -> tuple[str, ...]:
@@ -96,7 +124,7 @@ def _release(budget: Budget) -> str:
     return budget.next_release_time.ToJsonString() if there else ""
 
 
-def _plain(budget: Budget) -> dict[str, object]:
+def _plain(message: Message) -> dict[str, object]:
     return MessageToDict(
-        budget, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )

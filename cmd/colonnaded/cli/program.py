@@ -13,6 +13,7 @@ from colonnaded.cli import (
     models,
     proto,
     serve,
+    spending,
     talk,
     turns,
     upkeep,
@@ -37,6 +38,7 @@ app.command()(talk.ask)
 app.command()(talk.chat)
 app.command()(talk.search)
 app.command()(talk.ingest)
+app.command()(spending.spending)
 app.command()(upkeep.doctor)
 app.command()(copying.copy_state)
 app.command()(upkeep.version)

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 
-from colonnade.v1 import budgets_pb2, models_pb2
+from colonnade.v1 import budgets_pb2, models_pb2, spending_pb2
 from fakes.language_model import script
 from fakes.rich_errors import refused
 from fakes.served_node import ServedNode, served_node, user
@@ -113,3 +114,38 @@ async def test_those_of_all_tenants_need_a_scope_by_name(node: ServedNode) -> No
     assert [one.budget_id for one in (*page.budgets, *rest.budgets)] == ["all", ANN]
     only = await listed(node, operator, all_tenants=True, rule="mine")
     assert [one.budget_id for one in only.budgets] == [ANN]
+
+
+async def spending(node: ServedNode, key: Any = None, **fields: Any) -> Any:
+    request = spending_pb2.GetSpendingRequest(**fields)
+    return await node.stubs.admin.GetSpending(request, metadata=key or node.key())
+
+
+async def test_what_was_spent_is_told_apart_by_key_and_user(node: ServedNode) -> None:
+    cost = int((await generate(node)).cost.amount)
+    await generate(node)
+    await generate(node, node.key("bob"))
+    users = (await spending(node, by=spending_pb2.SPENDING_SUBJECT_USER)).spending
+    assert [(one.value, one.cost.amount, one.calls) for one in users] == [
+        ("ann", str(2 * cost), 2),
+        ("bob", str(cost), 1),
+    ]
+    keys = (await spending(node, by=spending_pb2.SPENDING_SUBJECT_KEY)).spending
+    assert [one.calls for one in keys] == [2, 1]
+    assert all(one.value for one in keys)
+    (tenant,) = (await spending(node)).spending
+    assert (tenant.tenant, tenant.value, tenant.cost.amount) == ("acme", "acme", str(3 * cost))
+    assert list((await spending(node, node.key(tenant="rival"))).spending) == []
+
+
+async def test_a_time_that_is_none_is_refused_by_name(node: ServedNode) -> None:
+    early, late = Timestamp(seconds=1_000), Timestamp(seconds=2_000)
+    assert list((await spending(node, start_time=early, end_time=late)).spending) == []
+    for wrong, field in (
+        ({"start_time": late, "end_time": early}, "end_time"),
+        ({"start_time": Timestamp(seconds=10**15)}, "start_time"),
+        ({"by": 99}, "by"),
+    ):
+        assert (await refused(spending(node, **wrong))).fields == [field]
+    told = await refused(spending(node, all_tenants=True))
+    assert told.metadata["scope"] == "admin.every-tenant"

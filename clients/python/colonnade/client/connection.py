@@ -13,7 +13,14 @@ DEFAULT_ADDRESS = "127.0.0.1:7600"
 
 _LARGEST_MESSAGE = 64 * 1024 * 1024
 _RETRIED = {
-    "AdminService": ("ListTurns", "GetTurnStatus", "CancelTurn", "ListBudgets", "GetBudget"),
+    "AdminService": (
+        "ListTurns",
+        "GetTurnStatus",
+        "CancelTurn",
+        "ListBudgets",
+        "GetBudget",
+        "GetSpending",
+    ),
     "ChatService": ("GetTurn", "CancelChat"),
     "ConversationService": (
         "CreateConversation",

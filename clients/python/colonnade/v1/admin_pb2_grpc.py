@@ -5,6 +5,7 @@ import warnings
 
 from colonnade.v1 import admin_pb2 as colonnade_dot_v1_dot_admin__pb2
 from colonnade.v1 import budgets_pb2 as colonnade_dot_v1_dot_budgets__pb2
+from colonnade.v1 import spending_pb2 as colonnade_dot_v1_dot_spending__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -28,7 +29,7 @@ if _version_not_supported:
 
 class AdminServiceStub(object):
     """Looks after an installation: which turns run, where, and which are stuck; what is left of its
-    budgets.
+    budgets; what was spent.
 
     It shows rows and never content: no question, no answer, no document. A key sees the turns and
     budgets of all users of its own tenant. One that holds the scope `admin.every-tenant` by its
@@ -67,6 +68,11 @@ class AdminServiceStub(object):
                 request_serializer=colonnade_dot_v1_dot_budgets__pb2.GetBudgetRequest.SerializeToString,
                 response_deserializer=colonnade_dot_v1_dot_budgets__pb2.Budget.FromString,
                 _registered_method=True)
+        self.GetSpending = channel.unary_unary(
+                '/colonnade.v1.AdminService/GetSpending',
+                request_serializer=colonnade_dot_v1_dot_spending__pb2.GetSpendingRequest.SerializeToString,
+                response_deserializer=colonnade_dot_v1_dot_spending__pb2.GetSpendingResponse.FromString,
+                _registered_method=True)
         self.ReloadConfig = channel.unary_unary(
                 '/colonnade.v1.AdminService/ReloadConfig',
                 request_serializer=colonnade_dot_v1_dot_admin__pb2.ReloadConfigRequest.SerializeToString,
@@ -76,7 +82,7 @@ class AdminServiceStub(object):
 
 class AdminServiceServicer(object):
     """Looks after an installation: which turns run, where, and which are stuck; what is left of its
-    budgets.
+    budgets; what was spent.
 
     It shows rows and never content: no question, no answer, no document. A key sees the turns and
     budgets of all users of its own tenant. One that holds the scope `admin.every-tenant` by its
@@ -134,6 +140,17 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSpending(self, request, context):
+        """Returns what was booked in a time, told apart by tenant, user, feature, model or API key.
+        It reads every line of that time: ask for a month, not for years. Safe to retry.
+
+        Errors: INVALID_ARGUMENT (by, times), PERMISSION_DENIED (SCOPE_MISSING, for `all_tenants`),
+        UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReloadConfig(self, request, context):
         """Reads the settings again on every process of the installation that the bus reaches, and goes
         by what they say of deployments, routes, prices, budgets and limits. Calls that run go on with
@@ -176,6 +193,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=colonnade_dot_v1_dot_budgets__pb2.GetBudgetRequest.FromString,
                     response_serializer=colonnade_dot_v1_dot_budgets__pb2.Budget.SerializeToString,
             ),
+            'GetSpending': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSpending,
+                    request_deserializer=colonnade_dot_v1_dot_spending__pb2.GetSpendingRequest.FromString,
+                    response_serializer=colonnade_dot_v1_dot_spending__pb2.GetSpendingResponse.SerializeToString,
+            ),
             'ReloadConfig': grpc.unary_unary_rpc_method_handler(
                     servicer.ReloadConfig,
                     request_deserializer=colonnade_dot_v1_dot_admin__pb2.ReloadConfigRequest.FromString,
@@ -191,7 +213,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
     """Looks after an installation: which turns run, where, and which are stuck; what is left of its
-    budgets.
+    budgets; what was spent.
 
     It shows rows and never content: no question, no answer, no document. A key sees the turns and
     budgets of all users of its own tenant. One that holds the scope `admin.every-tenant` by its
@@ -324,6 +346,33 @@ class AdminService(object):
             '/colonnade.v1.AdminService/GetBudget',
             colonnade_dot_v1_dot_budgets__pb2.GetBudgetRequest.SerializeToString,
             colonnade_dot_v1_dot_budgets__pb2.Budget.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSpending(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/colonnade.v1.AdminService/GetSpending',
+            colonnade_dot_v1_dot_spending__pb2.GetSpendingRequest.SerializeToString,
+            colonnade_dot_v1_dot_spending__pb2.GetSpendingResponse.FromString,
             options,
             channel_credentials,
             insecure,

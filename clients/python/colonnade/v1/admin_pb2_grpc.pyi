@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from colonnade.v1 import admin_pb2 as _admin_pb2
 from colonnade.v1 import budgets_pb2 as _budgets_pb2
+from colonnade.v1 import spending_pb2 as _spending_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -29,7 +30,7 @@ GRPC_VERSION: str
 
 class AdminServiceStub:
     """Looks after an installation: which turns run, where, and which are stuck; what is left of its
-    budgets.
+    budgets; what was spent.
 
     It shows rows and never content: no question, no answer, no document. A key sees the turns and
     budgets of all users of its own tenant. One that holds the scope `admin.every-tenant` by its
@@ -71,6 +72,13 @@ class AdminServiceStub:
 
     Errors: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE.
     """
+    GetSpending: _grpc.UnaryUnaryMultiCallable[_spending_pb2.GetSpendingRequest, _spending_pb2.GetSpendingResponse]
+    """Returns what was booked in a time, told apart by tenant, user, feature, model or API key.
+    It reads every line of that time: ask for a month, not for years. Safe to retry.
+
+    Errors: INVALID_ARGUMENT (by, times), PERMISSION_DENIED (SCOPE_MISSING, for `all_tenants`),
+    UNAVAILABLE.
+    """
     ReloadConfig: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ReloadConfigRequest, _admin_pb2.ReloadConfigResponse]
     """Reads the settings again on every process of the installation that the bus reaches, and goes
     by what they say of deployments, routes, prices, budgets and limits. Calls that run go on with
@@ -85,7 +93,7 @@ class AdminServiceStub:
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
     """Looks after an installation: which turns run, where, and which are stuck; what is left of its
-    budgets.
+    budgets; what was spent.
 
     It shows rows and never content: no question, no answer, no document. A key sees the turns and
     budgets of all users of its own tenant. One that holds the scope `admin.every-tenant` by its
@@ -124,6 +132,13 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
     Errors: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE.
     """
+    GetSpending: _aio.UnaryUnaryMultiCallable[_spending_pb2.GetSpendingRequest, _spending_pb2.GetSpendingResponse]  # type: ignore[assignment]
+    """Returns what was booked in a time, told apart by tenant, user, feature, model or API key.
+    It reads every line of that time: ask for a month, not for years. Safe to retry.
+
+    Errors: INVALID_ARGUMENT (by, times), PERMISSION_DENIED (SCOPE_MISSING, for `all_tenants`),
+    UNAVAILABLE.
+    """
     ReloadConfig: _aio.UnaryUnaryMultiCallable[_admin_pb2.ReloadConfigRequest, _admin_pb2.ReloadConfigResponse]  # type: ignore[assignment]
     """Reads the settings again on every process of the installation that the bus reaches, and goes
     by what they say of deployments, routes, prices, budgets and limits. Calls that run go on with
@@ -137,7 +152,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Looks after an installation: which turns run, where, and which are stuck; what is left of its
-    budgets.
+    budgets; what was spent.
 
     It shows rows and never content: no question, no answer, no document. A key sees the turns and
     budgets of all users of its own tenant. One that holds the scope `admin.every-tenant` by its
@@ -203,6 +218,19 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a budget with what processes hold of it, and which alerts were given. Safe to retry.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSpending(
+        self,
+        request: _spending_pb2.GetSpendingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_spending_pb2.GetSpendingResponse, _abc.Awaitable[_spending_pb2.GetSpendingResponse]]:
+        """Returns what was booked in a time, told apart by tenant, user, feature, model or API key.
+        It reads every line of that time: ask for a month, not for years. Safe to retry.
+
+        Errors: INVALID_ARGUMENT (by, times), PERMISSION_DENIED (SCOPE_MISSING, for `all_tenants`),
+        UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

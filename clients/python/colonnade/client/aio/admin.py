@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from colonnade.client.aio.calls import AsyncCalls
@@ -17,6 +18,12 @@ from colonnade.v1.admin_pb2 import (
     TurnStatus,
 )
 from colonnade.v1.budgets_pb2 import Budget, GetBudgetRequest, ListBudgetsRequest
+from colonnade.v1.spending_pb2 import (
+    SPENDING_SUBJECT_TENANT,
+    GetSpendingRequest,
+    Spending,
+    SpendingSubject,
+)
 from colonnade.v1.turns_pb2 import TurnState
 
 if TYPE_CHECKING:
@@ -74,6 +81,24 @@ class AsyncAdmin:
         """A budget, with what processes hold of it and which alerts were given."""
         request = GetBudgetRequest(budget_id=budget_id)
         return await self._calls.unary(self._stub.GetBudget, request, timeout)
+
+    async def spending(
+        self,
+        by: SpendingSubject.ValueType = SPENDING_SUBJECT_TENANT,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        all_tenants: bool = False,
+        timeout: float = CALL_TIMEOUT,
+    ) -> Sequence[Spending]:
+        """What was booked, by default in this month, the dearest first. Times are aware."""
+        request = GetSpendingRequest(by=by, all_tenants=all_tenants)
+        if start is not None:
+            request.start_time.FromDatetime(start)
+        if end is not None:
+            request.end_time.FromDatetime(end)
+        found = await self._calls.unary(self._stub.GetSpending, request, timeout)
+        return found.spending
 
     async def reload(self, *, timeout: float = CALL_TIMEOUT) -> ReloadConfigResponse:
         """Have the server, and those that it can tell, read their settings again."""
