@@ -57,8 +57,8 @@ async def run(
 
 async def _kill(server: ServerProcess, crowd: Crowd) -> None:
     crowd.alive.clear()
+    crowd.lives += 1  # before anybody can see it
     await asyncio.to_thread(server.kill)
-    crowd.lives += 1
     await asyncio.to_thread(server.start)
     crowd.alive.set()
 
