@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from core.call import CallFacts
 from core.generation import TokenUsage
 
 
@@ -41,6 +42,12 @@ class Reranked:
     cost: Decimal | None = None
     currency: str = ""
     estimated: bool = False
+
+    def note(self, facts: CallFacts) -> None:
+        """Leave in the call's log line what it came to."""
+        facts.model_version = self.model
+        facts.token_count = self.usage.prompt
+        facts.cost, facts.currency = self.cost, self.currency
 
 
 def best_first(scores: Sequence[float], limit: int | None = None) -> tuple[Ranked, ...]:

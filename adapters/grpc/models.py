@@ -126,8 +126,6 @@ class ModelServicer:
     ) -> rerank_pb2.RerankResponse:
         """Documents in the order of how well they answer."""
         made = await self._reranking.rerank(call, rerank_messages.order_of(request))
-        call.facts.token_count = made.usage.prompt
-        call.facts.cost, call.facts.currency = made.cost, made.currency
         return rerank_messages.response(made)
 
     async def CountTokens(

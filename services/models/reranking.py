@@ -103,13 +103,16 @@ class BookedReranking:
         for entry in self._rerankers.asked(order.model):
             call.facts.model_version = entry.alias
             try:
-                return await self._booked(call, unit, order, entry)
+                made = await self._booked(call, unit, order, entry)
             except ModelError as error:
                 if self._left(call) <= _LATE and error.kind is ModelErrorKind.TIMEOUT:
                     raise DeadlineExceeded("no reranker answered by the deadline") from error
                 failures.append((entry.alias, error.kind.value))
                 waits = [w for w in (soonest, error.retry_after) if w is not None]
                 soonest = min(waits, default=None)
+            else:
+                made.note(call.facts)
+                return made
         told = ModelsUnavailable(failures)
         told.retry_after = soonest or told.retry_after
         raise told

@@ -67,7 +67,10 @@ class Node:
     async def rerank(self, order: RerankOrder = ORDER, within: float = 10.0) -> Reranked:
         principal = Principal(ACME, ANN, ApiKeyId("k"), frozenset({"*"}))
         deadline = Seconds(self.clock.monotonic() + within)
-        return await self.reranking.rerank(Call(principal, CallId("c"), deadline), order)
+        call = Call(principal, CallId("c"), deadline)
+        made = await self.reranking.rerank(call, order)
+        assert (call.facts.model_version, call.facts.cost) == (made.model, made.cost)
+        return made
 
     async def ledger(self, unit: str = "rank-1") -> Sequence[LedgerLine]:
         async with self.state.snapshot(ACME) as view:

@@ -48,7 +48,7 @@ class RerankingClient:
                 await asyncio.sleep(pause)
             else:
                 made = reranked(answer)
-                call.facts.model_version = made.model
+                made.note(call.facts)
                 return made
         raise AssertionError("the last try returns or raises")
 
