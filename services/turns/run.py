@@ -22,6 +22,9 @@ from services.turns.tail import Tail
 from services.turns.timings import TurnTimings
 from services.turns.tool_intent import IntendTool
 
+_TIMER_GRAIN_S = 0.001
+"""A loop's timers may fire so much before their time."""
+
 
 class Paused(Enum):
     """What a producer returns that has given its turn up to wait for somebody's approval."""
@@ -65,7 +68,7 @@ class Run:
     def __init__(
         self,
         start: Start,
-        mark: Callable[[RunLog, bool], None],
+        mark: Callable[[RunLog, bool | None], None],
         replica: Replica,
         timings: TurnTimings,
     ) -> None:
@@ -192,7 +195,7 @@ class Run:
             ending = await self._watch(producing)
             if ending is not None:
                 with suppress(Lost, StoreUnavailable):  # the process ends: its next life settles
-                    await self.log.perform(settlement(self, ending))
+                    await self.log.perform(settlement(self, ending), urgent=None)
         finally:
             self.log.seal()
             self.audience.close()
@@ -231,7 +234,7 @@ class Run:
         if error is None:
             result = producing.result()
             return None if isinstance(result, Paused) else Ending(result)
-        if self._clock.monotonic() >= self.deadline:
+        if self._clock.monotonic() >= self.deadline - _TIMER_GRAIN_S:
             return Ending(EndReason.DEADLINE)  # whatever gave up first had the same deadline
         return _ending_by(error)
 

@@ -96,7 +96,7 @@ class RunLog:
         turn: Turn,
         tail: Tail,
         timings: TurnTimings,
-        mark: Callable[[RunLog, bool], None],
+        mark: Callable[[RunLog, bool | None], None],
         learn: Learn,
         lease_end: Seconds,
         began: Seconds,
@@ -178,11 +178,12 @@ class RunLog:
         self._sealed = True
 
     def ask(
-        self, step: Step, *, urgent: bool = True, is_last: bool = False
+        self, step: Step, *, urgent: bool | None = True, is_last: bool = False
     ) -> asyncio.Future[Turn]:
         """Have the buffer and then `step` committed; the row as it became.
 
-        What is asked for later may go in the same commit, but not where this `is_last` in it.
+        What is asked for later may go in the same commit, but not where this `is_last` in it. How
+        `urgent` it is: see TurnWriter.mark.
         Fails with Lost, and with what the step itself raised.
         """
         done: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
@@ -190,9 +191,9 @@ class RunLog:
         self._mark(self, urgent)
         return done
 
-    async def perform(self, step: Step) -> Turn:
+    async def perform(self, step: Step, *, urgent: bool | None = True) -> Turn:
         """The same, awaited."""
-        return await self.ask(step)
+        return await self.ask(step, urgent=urgent)
 
     def row_after(self, count: int, released: bool, wishes: Wishes, at: datetime) -> Turn:
         """The row after so many more events by then, which the fence has proved to be this run's.

@@ -111,11 +111,16 @@ class TurnWriter:
     def _lease(self) -> float:
         return self._timings.lease - self._timings.lease_margin
 
-    def mark(self, log: RunLog, urgent: bool) -> None:
-        """This run has something to commit; `urgent` goes with the next commit, not the tick."""
+    def mark(self, log: RunLog, urgent: bool | None) -> None:
+        """This run has something to commit; `urgent` goes with the next commit, not the tick.
+
+        None: unless there is a tick on its way, for others too.
+        """
         if self._closed:
             asyncio.get_running_loop().call_soon(self._refuse, log)
             return
+        if urgent is None:
+            urgent = self._tick is None or self._dirty.keys() <= {log}
         self._dirty[log] = urgent or self._dirty.get(log, False)
         if urgent:
             self._urgent.set()
