@@ -13,7 +13,7 @@ from core.messages import Message, Role, StoredMessage
 from core.ports.state import Transaction
 from core.prices import cost_of
 from core.replacing import replaced
-from core.turns.events import Finished, Latencies
+from core.turns.events import Finished, Latencies, Started
 from core.turns.outcome import Outcome, bookable_usage, outcome, settled, unbooked
 from core.turns.rows import (
     Attempt,
@@ -105,6 +105,7 @@ class Settlement:
             self.latencies, total=Seconds((tx.now - row.created_at).total_seconds())
         )
         if end.state is TurnState.FINISHED:
+            self._begin(row, writing)
             writing.closing.append(
                 Finished(
                     end.reason,
@@ -121,6 +122,14 @@ class Settlement:
         tx.spending.record(self._record(row, end, total, latencies))
         tx.readers.end(row.id)
         return settled(row, end, tx.now)
+
+    def _begin(self, row: Turn, writing: Writing) -> None:
+        """A run that ends before it has said anything says first which turn it is of."""
+        started = self.transcript.started
+        if started is None or started.run != row.run:
+            writing.closing.append(
+                Started(row.id, row.run, "", "", row.request_id, row.conversation, row.user_message)
+            )
 
     def _store_answer(
         self, tx: Transaction, row: Turn, end: Outcome, total: Total

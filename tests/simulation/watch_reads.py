@@ -112,8 +112,6 @@ class ReadWatch:
             self.report("what is shown is stored", f"{row.id}: {[seq for seq, _ in shown]}")
 
     def _ended_well(self, reading: Reading, turn: Turn | None) -> None:
-        if reading.turn is None and reading.complete:
-            return  # it ended before it began: nothing in its log says whose it is
         if turn is None or turn.state is not TurnState.FINISHED:
             state = None if turn is None else turn.state
             self.report("a stream ends with its turn", f"{reading.turn} is {state}")
