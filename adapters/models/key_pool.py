@@ -28,12 +28,18 @@ class KeyPool:
     A call has one key, and is not repeated here: while another key is ready, a refusal comes as
     one that may be tried again at once, so that whoever repeats the call gets that other key and
     the deployment is not left alone for one key's sake. A single key is given whatever was said
-    of it. `clock` is monotonic.
+    of it. `clock` is monotonic; `rested` is told why, whenever a key is put to rest.
     """
 
-    def __init__(self, secrets: Sequence[str], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        secrets: Sequence[str],
+        clock: Callable[[], float],
+        rested: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._keys = [_Key(secret) for secret in secrets if secret]
         self._clock = clock
+        self._rested = rested
 
     def take(self) -> str:
         """The key for a call, "" where there are none at all.
@@ -62,6 +68,7 @@ class KeyPool:
                 key.refused = refused
                 advised = RATE_LIMITED_REST if error.retry_after is None else error.retry_after
                 key.rests_until = now + (REFUSED_REST if refused else advised)
+                self._rested(error.kind.value)
         if any(key.rests_until <= now for key in self._keys):
             said = f"{error.message}; another key is ready"
             return ModelError(ModelErrorKind.RATE_LIMITED, said, retry_after=Seconds(0.0))

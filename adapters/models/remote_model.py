@@ -191,7 +191,8 @@ class RemoteModel:
         """Made at the first use, since it looks at the clock of the loop that runs then."""
         if self._keys is None:
             secrets = (self._upstream.api_key, *self._upstream.more_keys)
-            self._keys = KeyPool(secrets, asyncio.get_running_loop().time)
+            clock = asyncio.get_running_loop().time
+            self._keys = KeyPool(secrets, clock, self._upstream.key_rested)
         return self._keys
 
     def _open_session(self) -> aiohttp.ClientSession:

@@ -30,6 +30,7 @@ class Upstream:
     servers do so after five seconds, and a request that crosses that is lost. `connections`
     bounds those that are open at once; 0 does not, since the callers have their own limits.
     `tokenizer` is the model's `tokenizer.json`. `forward_trace`: it is told the caller's trace.
+    `key_rested` is told why, whenever one of several keys is left alone for a while.
     """
 
     base_url: str
@@ -45,6 +46,7 @@ class Upstream:
     tokenizer: Path | None = None
     token: Token | None = field(default=None, repr=False)
     more_keys: tuple[str, ...] = field(default=(), repr=False)
+    key_rested: Callable[[str], None] = field(default=lambda _: None, repr=False, compare=False)
     forward_trace: bool = False
 
     def trust(self) -> ssl.SSLContext | bool:

@@ -67,6 +67,12 @@ class GatewayMetrics:
             "Answers from the cache, or that came along with an equal request.",
             registry=registry,
         )
+        self._keys = Counter(
+            "colonnade_provider_keys_rested",
+            "Keys of several that were limited or refused, and left alone for a while.",
+            ["deployment", "error_type"],
+            registry=registry,
+        )
         self._known: dict[tuple[DeploymentName, str, str], Histogram] = {}
 
     def attempt_ended(self, ended: AttemptEnded) -> None:
@@ -88,6 +94,10 @@ class GatewayMetrics:
         """See GatewayObserver."""
         self._without_call.inc()
         self._spared(RESPONSE_CACHE, saved, currency)
+
+    def key_rested(self, deployment: DeploymentName, why: str) -> None:
+        """See GatewayObserver."""
+        self._keys.labels(deployment, why).inc()
 
     def _spared(self, by: str, saved: Decimal | None, currency: str) -> None:
         if saved:

@@ -36,6 +36,7 @@ class Metrics:
         gateway = GatewayMetrics(self.registry)
         self.attempt_ended = gateway.attempt_ended
         self.answered_without_call = gateway.answered_without_call
+        self.key_rested = gateway.key_rested
         self._budget_alerts = Counter(
             "colonnade_budget_alerts",
             "Shares of budgets that were reached, by the budget's rule; told by one process each.",

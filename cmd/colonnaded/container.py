@@ -121,7 +121,7 @@ class Container(containers.DeclarativeContainer):
     keywords = providers.Resource(open_keyword_index, data, state)
     documents = providers.Resource(open_document_reader, settings)
     embedders = providers.Resource(open_embedders, settings)
-    opener = providers.Singleton(ModelOpener, embedders, clock)
+    opener = providers.Singleton(ModelOpener, embedders, clock, metrics)
     snapshot = opener.provided.snapshot
     deployments = providers.Resource(open_deployments, settings, opener)
     gateway_client = providers.Resource(open_gateway_client, settings, clock)

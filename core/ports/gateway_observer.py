@@ -8,16 +8,17 @@ from typing import Protocol
 
 from core.catalog import Deployment
 from core.generation import TokenUsage
-from core.identifiers import Seconds
+from core.identifiers import DeploymentName, Seconds
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnded:
     """One call of one deployment, as it was booked.
 
-    `operation` is `chat`, `embeddings` or `rerank`; `outcome` is `ok`, the kind of its error, or `stopped`
-    where nobody wanted it any more. `first` is the time to its first piece, None where none came
-    or it came whole. `estimated`: the provider did not count all of it. `cost` None is unknown.
+    `operation` is `chat`, `embeddings` or `rerank`; `outcome` is `ok`, the kind of its error, or
+    `stopped` where nobody wanted it any more. `first` is the time to its first piece, None where
+    none came or it came whole. `estimated`: the provider did not count all of it. `cost` None is
+    unknown.
     """
 
     deployment: Deployment
@@ -39,6 +40,9 @@ class GatewayObserver(Protocol):
     def answered_without_call(self, saved: Decimal | None, currency: str) -> None:
         """An answer came from the cache, or along with an equal request; what that spared."""
 
+    def key_rested(self, deployment: DeploymentName, why: str) -> None:
+        """One of several keys was limited, or refused, and is left alone; `why` is the error."""
+
 
 class QuietGateway:
     """A GatewayObserver that nobody listens to."""
@@ -47,6 +51,9 @@ class QuietGateway:
         """See GatewayObserver."""
 
     def answered_without_call(self, saved: Decimal | None, currency: str) -> None:
+        """See GatewayObserver."""
+
+    def key_rested(self, deployment: DeploymentName, why: str) -> None:
         """See GatewayObserver."""
 
 

@@ -95,10 +95,12 @@ async def test_a_call_that_is_repeated_gets_another_key() -> None:
         return Plan(refusal=Refusal(401)) if asked.number == 0 else Plan()
 
     keys = {"api_key": "first-key", "more_keys": ("second-key",)}
-    async with provider("messages", plan, **keys) as (model, server):
+    rested: list[str] = []
+    async with provider("messages", plan, **keys, key_rested=rested.append) as (model, server):
         _, error = await broken_answer(model)
         assert error.retry_after == 0.0
         await events_of(model)
         await events_of(model)
     sent = [record.headers["x-api-key"] for record in server.records]
     assert sent == ["first-key", "second-key", "second-key"]
+    assert rested == ["authentication"]

@@ -168,6 +168,12 @@ def test_what_caches_spared(metrics: Metrics, page: MetricsPage) -> None:
     assert shown["colonnade_answers_without_call_total"] == 2
 
 
+def test_keys_that_rest(metrics: Metrics, page: MetricsPage) -> None:
+    metrics.key_rested(DeploymentName("big"), "rate_limited")
+    name = "colonnade_provider_keys_rested_total"
+    assert samples(page)[f'{name}{{deployment="big",error_type="rate_limited"}}'] == 1
+
+
 def test_no_label_names_a_tenant_or_a_user(metrics: Metrics, page: MetricsPage) -> None:
     metrics.call_ended(line())
     assert "secret" not in get(page)[1]

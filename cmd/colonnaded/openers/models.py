@@ -12,6 +12,7 @@ from colonnaded.settings import DeploymentSettings, Settings
 from core.catalog import Catalog, Deployment
 from core.clock import Clock
 from core.identifiers import DeploymentName
+from core.ports.gateway_observer import QUIET_GATEWAY, GatewayObserver
 from core.ports.language_model import LanguageModel
 from services.embedders import Embedders
 from services.models.deployments import Deployments, LiveDeployments
@@ -29,9 +30,12 @@ _OUTSIDE = frozenset(
 class ModelOpener:
     """Makes snapshots of the settings. A model that was opened for the same goes on in the next."""
 
-    def __init__(self, embedders: Embedders, clock: Clock) -> None:
+    def __init__(
+        self, embedders: Embedders, clock: Clock, observer: GatewayObserver = QUIET_GATEWAY
+    ) -> None:
         self._embedders = embedders
         self._clock = clock
+        self._observer = observer
         self._opened: dict[DeploymentName, tuple[object, LanguageModel]] = {}
 
     def snapshot(self, settings: Settings) -> Deployments:
@@ -59,7 +63,7 @@ class ModelOpener:
         known = self._opened.get(entry.name)
         if known is not None and known[0] == mark:
             return known
-        return mark, _open(entry, chosen, self._embedders, self._clock)
+        return mark, _open(entry, chosen, self._embedders, self._clock, self._observer)
 
 
 async def open_deployments(
@@ -74,7 +78,11 @@ async def open_deployments(
 
 
 def _open(
-    deployment: Deployment, chosen: DeploymentSettings, embedders: Embedders, clock: Clock
+    deployment: Deployment,
+    chosen: DeploymentSettings,
+    embedders: Embedders,
+    clock: Clock,
+    observer: GatewayObserver,
 ) -> LanguageModel:
     match chosen.adapter:
         case "extractive":
@@ -93,4 +101,4 @@ def _open(
         case _:
             from colonnaded.openers.remote_models import open_remote
 
-            return open_remote(deployment, chosen, clock)
+            return open_remote(deployment, chosen, clock, observer)

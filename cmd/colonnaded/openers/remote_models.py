@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from adapters.models.anthropic import AnthropicModel, MessagesServer
@@ -20,13 +21,20 @@ from core.catalog import Deployment
 from core.clock import Clock
 from core.generation import ModelError, ModelErrorKind
 from core.identifiers import Seconds
+from core.ports.gateway_observer import QUIET_GATEWAY, GatewayObserver
 from core.ports.language_model import LanguageModel
 
 
-def open_remote(deployment: Deployment, chosen: ProviderSettings, clock: Clock) -> LanguageModel:
+def open_remote(
+    deployment: Deployment,
+    chosen: ProviderSettings,
+    clock: Clock,
+    observer: GatewayObserver = QUIET_GATEWAY,
+) -> LanguageModel:
     """The model. Raises MissingSecret, and OSError where a certificate's file cannot be used."""
     # Every server's settings begin with those of Upstream; each adds its own by name.
     upstream: dict[str, Any] = _upstream(deployment, chosen)
+    upstream["key_rested"] = partial(observer.key_rested, deployment.name)
     thinking: Any = chosen.thinking  # the settings allow each adapter its own words only
     match chosen.adapter:
         case "openai":

@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from core.generation import ModelError, ModelErrorKind, TextDelta, TokenUsage
-from core.identifiers import Seconds
+from core.identifiers import DeploymentName, Seconds
 from core.ports.gateway_observer import AttemptEnded
 from core.ports.model_gateway import CachePolicy
 from core.prices import Prices, saved_by_cache
@@ -38,6 +38,9 @@ class Told:
 
     def answered_without_call(self, saved: Decimal | None, currency: str) -> None:
         self.spared.append((saved, currency))
+
+    def key_rested(self, deployment: DeploymentName, why: str) -> None:
+        raise AssertionError("no model here has keys")
 
     @property
     def outcomes(self) -> list[tuple[str, str]]:
