@@ -30,6 +30,7 @@ BETWEEN = Seconds(1.0)
 LIFE = Seconds(900.0)
 """A name is used for so long: that bounds what has to be counted if its holder dies."""
 _REPORT_AFTER, _RENEW_AFTER = Seconds(5.0), Seconds(10.0)
+_MOST_KNOWN = 10_000
 _TOGETHER = 32
 """Reports that are made at once, so that they can share a commit."""
 
@@ -41,6 +42,9 @@ class Holding:
     holder: str
     since: Seconds | None = None
     purses: dict[AccountKey, Purse] = field(default_factory=dict)
+    known: dict[Spender, tuple[Sequence[BudgetRule], tuple[Purse, ...]]] = field(
+        default_factory=dict
+    )
 
 
 class BudgetAccounts:
@@ -80,7 +84,14 @@ class BudgetAccounts:
             self.begin_anew()
         if self._current.since is None:
             self._current.since = now
-        return tuple(self._purse(rule, rule.account(spender)) for rule in rules)
+        known = self._current.known
+        found = known.get(spender)
+        if found is None or found[0] is not rules:
+            if len(known) >= _MOST_KNOWN:
+                known.clear()
+            made = tuple(self._purse(rule, rule.account(spender)) for rule in rules)
+            found = known[spender] = (rules, made)
+        return found[1]
 
     def first_short(self, purses: Sequence[Purse], amount: Decimal) -> Purse | None:
         """The first from which so much may not be taken now."""

@@ -137,11 +137,11 @@ class BudgetBook:
         if not rules:
             return None
         most = most_cost(prompt, output, deployment.prices)
-        countable = [rule for rule in rules if _can_count(rule, deployment, most)]
+        countable = tuple(rule for rule in rules if _can_count(rule, deployment, most))
         if not (countable and most):  # what costs nothing takes nothing
             return None
         for _ in range(_TRIES):
-            purses = self._accounts.purses(countable, spender)
+            purses = self._accounts.purses(rules if countable == rules else countable, spender)
             short = self._accounts.first_short(purses, most)
             if short is None:
                 return self._set_aside(purses, most)
