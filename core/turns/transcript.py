@@ -22,6 +22,9 @@ from core.turns.events import (
     Validated,
 )
 
+_LOOSE = 16
+"""Pieces of text that are kept as they came; more become one, which takes a seventh of the room."""
+
 
 @dataclass(slots=True)
 class Transcript:
@@ -72,7 +75,7 @@ class Transcript:
     def add(self, event: TurnEvent) -> None:
         """Take one more event."""
         if type(event) is Text:
-            self._text.append(event.text)
+            self._say(event.text)
             return
         match event:
             case Started() | Retracted():
@@ -91,6 +94,11 @@ class Transcript:
                 self.verdict = verdict
             case Finished():
                 self.finished = event
+
+    def _say(self, text: str) -> None:
+        self._text.append(text)
+        if len(self._text) > _LOOSE:
+            self._text[:] = ("".join(self._text),)
 
     def _begin(self, anew: Started | Retracted) -> None:
         """A run begins, or its answer does: what was said before is void."""

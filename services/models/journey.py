@@ -17,6 +17,7 @@ from core.errors import (
 )
 from core.generation import (
     ModelError,
+    ModelErrorKind,
     RefusalDelta,
     TextDelta,
     ToolCallDelta,
@@ -29,6 +30,9 @@ from core.routing.course import Course, Setback
 from services.models.deployments import Deployments
 from services.models.lanes import TurnedAway
 from services.models.trial import Trial, together
+
+_LOOSE = 16
+"""Pieces of text that are kept as they came; more become one, which takes a seventh of the room."""
 
 
 class TooDear(Exception):
@@ -106,6 +110,8 @@ class Journey:
         """This is about to be released."""
         if type(event) is TextDelta:
             self.text.append(event.text)
+            if len(self.text) > _LOOSE:
+                self.text[:] = ("".join(self.text),)
             return
         match event:
             case RefusalDelta(text):
@@ -193,6 +199,8 @@ class Journey:
                 retry_after=_soonest(self.failures) or Seconds(1.0),
                 limit="deployments",
             )
+        if isinstance(first, ModelError) and all(map(_is_unsupported, troubles)):
+            return FeatureUnsupported(first.message, feature="model")
         told = ModelsUnavailable(self._causes(), self._words() if self.order.explain else None)
         told.retry_after = _soonest(self.failures) or told.retry_after
         return told
@@ -213,6 +221,10 @@ class Journey:
             for failed in self.failures
             if isinstance(failed.trouble, ModelError)
         }
+
+
+def _is_unsupported(trouble: Trouble) -> bool:
+    return isinstance(trouble, ModelError) and trouble.kind is ModelErrorKind.UNSUPPORTED
 
 
 def _all(troubles: list[Trouble], kind: type[Trouble]) -> bool:

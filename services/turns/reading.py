@@ -15,16 +15,10 @@ from services.turns.presence import Presences
 from services.turns.replica import Replica
 from services.turns.run import Run
 from services.turns.seat import Seat
-from services.turns.tail import Tail, within
+from services.turns.tail import Batch, Tail
 from services.turns.timings import TurnTimings
 
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Events that go out in one message, as bytes, and the number of the last of them."""
-
-    encoded: bytes
-    last: int
+__all__ = ["Batch", "Batches", "Readers", "Reading", "TurnFailed", "check_position"]
 
 
 class Batches(AsyncIterable[Batch], Protocol):
@@ -89,18 +83,18 @@ class Reading:
         try:
             while True:
                 tail = self._tail
-                events = tail.since(self._after, readers.message_bytes) if tail else None
-                if tail is not None and events is not None:
+                batch = tail.since(self._after, readers.message_bytes) if tail else None
+                if tail is not None and batch is not None:
                     ended = tail.ended
                 elif (tail := seat.tail_for(self._after)) is not None:
                     self._tail = tail
                     continue
                 else:
                     self._tail, seen = None, seat.changes
-                    ended, events = await readers.page(seat, self._after)
-                if events:
-                    self._after += len(events)
-                    return Batch(b"".join(events), self._after)
+                    ended, batch = await readers.page(seat, self._after)
+                if batch.last > self._after:
+                    self._after = batch.last
+                    return batch
                 if ended is not None and self._after >= ended.next_seq - 1:
                     seat.end()
                     _tell_end(ended)
@@ -150,7 +144,7 @@ class Readers:
         """The events after number `after`; `left` is called as the reader goes."""
         return Reading(self, Seat(tenant, user, turn, self._running, self._presences), after, left)
 
-    async def page(self, seat: Seat, after: int) -> tuple[Turn | None, Sequence[bytes]]:
+    async def page(self, seat: Seat, after: int) -> tuple[Turn | None, Batch]:
         """The turn if it has ended, and what the log holds next.
 
         By then this replica counts as a reader of what still runs.
@@ -161,7 +155,7 @@ class Readers:
         if not page.turn.state.ended and await seat.register():
             page = await self._patient_page(seat, after)
         ended = page.turn if page.turn.state.ended else None
-        return ended, within([event.body for event in page.events], self.message_bytes)
+        return ended, _batch(page.events, after, self.message_bytes)
 
     async def _patient_page(self, seat: Seat, after: int) -> _Page:
         """One snapshot of the row and the log. A store that is away is waited for a while."""
@@ -206,6 +200,18 @@ def _lost(turn: Turn, last: int) -> TurnLogLost:
         turn_id=turn.id,
         last_sequence=str(last),
     )
+
+
+def _batch(events: Sequence[LoggedEvent], after: int, most_bytes: int) -> Batch:
+    """As many of these events as fit into a message; one fits always."""
+    taken: list[bytes] = []
+    size = 0
+    for event in events:
+        size += len(event.body)
+        if size > most_bytes and taken:
+            break
+        taken.append(event.body)
+    return Batch(b"".join(taken), after + len(taken))
 
 
 def _tell_end(turn: Turn) -> NoReturn:

@@ -3,41 +3,54 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from core.ports.state import StoreUnavailable
 from core.turns.rows import LoggedEvent, Turn
 from services.turns.timings import TurnTimings
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events that go out in one message, as bytes, and the number of the last of them."""
+
+    encoded: bytes
+    last: int
+
+
 class Tail:
     """What was committed last, keyed by turn and epoch.
 
-    Bounded: a reader that falls behind its first event reads the log. Of an event only its bytes
-    are kept, as readers get them: of thousands of slow turns each holds dozens.
+    Bounded: a reader that falls behind its first event reads the log. Of the events only their
+    bytes are kept, in one piece, as readers get them, and where each ends: of thousands of slow
+    turns each holds dozens.
     """
 
     def __init__(self, turn: Turn, timings: TurnTimings) -> None:
         self.ended: Turn | None = None
         self.closed = False
         self._timings = timings
-        self._events: list[bytes] = []
-        self._bytes = 0
+        self._bytes = bytearray()
+        self._ends = array("Q")
+        self._forgotten = 0
+        """Bytes that once stood before those that are kept; the ends count from there."""
         self._next = turn.next_seq
         self._waiting: list[asyncio.Future[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def publish(self, events: Sequence[LoggedEvent]) -> None:
         """Take over events that are committed, and wake every reader once."""
-        kept, timings = self._events, self._timings
+        kept, ends, timings = self._bytes, self._ends, self._timings
         for event in events:
             if event.seq != self._next:  # what is here ends where these begin, or is of no use
-                kept.clear()
-                self._bytes = 0
-            kept.append(event.body)
-            self._bytes += len(event.body)
+                self._forget(len(ends))
+            kept += event.body
+            ends.append(self._forgotten + len(kept))
             self._next = event.seq + 1
-        if self._bytes > timings.tail_bytes or len(kept) > timings.tail_events:
+        if len(kept) > timings.tail_bytes or len(ends) > timings.tail_events:
             self._forget_oldest()
         self._wake()
 
@@ -56,16 +69,19 @@ class Tail:
                 told.set_exception(type(away)(away.message))
 
     def _forget_oldest(self) -> None:
-        most, first = self._timings.tail_events, 0
-        while self._bytes > self._timings.tail_bytes or len(self._events) - first > most:
-            self._bytes -= len(self._events[first])
-            first += 1
-        if first:
-            del self._events[:first]
+        excess = len(self._bytes) - self._timings.tail_bytes
+        too_big = bisect_left(self._ends, self._forgotten + excess) + 1 if excess > 0 else 0
+        self._forget(max(too_big, len(self._ends) - self._timings.tail_events))
+
+    def _forget(self, count: int) -> None:
+        if count:
+            end = self._ends[count - 1]
+            del self._bytes[: end - self._forgotten], self._ends[:count]
+            self._forgotten = end
 
     def holds(self, sequence: int) -> bool:
         """Whether the event with this number is here, or is the next to come."""
-        return self._next - len(self._events) <= sequence <= self._next
+        return self._next - len(self._ends) <= sequence <= self._next
 
     def serves(self, after: int) -> bool:
         """Whether a reader that has the events up to `after` can go on from here alone."""
@@ -77,19 +93,25 @@ class Tail:
             self.holds(after + 1) and after + 1 < self._next
         )
 
-    def since(self, after: int, most_bytes: int) -> Sequence[bytes] | None:
+    def since(self, after: int, most_bytes: int) -> Batch | None:
         """The events above `after`, at least one if there is one, up to about `most_bytes`.
 
         None where it does not serve such a reader.
         """
-        newer = self._next - 1 - after
-        here = not self.closed and 0 <= newer <= len(self._events)
+        newer, ends = self._next - 1 - after, self._ends
+        here = not self.closed and 0 <= newer <= len(ends)
         if not here and not self.serves(after):
             return None
         if newer <= 0:
-            return ()
-        events = self._events[-newer:]
-        return events if self._bytes <= most_bytes else within(events, most_bytes)
+            return Batch(b"", after)
+        first = len(ends) - newer
+        begin = (ends[first - 1] if first else self._forgotten) - self._forgotten
+        if len(self._bytes) - begin <= most_bytes:
+            return Batch(bytes(self._bytes[begin:]), self._next - 1)
+        fitting = bisect_right(ends, self._forgotten + begin + most_bytes, first) - first
+        count = max(1, fitting)
+        end = ends[first + count - 1] - self._forgotten
+        return Batch(bytes(self._bytes[begin:end]), after + count)
 
     def changed(self) -> asyncio.Future[None]:
         """Done with the next event, or the end. Anything that came before this call is not told.
@@ -107,13 +129,3 @@ class Tail:
         for told in waiting:
             if not told.done():  # else who waited has left
                 told.set_result(None)
-
-
-def within(events: Sequence[bytes], most_bytes: int) -> Sequence[bytes]:
-    """The first of these events, as many as fit into a message; one fits always."""
-    size = 0
-    for index, event in enumerate(events):
-        size += len(event)
-        if size > most_bytes and index > 0:
-            return events[:index]
-    return events

@@ -10,7 +10,7 @@ import pytest
 from core.ports.state import StoreUnavailable
 from core.turns.rows import LoggedEvent
 from fakes.turn_rows import RUNNING
-from services.turns.tail import Tail
+from services.turns.tail import Batch, Tail
 from services.turns.timings import TurnTimings
 
 TURN = replace(RUNNING, next_seq=1)
@@ -19,6 +19,11 @@ MESSAGE = 1_000
 
 def event(seq: int, size: int = 10) -> LoggedEvent:
     return LoggedEvent(seq, 1, 1, "delta", str(seq % 10).encode() * size)
+
+
+def batch(*events: LoggedEvent) -> Batch:
+    after = events[-1].seq if events else 3
+    return Batch(b"".join(event.body for event in events), after)
 
 
 def tail(**bounds: int) -> Tail:
@@ -30,19 +35,20 @@ def test_events_are_read_on_from_any_number_that_it_holds() -> None:
     made.publish([event(1), event(2)])
     made.publish([event(3)])
     for after in range(4):
-        expected = [event(seq).body for seq in range(after + 1, 4)]
-        assert list(made.since(after, MESSAGE)) == expected
+        assert made.since(after, MESSAGE) == batch(*(event(seq) for seq in range(after + 1, 4)))
         assert made.serves(after)
     assert not made.serves(4)
+    assert made.since(4, MESSAGE) is None
 
 
 def test_a_message_takes_what_fits_and_one_event_at_least() -> None:
     made = tail()
     made.publish([event(1, 600), event(2, 600), event(3, 2_000), event(4)])
-    assert made.since(0, MESSAGE) == [event(1, 600).body]
-    assert made.since(0, 1_200) == [event(1, 600).body, event(2, 600).body]
-    assert made.since(2, MESSAGE) == [event(3, 2_000).body]
-    assert made.since(3, MESSAGE) == [event(4).body]
+    assert made.since(0, MESSAGE) == batch(event(1, 600))
+    assert made.since(0, 1_199) == batch(event(1, 600))
+    assert made.since(0, 1_200) == batch(event(1, 600), event(2, 600))
+    assert made.since(2, MESSAGE) == batch(event(3, 2_000))
+    assert made.since(3, MESSAGE) == batch(event(4))
 
 
 @pytest.mark.parametrize("bounds", [{"tail_events": 3}, {"tail_bytes": 39}])
@@ -50,7 +56,11 @@ def test_the_oldest_are_forgotten_beyond_the_bounds(bounds: dict[str, int]) -> N
     made = tail(**bounds)
     made.publish([event(seq) for seq in range(1, 11)])
     assert [after for after in range(12) if made.holds(after + 1)] == [7, 8, 9, 10]
-    assert list(made.since(7, MESSAGE)) == [event(seq).body for seq in (8, 9, 10)]
+    assert made.since(6, MESSAGE) is None
+    assert made.since(7, MESSAGE) == batch(event(8), event(9), event(10))
+    made.publish([event(11)])
+    assert made.since(9, MESSAGE) == batch(event(10), event(11))
+    assert made.since(7, MESSAGE) is None
 
 
 def test_what_does_not_follow_takes_the_place_of_what_is_there() -> None:
@@ -58,7 +68,9 @@ def test_what_does_not_follow_takes_the_place_of_what_is_there() -> None:
     made.publish([event(1), event(2)])
     made.publish([event(5)])
     assert not made.serves(1)
-    assert list(made.since(4, MESSAGE)) == [event(5).body]
+    assert made.since(4, MESSAGE) == batch(event(5))
+    made.publish([event(6)])
+    assert made.since(5, MESSAGE) == batch(event(6))
 
 
 async def test_all_who_wait_are_told_once_of_news_and_of_an_outage() -> None:
@@ -75,3 +87,13 @@ async def test_all_who_wait_are_told_once_of_news_and_of_an_outage() -> None:
     later = made.changed()
     made.close(None)
     await later
+
+
+def test_one_that_has_ended_serves_whoever_lacks_what_it_holds_or_has_all() -> None:
+    made = tail(tail_events=2)
+    made.publish([event(seq) for seq in range(1, 5)])
+    made.close(replace(TURN, next_seq=5))
+    assert [after for after in range(7) if made.serves(after)] == [2, 3, 4]
+    assert made.since(2, MESSAGE) == batch(event(3), event(4))
+    assert made.since(4, MESSAGE) == Batch(b"", 4)
+    assert made.since(1, MESSAGE) is None

@@ -50,7 +50,7 @@ async def test_what_a_run_keeps_in_memory_is_bounded(state: State) -> None:
             async with aclosing(_resumed(node, turn)) as sleeper:
                 await anext(sleeper)
                 await reads.end()
-        assert len(run.tail._events) <= 4
+        assert len(run.tail._ends) <= 4
 
 
 async def test_messages_are_of_a_bounded_size(state: State) -> None:
