@@ -24,6 +24,7 @@ from services.models.attempt_steps import (
     is_mine,
     ride_nowhere,
 )
+from services.models.recording import Recorder
 from services.turns.run_log import Lost
 from services.turns.settlement import ledger_line
 from services.turns.writing import Writing
@@ -53,6 +54,7 @@ class Attempts:
         self._state = state
         self._hold = hold
         self._ride = ride
+        self._recorder = Recorder(state)
         self._late: set[asyncio.Future[None]] = set()
 
     async def begin(
@@ -190,29 +192,43 @@ class Attempts:
             return await view.spending.attempts(unit.id)
 
     async def _end(self, attempt: Attempt, unit: SpendingUnit, deployment: Deployment) -> None:
+        if unit.epoch is None:  # what was begun is all that can be on record
+            await self._recorder.write(unit.tenant, lambda tx: _book(tx, attempt, deployment))
+            return
         async with self._state.transaction(unit.tenant) as tx:
-            row = attempt
-            if unit.epoch is not None:  # of others, what was begun is all that can be on record
-                known = {row.number: row for row in await tx.spending.attempts(unit.id)}
-                row = known.get(attempt.number, attempt)
+            known = {row.number: row for row in await tx.spending.attempts(unit.id)}
+            row = known.get(attempt.number, attempt)
             ended = replaced(
                 row,
                 used=attempt.used or row.used,
                 output_bytes=max(row.output_bytes, attempt.output_bytes),
                 error=attempt.error,
             )
-            if unit.epoch is None or row.booked:
-                tx.spending.book(ledger_line(ended, deployment, tx))
-                ended = replaced(ended, booked=True)
-            tx.spending.update(ended)
+            if row.booked:
+                await _book(tx, ended, deployment)
+            else:
+                tx.spending.update(ended)
 
     async def _begin(self, wanted: Wanted) -> Attempt:
-        async with self._state.transaction(wanted.unit.tenant) as tx:
-            await _check_fence(tx, wanted.unit)
+        unit, before = wanted.unit, len(wanted.given_up)
+
+        async def record(tx: Transaction) -> Attempt:
+            del wanted.given_up[before:]  # of a transaction that was undone
             writing = Writing(fresh=wanted.fresh and not wanted.given_up)
             attempt = await wanted.record(tx, writing)
             writing.write(tx)
             return attempt
+
+        if unit.epoch is None:
+            return await self._recorder.write(unit.tenant, record)
+        async with self._state.transaction(unit.tenant) as tx:
+            await _check_fence(tx, unit)
+            return await record(tx)
+
+
+async def _book(tx: Transaction, ended: Attempt, deployment: Deployment) -> None:
+    tx.spending.book(ledger_line(ended, deployment, tx))
+    tx.spending.update(replaced(ended, booked=True))
 
 
 async def _patiently(

@@ -11,7 +11,7 @@ import pytest
 from core.catalog import Deployment
 from core.errors import Conflict
 from core.generation import TokenUsage
-from core.identifiers import BootId, TurnId
+from core.identifiers import BootId, TenantId, TurnId
 from core.ports.model_gateway import SpendingUnit
 from core.ports.state import State, StoreUnavailable
 from core.turns.rows import Attempt, EndReason, Turn, TurnState
@@ -187,3 +187,28 @@ async def test_of_a_fresh_unit_too_what_may_be_on_record_is_looked_at(
     rows = await on_record(fake)
     assert [row.used for row in rows if row.number < 2] == [NOTHING] * (len(rows) - 1)
     assert rows[-1] == attempt
+
+
+async def test_bare_generations_of_two_tenants_are_written_together(state: State) -> None:
+    """In one transaction, and yet each is its own tenant's."""
+    other = TenantId("globex")
+    units = [SpendingUnit(f"gen-{number}", (ACME, other)[number % 2], ANN) for number in range(6)]
+    attempts, used = Attempts(state), TokenUsage(10, 3)
+    begun = await asyncio.gather(
+        *(attempts.begin(unit, MODEL, 10, 5, fresh=True) for unit in units)
+    )
+    await asyncio.gather(
+        *(
+            attempts.end(replace(row, used=used), unit, MODEL)
+            for row, unit in zip(begun, units, strict=True)
+        )
+    )
+    for unit in units:
+        stranger = other if unit.tenant == ACME else ACME
+        async with state.snapshot(unit.tenant) as view:
+            rows = await view.spending.attempts(unit.id)
+            lines = await view.spending.lines(unit.id)
+        assert [(row.used, row.booked) for row in rows] == [(used, True)]
+        assert [(line.tenant, line.usage) for line in lines] == [(unit.tenant, used)]
+        async with state.snapshot(stranger) as view:
+            assert not await view.spending.attempts(unit.id)
