@@ -81,6 +81,8 @@ class Listener:
         """It ended in an error, which says something about its deployment, or does not."""
         trial.failure, trial.error = error.message, error.kind.value
         trial.finished = None
+        if error.kind is ModelErrorKind.UNSUPPORTED:
+            trial.called = False  # its adapter had no words for it, or its provider took it not
         out_of_time = self.clock.monotonic() >= journey.order.deadline - _LATE
         begun = trial.passage.heard or trial.whole
         by_caller = error.kind is ModelErrorKind.TIMEOUT and out_of_time and begun

@@ -192,6 +192,19 @@ async def test_who_has_no_tools_is_not_called(request_: models_pb2.GenerateReque
         assert not model.calls
 
 
+async def test_what_a_format_cannot_say_is_refused_by_name() -> None:
+    async with provider("gemini") as (model, server), served_node(model) as node:
+        request = wants(options=models_pb2.GenerationOptions(parallel_tool_calls=False))
+        for call in (node.stubs.models.Generate, node.stubs.models.StreamGenerate):
+            refusal = await refused(call(request, metadata=node.key()))
+            assert (refusal.code, refusal.reason) == (
+                StatusCode.FAILED_PRECONDITION,
+                "FEATURE_UNSUPPORTED",
+            )
+            assert "parallel_tool_calls" in refusal.message
+        assert not server.records
+
+
 async def test_after_a_proposal_nobody_else_is_asked() -> None:
     cut = ModelError(ModelErrorKind.CONNECTION, "cut")
     first = able(script(Propose("{", 0, "c-1", "clock"), Fail(cut)), name="first")
