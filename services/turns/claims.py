@@ -36,6 +36,16 @@ class _Queue:
     length: int = 0
 
 
+class _StillInDoubt(StoreUnavailable):
+    """Nobody waits for this claim any more, and it is not known whether it was made."""
+
+    outcome_known = False
+
+    def told(self) -> DeadlineExceeded:
+        """What its caller is told in the end."""
+        return DeadlineExceeded(self.message)
+
+
 class Claims:
     """Claims and attaches. Duplicates in this process wait for the first one's claim."""
 
@@ -135,6 +145,8 @@ class Claims:
             except StoreUnavailable as away:
                 claiming.in_doubt |= not away.outcome_known
                 if not self._is_patient(claiming, away, tried):
+                    if isinstance(away, _StillInDoubt):
+                        raise away.told() from None
                     raise
                 await asyncio.sleep(self._timings.retry_store)
 
@@ -183,9 +195,12 @@ class Claims:
         return Claim(turn, mine=False)
 
     def _require_time(self, claiming: Claiming) -> None:
-        """Begin nothing for a caller who has gone while an earlier try was in doubt."""
+        """Begin nothing for a caller who has gone while an earlier try was in doubt.
+
+        What that try wrote may yet be committed, though it is not there now.
+        """
         if claiming.in_doubt and self._clock.monotonic() >= claiming.call.deadline:
-            raise DeadlineExceeded("the store did not say in time whether this turn began")
+            raise _StillInDoubt("the store did not say in time whether this turn began")
 
     async def _run_again(self, tx: Transaction, claiming: Claiming, turn: Turn) -> Claim:
         self._require_time(claiming)

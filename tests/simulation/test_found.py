@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from simulation.plan import Ask, Pause, Plan, Question, Resume, Setup, Wait
+from simulation.plan import (
+    Ask,
+    Fail,
+    Hang,
+    OnCommit,
+    Pause,
+    Plan,
+    Question,
+    Resume,
+    Setup,
+    Wait,
+)
 from simulation.running import run_plan
+from simulation.store import CommitFault
 
 REFUSED_BEFORE_ITS_EQUAL_BEGAN = Plan(
     seed=154651174508254,
@@ -47,9 +59,25 @@ ASLEEP_OVER_A_WAKE = Plan(
 )
 """A wake was committed while its replica stood still, which then had no more patience to ask."""
 
+NOT_THERE_YET = Plan(
+    seed=130530465620760,
+    setup=Setup(replicas=2, latency=0.002, turns_limit=1),
+    questions=(
+        Question(scripts=((Fail(),), (Hang(stubborn=1.5),))),
+        Question(scripts=((), (), ()), linger=1.0, detach=True),
+    ),
+    steps=(
+        Ask(at=0.05, replica=0, question=1, deadline=0.4, goes_on_at=(0,), pace=0.1),
+        Ask(at=2.368, replica=0, question=0, deadline=2.0, goes_on_at=(1, 0), whole=True),
+        OnCommit(table="idempotency", nth=1, replica=None, fault=CommitFault.LATE),
+    ),
+)
+"""A claim in doubt was asked for when its caller had gone, was not there, and came after all."""
+
 FOUND = {
     "refused before its equal began": REFUSED_BEFORE_ITS_EQUAL_BEGAN,
     "asleep over a wake": ASLEEP_OVER_A_WAKE,
+    "a claim that was not there yet": NOT_THERE_YET,
 }
 
 
