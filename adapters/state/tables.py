@@ -226,6 +226,17 @@ budget_alert = Table(
     PrimaryKeyConstraint("budget", "window_start", "threshold", "budget_limit"),
 )
 
+cached = Table(
+    "cached",
+    metadata,
+    *_text("tenant", "kind", "digest"),
+    *_bytes("body"),
+    *_numbers("size_bytes", "made_at", "expires_at"),
+    PrimaryKeyConstraint("tenant", "kind", "digest"),
+    Index("ix_cached_newest", "tenant", "kind", "made_at", "digest", "size_bytes"),
+    Index(None, "expires_at"),
+)
+
 execution = Table(
     "execution",
     metadata,

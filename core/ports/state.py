@@ -17,6 +17,7 @@ from core.errors import Conflict, Unavailable
 from core.identifiers import TenantId
 from core.ports.api_key_rows import ApiKeyRows
 from core.ports.budget_rows import BudgetRows
+from core.ports.cache_rows import CacheRows
 from core.ports.conversation_rows import ConversationRows
 from core.ports.knowledge_rows import KnowledgeRows
 from core.ports.spending_rows import SpendingRows
@@ -76,6 +77,10 @@ class Transaction(Protocol):
     @property
     def budgets(self) -> BudgetRows:
         """What may still be spent."""
+
+    @property
+    def cached(self) -> CacheRows:
+        """What may be given again."""
 
     @property
     def conversations(self) -> ConversationRows:

@@ -35,6 +35,7 @@ from contracts.state_samples import (
 )
 from core.budgets.rows import AlertRow, BudgetRow
 from core.identifiers import BootId, Position, TenantId
+from core.ports.cache_rows import CachedRow
 from core.ports.state import EVERY_TENANT, Scope, Transaction
 from core.turns.rows import ReaderRow
 from servers.postgres import PostgresServer
@@ -60,6 +61,7 @@ async def state(postgres_url: str) -> AsyncIterator[PostgresState]:
         assert await tx.budgets.replace(BudgetRow("daily", ACME, "daily"))
         one, at = Decimal(1), later(0)
         assert await tx.budgets.tell(AlertRow("daily", ACME, at, one, one, one, "USD", at))
+        tx.cached.put(CachedRow(ACME, "answer", "a", b"", at, at))
         tx.knowledge.insert_collection(a_collection())
         tx.knowledge.put_document(DOCS, a_document(), [a_chunk("a")], Position(1))
     yield opened

@@ -40,6 +40,7 @@ from core.identifiers import (
     TurnId,
 )
 from core.pages import Cursor
+from core.ports.cache_rows import CachedRow
 from core.ports.state import EVERY_TENANT, Scope, Transaction
 from core.turns.rows import ReaderRow, TurnState
 
@@ -281,7 +282,23 @@ key_steps = st.one_of(
     step(lambda n: lambda tx: tx.api_keys.find(f"d{n}"), numbers),
     st.just(lambda tx: tx.api_keys.list()),
 )
+cached = st.builds(
+    lambda n, t, age, size: CachedRow(
+        t, "answer", f"c{n}", b"x" * size, later(age), later(age + 2)
+    ),
+    numbers,
+    tenants,
+    numbers,
+    numbers,
+)
+cached_steps = st.one_of(
+    step(lambda row: lambda tx: tx.cached.put(row), cached),
+    step(lambda n: lambda tx: tx.cached.get("answer", [f"c{n}"]), numbers),
+    step(lambda n, size: lambda tx: tx.cached.bound("answer", n, size), limits, limits),
+    step(lambda n, limit: lambda tx: tx.cached.sweep(later(n), limit), numbers, limits),
+)
 SUBJECTS = {
+    "cached": cached_steps,
     "turns": turn_steps,
     "spending": spending_steps,
     "budgets": budget_steps,

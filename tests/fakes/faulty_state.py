@@ -18,7 +18,7 @@ from fakes.state_faults import CommitFault, Faults, unavailable
 _READS = frozenset(
     "get lock busy any_busy running due to_wake to_forget to_compact list find find_all heads read "
     "live of attempts lines execution message branch messages replace tell alerts held "
-    "booked".split()
+    "booked sweep".split()
 )
 _TABLE_OF = {"begin": "attempts", "book": "ledger", "record": "executions"}
 """The tables that the rows of spending write, by method; `update` is of attempts too."""

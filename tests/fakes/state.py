@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from core.ports.state import Scope
 from fakes.state_budgets import FakeBudgetRows
+from fakes.state_cached import FakeCacheRows
 from fakes.state_conversations import FakeApiKeyRows, FakeConversationRows
 from fakes.state_faults import CommitFault, Faults, unavailable
 from fakes.state_knowledge import FakeKnowledgeRows
@@ -65,6 +66,7 @@ class FakeTransaction:
         self.readers = FakeReaderRows(view)
         self.spending = FakeSpendingRows(view)
         self.budgets = FakeBudgetRows(view)
+        self.cached = FakeCacheRows(view)
         self.conversations = FakeConversationRows(view)
         self.knowledge = FakeKnowledgeRows(view)
         self.api_keys = FakeApiKeyRows(view)

@@ -27,6 +27,7 @@ from core.identifiers import (
 from core.knowledge import Collection, CollectionKey, Document
 from core.messages import StoredMessage
 from core.pages import Cursor
+from core.ports.cache_rows import CachedRow
 from core.ports.knowledge_rows import StoredChunk
 from core.ports.state import Scope, StoreConflict
 from core.turns.rows import (
@@ -76,6 +77,7 @@ class Tables:
     executions: dict[TurnId, ExecutionRecord] = field(default_factory=dict)
     budgets: dict[str, BudgetRow] = field(default_factory=dict)
     alerts: dict[AlertKey, AlertRow] = field(default_factory=dict)
+    cached: dict[tuple[TenantId, str, str], CachedRow] = field(default_factory=dict)
     conversations: dict[ConversationId, Owned[Conversation]] = field(default_factory=dict)
     messages: dict[MessageId, Owned[StoredMessage]] = field(default_factory=dict)
     collections: dict[CollectionKey, Collection] = field(default_factory=dict)

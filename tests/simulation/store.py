@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from core.ports.api_key_rows import ApiKeyRows
 from core.ports.budget_rows import BudgetRows
+from core.ports.cache_rows import CacheRows
 from core.ports.knowledge_rows import KnowledgeRows
 from core.ports.state import Scope, StoreConflict, StoreUnavailable
 from simulation.loop import Actor, SeededLoop
@@ -218,6 +219,11 @@ class SimulatedTransaction:
     @property
     def budgets(self) -> BudgetRows:
         """Nor is money."""
+        raise NotImplementedError
+
+    @property
+    def cached(self) -> CacheRows:
+        """Nor is what may be given again."""
         raise NotImplementedError
 
     @property

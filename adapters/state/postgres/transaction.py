@@ -11,6 +11,7 @@ from adapters.state.postgres.session import PostgresSession
 from adapters.state.postgres.turns import PostgresTurnRows
 from adapters.state.rows.api_keys import SqlApiKeyRows
 from adapters.state.rows.budgets import SqlBudgetRows
+from adapters.state.rows.cached import SqlCacheRows
 from adapters.state.rows.spending import SqlSpendingRows
 from adapters.state.rows.turn_log import SqlEventRows, SqlIdempotencyRows, SqlReaderRows
 
@@ -66,6 +67,11 @@ class PostgresTransaction:
     def budgets(self) -> SqlBudgetRows:
         """Budgets and their alerts."""
         return SqlBudgetRows(self._session)
+
+    @property
+    def cached(self) -> SqlCacheRows:
+        """Answers and vectors."""
+        return SqlCacheRows(self._session)
 
     @property
     def conversations(self) -> PostgresConversationRows:

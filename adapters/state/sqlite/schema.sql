@@ -52,6 +52,16 @@ CREATE TABLE budget_alert (
 	told_at BIGINT NOT NULL,
 	CONSTRAINT pk_budget_alert PRIMARY KEY (budget, window_start, threshold, budget_limit)
 );
+CREATE TABLE cached (
+	tenant TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	digest TEXT NOT NULL,
+	body BLOB NOT NULL,
+	size_bytes BIGINT NOT NULL,
+	made_at BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL,
+	CONSTRAINT pk_cached PRIMARY KEY (tenant, kind, digest)
+);
 CREATE TABLE change (
 	tenant TEXT NOT NULL,
 	collection TEXT NOT NULL,
@@ -236,6 +246,8 @@ CREATE TABLE turn (
 CREATE INDEX ix_api_key_tenant_created_at ON api_key (tenant, created_at);
 CREATE INDEX ix_attempt_holder ON attempt (holder, unit, number) WHERE holder <> '';
 CREATE INDEX ix_attempt_orphaned ON attempt (began_at) WHERE NOT booked AND epoch = 0;
+CREATE INDEX ix_cached_expires_at ON cached (expires_at);
+CREATE INDEX ix_cached_newest ON cached (tenant, kind, made_at, digest, size_bytes);
 CREATE INDEX ix_chunk_tenant_collection_document_ordinal ON chunk (tenant, collection, document, ordinal);
 CREATE INDEX ix_conversation_tenant_owner_updated_at_id ON conversation (tenant, owner, updated_at, id);
 CREATE INDEX ix_idempotency_turn ON idempotency (turn);
@@ -245,4 +257,4 @@ CREATE INDEX ix_turn_conversation ON turn (conversation) WHERE conversation IS N
 CREATE INDEX ix_turn_state_created_at_id ON turn (state, created_at, id);
 CREATE INDEX ix_turn_sweep ON turn (sweep, ended_at, id) WHERE sweep IS NOT NULL;
 CREATE UNIQUE INDEX ux_turn_busy_branch ON turn (tenant, conversation, parent) WHERE state IN ('RUNNING', 'WAITING') AND conversation IS NOT NULL;
-INSERT INTO alembic_version VALUES ('0005');
+INSERT INTO alembic_version VALUES ('0006');

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from adapters.state.rows.api_keys import SqlApiKeyRows
 from adapters.state.rows.budgets import SqlBudgetRows
+from adapters.state.rows.cached import SqlCacheRows
 from adapters.state.rows.conversations import SqlConversationRows
 from adapters.state.rows.knowledge import SqlKnowledgeRows
 from adapters.state.rows.spending import SqlSpendingRows
@@ -61,6 +62,11 @@ class SqliteTransaction:
     def budgets(self) -> SqlBudgetRows:
         """Budgets and their alerts."""
         return SqlBudgetRows(self._session)
+
+    @property
+    def cached(self) -> SqlCacheRows:
+        """Answers and vectors."""
+        return SqlCacheRows(self._session)
 
     @property
     def conversations(self) -> SqlConversationRows:
