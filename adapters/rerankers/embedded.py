@@ -18,6 +18,7 @@ from core.ports.embedder import CountingEmbedder, Embedded, Embedder, TextKind
 from core.ports.reranker import Scored
 from core.retrieval.blending import blended
 from core.retrieval.lexical_scores import lexical_scores
+from core.trace import TraceContext
 
 PIECE = 1_000
 """Characters that are embedded at once: what the packaged embedder reads of a text, about."""
@@ -38,8 +39,16 @@ class EmbeddedReranker:
         """See Reranker."""
         return f"{self._embedder.name}+words"
 
-    async def rerank(self, query: str, documents: Sequence[str], *, timeout: Seconds) -> Scored:
+    async def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        timeout: Seconds,
+        trace: TraceContext | None = None,
+    ) -> Scored:
         """See Reranker. An embedder that does not count leaves the tokens unknown."""
+        del trace  # nobody else is asked
         self._refuse_when_closed()
         if not documents:
             return Scored((), 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 
@@ -15,6 +15,7 @@ from adapters.rerankers.rerank_wire import request_body, scored
 from core.generation import ModelError, ModelErrorKind
 from core.identifiers import Seconds
 from core.ports.reranker import Scored
+from core.trace import TraceContext
 
 _REPLY_BYTES = 65_536
 _REPLY_BYTES_A_DOCUMENT = 256
@@ -41,7 +42,14 @@ class RemoteReranker:
         """See Reranker."""
         return self._server.model
 
-    async def rerank(self, query: str, documents: Sequence[str], *, timeout: Seconds) -> Scored:
+    async def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        timeout: Seconds,
+        trace: TraceContext | None = None,
+    ) -> Scored:
         """See Reranker."""
         if not documents:
             return Scored((), 0)
@@ -49,7 +57,7 @@ class RemoteReranker:
         body = await asyncio.to_thread(
             request_body, server.format, server.model, query, documents, server.longest_text
         )
-        reply = await self._post(body, len(documents), timeout)
+        reply = await self._post(body, len(documents), timeout, self._trace(trace))
         return await asyncio.to_thread(scored, reply, len(documents))
 
     async def close(self) -> None:
@@ -58,7 +66,15 @@ class RemoteReranker:
         if self._session is not None:
             await self._session.close()
 
-    async def _post(self, body: bytes, count: int, timeout: Seconds) -> bytes:
+    def _trace(self, trace: TraceContext | None) -> dict[str, str]:
+        """The caller's trace, where this server may be told it."""
+        if trace is None or not self._server.forward_trace:
+            return {}
+        return {"traceparent": trace.parent} | ({"tracestate": trace.state} if trace.state else {})
+
+    async def _post(
+        self, body: bytes, count: int, timeout: Seconds, more: Mapping[str, str]
+    ) -> bytes:
         """The reply's body. Raises ModelError."""
         if self._closed:
             raise self._was_closed()
@@ -68,7 +84,9 @@ class RemoteReranker:
         try:
             async with (
                 asyncio.timeout(timeout),
-                session.post(url, data=body, proxy=server.proxy, allow_redirects=False) as reply,
+                session.post(
+                    url, data=body, headers=more, proxy=server.proxy, allow_redirects=False
+                ) as reply,
             ):
                 if reply.status != HTTPStatus.OK:
                     raise refusal(reply.status, reply.headers, self._now())

@@ -41,6 +41,7 @@ class RerankServer:
     Texts are cut at `longest_text` characters, since many servers refuse what is beyond the
     model's window. `headers` win over ours. `ca_file` holds the certificates (PEM) that are
     trusted in place of the machine's; `client_certificate` and `client_key` are shown to it.
+    `forward_trace`: it is told the caller's trace.
     """
 
     base_url: str
@@ -53,6 +54,7 @@ class RerankServer:
     client_key: Path | None = None
     proxy: str | None = field(default=None, repr=False)
     connections: int = 8
+    forward_trace: bool = False
     longest_text: int = 8_000
 
     def trust(self) -> ssl.SSLContext | bool:

@@ -14,7 +14,7 @@ from colonnaded.setting_table import Positive, Table
 
 _OF_A_SERVER = (
     *("base_url", "model", "format", "api_key", "headers", "ca_file", "client_certificate"),
-    *("client_key", "proxy", "longest_text"),
+    *("client_key", "proxy", "longest_text", "forward_trace"),
 )
 """Keys that mean nothing to a reranker of this process."""
 
@@ -35,6 +35,7 @@ class RerankerSettings(Table):
     proxy: str | SecretReference | None = None
     longest_text: Annotated[int, Field(ge=100, le=1_000_000)] = 8_000
     timeout_seconds: Positive = 30.0
+    forward_trace: bool = False
     price: Annotated[Decimal, Field(ge=0)] | None = None
     price_request: Annotated[Decimal, Field(ge=0)] = Decimal(0)
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"

@@ -160,7 +160,9 @@ class BookedReranking:
         if left <= 0:
             raise DeadlineExceeded("no time was left for the reranker")
         timeout = Seconds(min(entry.timeout, left))
-        return await entry.reranker.rerank(order.query, order.documents, timeout=timeout)
+        return await entry.reranker.rerank(
+            order.query, order.documents, timeout=timeout, trace=call.trace
+        )
 
     def _left(self, call: Call) -> Seconds:
         return Seconds(call.deadline - self._clock.monotonic())

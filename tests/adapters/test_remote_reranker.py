@@ -15,6 +15,7 @@ from adapters.rerankers.rerank_server import FORMATS, RerankServer
 from adapters.rerankers.rerank_wire import request_body, scored
 from core.generation import ModelError, ModelErrorKind
 from core.identifiers import Seconds
+from core.trace import TraceContext
 from fakes.provider_server import Asked, Fault, Outcome, Plan, ProviderServer, Refusal
 
 KEY = "sk-a-secret-of-the-test"
@@ -164,6 +165,19 @@ def test_what_a_server_says_of_tokens_is_believed(
 )
 async def test_a_break_is_told(plan: Plan) -> None:
     assert (await failure(plan)).kind is ModelErrorKind.CONNECTION
+
+
+@pytest.mark.parametrize("may", [True, False])
+async def test_a_server_that_may_is_told_the_trace(may: bool) -> None:
+    trace = TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "a=1")
+    async with ProviderServer(lambda _: Plan.of("1")) as server:
+        place = RerankServer(server.url("rerank"), "m", forward_trace=may)
+        reranker = RemoteReranker(place)
+        await reranker.rerank("q", ["a"], timeout=PLENTY, trace=trace)
+        await reranker.rerank("q", ["a"], timeout=PLENTY)
+        await reranker.close()
+        told = [record.headers.get("traceparent") for record in server.records]
+        assert told == [trace.parent if may else None, None]
 
 
 async def test_nobody_there_is_told() -> None:

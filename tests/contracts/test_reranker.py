@@ -44,9 +44,9 @@ class Subject:
 @asynccontextmanager
 async def fake() -> AsyncIterator[Subject]:
     class Slow(FakeReranker):
-        async def rerank(self, query, documents, *, timeout):  # type: ignore[no-untyped-def]
+        async def rerank(self, query, documents, **more):  # type: ignore[no-untyped-def]
             self.waits = 60.0 if query == SLOW else 0.0
-            return await super().rerank(query, documents, timeout=timeout)
+            return await super().rerank(query, documents, **more)
 
     made = Slow()
     yield Subject(made, lambda: made.running)

@@ -32,6 +32,7 @@ from core.ports.reranking import Reranking
 from core.prices import Prices
 from core.principal import Principal
 from core.reranking import Ranked, Reranked, RerankOrder
+from core.trace import TraceContext
 from core.turns.rows import LedgerLine
 from fakes.budgets import a_process
 from fakes.far_gateway import MESH_SECRET, gateway_server, let_in
@@ -44,6 +45,7 @@ from services.models.reranking import BookedReranking, RerankerEntry, Rerankers
 
 DOLLAR_A_TOKEN = Prices(Decimal(1_000_000), Decimal(0))
 ORDER = RerankOrder("lighthouse keeper", ("bread", "a lighthouse", "the lighthouse keeper"))
+TRACE = TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "a=1")
 DOWN = ModelError(ModelErrorKind.OVERLOADED, "busy", retry_after=Seconds(7.0))
 
 
@@ -67,7 +69,7 @@ class Node:
     async def rerank(self, order: RerankOrder = ORDER, within: float = 10.0) -> Reranked:
         principal = Principal(ACME, ANN, ApiKeyId("k"), frozenset({"*"}))
         deadline = Seconds(self.clock.monotonic() + within)
-        call = Call(principal, CallId("c"), deadline)
+        call = Call(principal, CallId("c"), deadline, trace=TRACE)
         made = await self.reranking.rerank(call, order)
         assert (call.facts.model_version, call.facts.cost) == (made.model, made.cost)
         return made
@@ -130,6 +132,12 @@ async def test_the_best_comes_first_and_is_booked_at_its_price(open_node: Open) 
         "paid",
         "fake-reranker",
     )
+
+
+async def test_the_callers_trace_goes_along(open_node: Open) -> None:
+    reranker = FakeReranker()
+    await (await open_node(entry("paid", reranker))).rerank()
+    assert reranker.traces == [TRACE]
 
 
 async def test_operators_are_told_of_every_call(open_node: Open) -> None:

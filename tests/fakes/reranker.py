@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from core.generation import ModelError, ModelErrorKind
 from core.identifiers import Seconds
 from core.ports.reranker import Scored
+from core.trace import TraceContext
 
 
 class FakeReranker:
@@ -24,14 +25,23 @@ class FakeReranker:
         self.waits = 0.0
         self.counts = True
         self.calls: list[tuple[str, tuple[str, ...]]] = []
+        self.traces: list[TraceContext | None] = []
         self.running = 0
 
     @property
     def name(self) -> str:
         return self._name
 
-    async def rerank(self, query: str, documents: Sequence[str], *, timeout: Seconds) -> Scored:
+    async def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        timeout: Seconds,
+        trace: TraceContext | None = None,
+    ) -> Scored:
         self.calls.append((query, tuple(documents)))
+        self.traces.append(trace)
         self.running += 1
         try:
             async with asyncio.timeout(timeout):

@@ -61,6 +61,7 @@ def _open(chosen: RerankerSettings, embedders: Embedders) -> Reranker:
             client_key=chosen.client_key,
             proxy=_told(chosen.proxy) or None,
             longest_text=chosen.longest_text,
+            forward_trace=chosen.forward_trace,
         )
     )
 
