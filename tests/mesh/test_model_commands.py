@@ -76,17 +76,18 @@ def test_a_sound_deployment_answers_and_shows_what_it_can(server: ServerProcess)
     tried = server.run("models", "test", "smollm2")
     assert tried.returncode == 0, tried.stdout
     assert "✓ answers" in tried.stdout
+    assert "✓ streams" in tried.stdout
     assert "✓ takes a seed" in tried.stdout
     health = json.loads(server.run("models", "health", "--output", "json").stdout)
     states = {each["name"]: each for each in health}
     assert states["smollm2"]["state"] == "STATE_UP"
-    assert "first_token" not in states["smollm2"]  # an answer in one piece tells nothing of it
+    assert "first_token" in states["smollm2"]
 
 
 def test_what_is_wrong_with_one_is_said(server: ServerProcess) -> None:
     tried = server.run("models", "test", "gone")
     assert tried.returncode == 1
-    assert "look at base_url" in " ".join(tried.stdout.split())
+    assert "look at the address in base_url" in " ".join(tried.stdout.split())
     assert server.run("models", "test", "nobody").returncode == 1
 
 
