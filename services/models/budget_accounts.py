@@ -179,7 +179,7 @@ class BudgetAccounts:
     async def _wind_up(self, holding: Holding, purse: Purse) -> None:
         """Give up the name, once no call needs it."""
         async with self._lock(purse):
-            if not purse.is_over:
+            if not purse.is_over and (purse.empty or self._is_due(purse, shrink=True)):
                 await self._report(purse, shrink=True, ends=purse.empty)
             if purse.is_over:
                 del holding.purses[purse.key]

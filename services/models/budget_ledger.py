@@ -24,11 +24,15 @@ _MOST_KNOWN = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The account as it stands now, by the store's time, and which alerts came of it."""
+    """The account as it stands now, by the store's time, and which alerts came of it.
+
+    `known` are those that others have given before.
+    """
 
     account: Account
     now: datetime
     alerts: tuple[AlertRow, ...] = ()
+    known: tuple[AlertRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class BudgetLedger:
                 continue
             self._remember(row)
             if isinstance(outcome, Written):
-                self._told.update(map(_name, outcome.alerts))
+                self._note_told((*outcome.alerts, *outcome.known))
             return outcome
         raise Unavailable(_CROWDED)
 
@@ -88,25 +92,26 @@ class BudgetLedger:
                 if fresh:
                     return outcome, row
             elif await tx.budgets.replace(replace(row, account=outcome)):
-                alerts = await self._alerts(tx, rule, row, outcome)
+                alerts, known = await self._alerts(tx, rule, row, outcome)
                 after = replace(row, account=outcome, version=row.version + 1)
-                return Written(outcome, tx.now, alerts), after
+                return Written(outcome, tx.now, alerts, known), after
             row = None
         raise Unavailable(_CROWDED)
 
     async def _alerts(
         self, tx: Transaction, rule: BudgetRule, row: BudgetRow, account: Account
-    ) -> tuple[AlertRow, ...]:
-        """Those that nobody has given yet."""
+    ) -> tuple[tuple[AlertRow, ...], tuple[AlertRow, ...]]:
+        """Those that nobody has given yet, and those that others have."""
         spent, window = account.spent_in_window(rule, tx.now), window_of(rule, tx.now)
-        found: list[AlertRow] = []
+        new: list[AlertRow] = []
+        known: list[AlertRow] = []
         for threshold in reached(rule, spent):
             alert = AlertRow(
                 row.id, row.tenant, window, threshold, rule.limit, spent, rule.currency, tx.now
             )
-            if _name(alert) not in self._told and await tx.budgets.tell(alert):
-                found.append(alert)
-        return tuple(found)
+            if _name(alert) not in self._told:
+                (new if await tx.budgets.tell(alert) else known).append(alert)
+        return tuple(new), tuple(known)
 
     async def _count(
         self, rule: BudgetRule, key: AccountKey, holders: Sequence[str]
@@ -124,10 +129,14 @@ class BudgetLedger:
                 found[holder] = Counted(booked, still_open)
         return found
 
+    def _note_told(self, alerts: Sequence[AlertRow]) -> None:
+        if len(self._told) >= _MOST_KNOWN:
+            self._told.clear()
+        self._told.update(map(_name, alerts))
+
     def _remember(self, row: BudgetRow) -> None:
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
-            self._told.clear()
         self._known[row.id] = row
 
 
