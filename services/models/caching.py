@@ -24,6 +24,7 @@ from core.ports.model_gateway import (
     Spent,
 )
 from services.models.response_cache import CachedAnswer, CacheKey, ResponseCache
+from services.models.stored_answers import StoredAnswers
 
 _SAID = get_args(Said)
 _WHOLE = frozenset({StopCause.STOP, StopCause.LENGTH})
@@ -38,8 +39,11 @@ class CachingGateway:
         cache: ResponseCache,
         clock: Clock,
         observer: GatewayObserver = QUIET_GATEWAY,
+        stored: StoredAnswers | None = None,
     ) -> None:
+        """`stored` are those that other processes, or earlier ones, have left in the state."""
         self._inner = inner
+        self._stored = stored
         self._cache = cache
         self._clock = clock
         self._observer = observer
@@ -55,9 +59,9 @@ class CachingGateway:
     async def _cached(
         self, call: Call, order: GenerationOrder
     ) -> AsyncGenerator[GatewayEvent, None]:
-        key = CacheKey.of(order)
+        key = CacheKey.of(order, self._cache.about)
         if order.cache.read:
-            found = self._cache.get(key, self._clock.monotonic(), order.cache.longest)
+            found = self._near(key, order) or await self._far(key, order)
             if found is not None:
                 for event in _again(found, call):
                     self._tell(event)
@@ -69,6 +73,21 @@ class CachingGateway:
             async for event in events:
                 self._tell(event)
                 yield event
+
+    def _near(self, key: CacheKey, order: GenerationOrder) -> CachedAnswer | None:
+        return self._cache.get(key, self._clock.monotonic(), order.cache.longest)
+
+    async def _far(self, key: CacheKey, order: GenerationOrder) -> CachedAnswer | None:
+        """From the state, unless an equal request runs already: then its answer is on the way."""
+        running = self._running.get(key)
+        if self._stored is None or (running is not None and not running.ended):
+            return None
+        found = await self._stored.find(key, order.cache.longest)
+        if found is None:
+            return self._near(key, order)  # it may have come meanwhile
+        if key.about == self._cache.about:
+            self._cache.put(key, found)
+        return found
 
     def _tell(self, event: GatewayEvent) -> None:
         if isinstance(event, Completed) and event.cached:
@@ -89,6 +108,8 @@ class CachingGateway:
                 elif isinstance(event, Completed) and order.cache.write and _keeps(event, said):
                     answer = CachedAnswer(tuple(said), event, self._clock.monotonic())
                     self._cache.put(key, answer)
+                    if self._stored is not None:
+                        self._stored.keep(key, answer)
                 yield event
 
     async def _shared(

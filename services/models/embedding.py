@@ -27,6 +27,7 @@ from services.embedders import Embedders
 from services.models.attempt_steps import NOTHING
 from services.models.attempts import Attempts
 from services.models.spending import NO_BUDGETS, Budgets
+from services.models.stored_vectors import StoredVectors
 
 _SPECIAL_TOKENS = 2
 """What tokenizers put around a text. No token is shorter than a byte: that bounds the rest."""
@@ -98,7 +99,10 @@ class Embedding:
         new_id: NewId,
         budgets: Budgets = NO_BUDGETS,
         observer: GatewayObserver = QUIET_GATEWAY,
+        stored: StoredVectors | None = None,
     ) -> None:
+        """`stored` are those that other processes, or earlier ones, have left in the state."""
+        self._stored = stored
         self._embedders = embedders
         self._attempts = attempts
         self._cache = cache
@@ -113,13 +117,15 @@ class Embedding:
         embedder = self._embedders.named(model)
         entry = self._embedders.entry(embedder)
         tenant = call.principal.tenant
-        found = {text: self._cache.get(tenant, embedder.name, kind, text) for text in texts}
-        known = {text: vector for text, vector in found.items() if vector is not None}
-        missing = [text for text in found if text not in known]
+        known = await self._known(tenant, embedder, kind, texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in known]
         made = await self._made(call, embedder, entry, missing, kind, feature)
-        for text, vector in zip(missing, made.vectors, strict=True):
+        fresh = dict(zip(missing, made.vectors, strict=True))
+        for text, vector in fresh.items():
             self._cache.put(tenant, embedder.name, kind, text, vector)
-            known[text] = vector
+        if self._stored is not None and fresh:
+            self._stored.keep(tenant, embedder, kind, fresh)
+        known |= fresh
         vectors = [known[text] for text in texts]
         spent = _spent(made.tokens, entry) if isinstance(embedder, CountingEmbedder) else None
         cached = len(texts) - len(missing)
@@ -139,6 +145,20 @@ class Embedding:
             return made.vectors
 
         return _OnBehalf(embedder, paid)
+
+    async def _known(
+        self, tenant: TenantId, embedder: Embedder, kind: TextKind, texts: Sequence[str]
+    ) -> dict[str, Vector]:
+        """What the process has, and what else the state has."""
+        found = {text: self._cache.get(tenant, embedder.name, kind, text) for text in texts}
+        known = {text: vector for text, vector in found.items() if vector is not None}
+        if self._stored is None or len(known) == len(found):
+            return known
+        missing = [text for text in found if text not in known]
+        stored = await self._stored.find(tenant, embedder, kind, missing)
+        for text, vector in stored.items():
+            self._cache.put(tenant, embedder.name, kind, text, vector)
+        return known | dict(stored)
 
     async def _made(
         self,

@@ -16,13 +16,17 @@ _OVERHEAD = 512
 
 @dataclass(frozen=True, slots=True)
 class CacheKey:
-    """A tenant, and the digest of all that makes an answer."""
+    """A tenant, and the digest of all that makes an answer.
+
+    `about` stands for the settings that it was made under.
+    """
 
     tenant: TenantId
     content: str
+    about: str = ""
 
     @classmethod
-    def of(cls, order: GenerationOrder) -> CacheKey:
+    def of(cls, order: GenerationOrder, about: str = "") -> CacheKey:
         """The key of this order."""
         content = (
             [(part.role, part.content) for part in order.parts],
@@ -34,7 +38,7 @@ class CacheKey:
             order.options,
             order.language,
         )
-        return cls(order.unit.tenant, digest(content))
+        return cls(order.unit.tenant, digest(content), about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ class CachedAnswer:
 class ResponseCache:
     """Answers in memory, up to so many bytes; those that were not used for longest go first."""
 
-    def __init__(self, most_bytes: int, lasts: Seconds) -> None:
+    def __init__(self, most_bytes: int, lasts: Seconds, about: str = "") -> None:
+        self.about = about
         self._most_bytes = most_bytes
         self._lasts = lasts
         self._entries: OrderedDict[CacheKey, CachedAnswer] = OrderedDict()
@@ -84,8 +89,9 @@ class ResponseCache:
         while self._bytes > self._most_bytes:
             self._drop(next(iter(self._entries)))
 
-    def clear(self) -> None:
-        """Forget every answer: others might be given now."""
+    def clear(self, about: str = "") -> None:
+        """Forget every answer: under the new settings others might be given."""
+        self.about = about
         self._entries.clear()
         self._bytes = 0
 
