@@ -140,7 +140,12 @@ class Run:
             raise Lost("this turn is to stop, and calls no tool")
 
     async def pause(self, wait: Step) -> Paused:
-        """Give the turn up by this step. Raises Lost where it is to stop instead."""
+        """Give the turn up by this step. Raises Lost where it is to stop instead.
+
+        A turn whose time is over waits for nobody: DeadlineExceeded.
+        """
+        if self._clock.monotonic() >= self.deadline:
+            raise DeadlineExceeded("this turn is past its deadline, and waits for nobody")
         row = await self.log.perform(wait)
         if row.cancel is not None:
             raise Lost("this turn is to stop, and waits for nobody")

@@ -7,6 +7,7 @@ import pytest
 from simulation.plan import (
     Ask,
     Fail,
+    Full,
     Hang,
     OnCommit,
     Pause,
@@ -74,10 +75,23 @@ NOT_THERE_YET = Plan(
 )
 """A claim in doubt was asked for when its caller had gone, was not there, and came after all."""
 
+WAITED_PAST_ALL_TIME = Plan(
+    seed=91529353957080,
+    setup=Setup(replicas=3, latency=0.002, fault_rate=0.03),
+    questions=(Question(scripts=((),), timeout=0.5, approval=0.75),),
+    steps=(
+        Ask(at=0.05, replica=2, question=0, deadline=4.0, leaves=0.645, goes_on_at=(1,)),
+        Pause(at=2.151, replica=2, seconds=7.0, step=27),
+        Full(at=2.945, seconds=2.703),
+    ),
+)
+"""A claim was known long after its turn's deadline, and the turn began to wait for an approval."""
+
 FOUND = {
     "refused before its equal began": REFUSED_BEFORE_ITS_EQUAL_BEGAN,
     "asleep over a wake": ASLEEP_OVER_A_WAKE,
     "a claim that was not there yet": NOT_THERE_YET,
+    "waited past all time": WAITED_PAST_ALL_TIME,
 }
 
 

@@ -203,7 +203,8 @@ class RowWatch:
             self.report("a lease is no longer than it may be", f"{old.id}: {new.lease_until}")
         longer = new.lease_until > old.lease_until
         renewed_at = new.lease_until - timedelta(seconds=self._timings.lease)
-        if longer and _past_hard(old, renewed_at, self._timings):
+        runs_on = new.state is TurnState.RUNNING  # one that waits has no lease
+        if longer and runs_on and _past_hard(old, renewed_at, self._timings):
             self.report("no lease after the hard deadline", f"{old.id}")
         self._wished(moment, old, new, mine=mine)
 

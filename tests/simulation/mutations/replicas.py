@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import core.turns.leases
@@ -160,6 +161,10 @@ def _no_hard_deadline(patch: Patch) -> None:
 def _renewed_for_ever(patch: Patch) -> None:
     patch.everywhere(
         core.turns.leases.may_renew, lambda turn, now, hard: turn.state is TurnState.RUNNING
+    )
+    patch.everywhere(
+        core.turns.leases.longer_lease,
+        lambda until, deadline, now, lease, hard: max(until, now + timedelta(seconds=lease)),
     )
 
 

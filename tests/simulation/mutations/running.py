@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import core.turns.fencing
@@ -101,6 +102,10 @@ def _silent_runs_not_renewed(patch: Patch) -> None:
 def _renewed_for_ever(patch: Patch) -> None:
     patch.everywhere(
         core.turns.leases.may_renew, lambda turn, now, hard: turn.state is TurnState.RUNNING
+    )
+    patch.everywhere(
+        core.turns.leases.longer_lease,
+        lambda until, deadline, now, lease, hard: max(until, now + timedelta(seconds=lease)),
     )
 
 
