@@ -71,7 +71,8 @@ whole(Deployment)
 whole(Rest, again_in=SECONDS)
 whole(Standing, first_token=MAYBE_SECONDS, slow_first_token=MAYBE_SECONDS)
 whole(Rejection, again_in=MAYBE_SECONDS)
-for simple in (Candidate, TokenUsage, Spent, Chunk, Passage, SpendingUnit, Provenance, PromptPart):
+whole(SpendingUnit, key=st.just(""), holder=st.just(""))  # filled in where an attempt is made
+for simple in (Candidate, TokenUsage, Spent, Chunk, Passage, Provenance, PromptPart):
     whole(simple)
 for part in (ToolResultPart, ReasoningPart):
     whole(part)
