@@ -21,11 +21,6 @@ from services.turns.replica import Replica, StoreContact
 from services.turns.run_log import RENEW_EARLY, RunLog
 from services.turns.timings import TurnTimings
 
-_BUSY_GAPS = 4
-"""How many gaps are waited at most where the loop is busy."""
-_IDLE_ROUND = 0.1
-"""A round of the loop that takes less of a gap than this had nothing to do."""
-
 
 class TurnWriter:
     """Commits for all runs of this process; one batch is in flight at a time."""
@@ -168,20 +163,6 @@ class TurnWriter:
         until_gap = self._last_commit + self._timings.gap - self._clock.monotonic()
         if until_gap > 0:
             await asyncio.sleep(until_gap)
-        await self._let_others_come()
-
-    async def _let_others_come(self) -> None:
-        """While the loop is busy with others, some of them are about to bring something too.
-
-        Each round is seen to take its time then. A commit for each would take more of it.
-        """
-        monotonic, gap = self._clock.monotonic, self._timings.gap
-        began = now = monotonic()
-        while now < began + _BUSY_GAPS * gap and (self._tick is None or now < self._tick):
-            await asyncio.sleep(0)
-            before, now = now, monotonic()
-            if now - before < gap * _IDLE_ROUND:
-                return
 
     def _take(self) -> Sequence[RunLog]:
         """What is urgent; everything, where the tick has come."""

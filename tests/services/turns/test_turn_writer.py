@@ -34,5 +34,5 @@ async def test_a_stale_run_beside_the_next_one_is_told(fake: FakeState) -> None:
 
             node.turns._runs._admission.take(ACME)
             end = Seconds(now + 60)
-            node.turns._runs.start(Start(row, end, end), goes_on)
+            node.turns._runs.start(Start(row, end, end, stale.transcript), goes_on)
             assert (await reader.end()).text == "one new "
