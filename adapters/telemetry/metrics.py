@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from adapters.telemetry.cache_metrics import CacheMetrics
 from adapters.telemetry.gateway_metrics import GatewayMetrics
 from core.identifiers import Seconds
 from core.ports.telemetry import CallLine
@@ -24,7 +25,7 @@ _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 class Metrics:
     """Takes facts, counts them in memory and returns: microseconds, no lock that is held long.
 
-    It is a Measures: of calls, of the turn protocol, of the gateway, of the bus and of budgets.
+    It is a Measures: of calls, turns, the gateway and its caches, the bus, budgets.
     """
 
     def __init__(self) -> None:
@@ -37,6 +38,9 @@ class Metrics:
         self.attempt_ended = gateway.attempt_ended
         self.answered_without_call = gateway.answered_without_call
         self.key_rested = gateway.key_rested
+        caches = CacheMetrics(self.registry)
+        self.cache_looked_up = caches.cache_looked_up
+        self.cache_dropped = caches.cache_dropped
         self._budget_alerts = Counter(
             "colonnade_budget_alerts",
             "Shares of budgets that were reached, by the budget's rule; told by one process each.",

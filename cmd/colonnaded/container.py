@@ -28,6 +28,7 @@ from colonnade.v1 import (
     models_pb2,
     retrieval_pb2,
 )
+from colonnaded import caches as shared
 from colonnaded import gateway_policies, policies
 from colonnaded.data_directory import DataDirectory, data_directory
 from colonnaded.identity import boottime, new_boot_id, new_id, system_clock
@@ -176,6 +177,9 @@ class Container(containers.DeclarativeContainer):
     budgets = providers.Singleton(
         BudgetBook, providers.Factory(gateway_policies.budget_rules, settings), budget_accounts
     )
+    caches = providers.Singleton(shared.cache_store, settings, state, clock, metrics)
+    stored_answers = providers.Singleton(shared.stored_answers, settings, caches, clock)
+    stored_vectors = providers.Singleton(shared.stored_vectors, settings, caches)
     embedding = providers.Singleton(
         Embedding,
         embedders,
@@ -184,6 +188,7 @@ class Container(containers.DeclarativeContainer):
         ids,
         budgets,
         metrics,
+        stored_vectors,
     )
     retrieval = providers.Singleton(
         Retrieval,
@@ -200,6 +205,7 @@ class Container(containers.DeclarativeContainer):
         ResponseCache,
         settings.provided.response_cache.max_bytes,
         settings.provided.response_cache.ttl_seconds,
+        providers.Callable(shared.answers_about, settings),
     )
     gateway = providers.Singleton(
         CachingGateway,
@@ -209,6 +215,7 @@ class Container(containers.DeclarativeContainer):
         answers,
         clock,
         metrics,
+        stored_answers,
     )
     far_attempts = providers.Singleton(
         Attempts, state, providers.Singleton(RowLease, state).provided.hold
@@ -221,6 +228,7 @@ class Container(containers.DeclarativeContainer):
         answers,
         clock,
         metrics,
+        stored_answers,
     )
     reranking = providers.Singleton(
         BookedReranking, rerankers, attempts, clock, ids, budgets, metrics

@@ -141,6 +141,11 @@ class ResponseCacheSettings(Table):
     max_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
     ttl_seconds: Positive = 3600.0
     max_embedding_bytes: Annotated[int, Field(ge=0)] = 32 * 1024 * 1024
+    shared: bool = True
+    shared_rows: Annotated[int, Field(ge=1)] = 10_000
+    shared_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
+    shared_read_seconds: Positive = 0.05
+    embedding_ttl_seconds: Positive = 7 * 86_400.0
 
 
 class BudgetSettings(Table):

@@ -105,6 +105,8 @@ async def _settle_up(container: Container, turns: Turns) -> None:
     await turns.close()
     accounts = await container.budget_accounts.async_()
     await accounts.close()
+    caches = await container.caches.async_()
+    await caches.close()
 
 
 async def _chores(container: Container, settings: Settings, *, alone: bool) -> asyncio.Task[None]:
@@ -115,7 +117,10 @@ async def _chores(container: Container, settings: Settings, *, alone: bool) -> a
 
     async def now_and_then() -> None:
         await asyncio.gather(
-            _forget_deleted(container, settings), orphaned.watch(), accounts.keep()
+            _forget_deleted(container, settings),
+            orphaned.watch(),
+            accounts.keep(),
+            _keep_caches(container, settings),
         )
 
     return asyncio.create_task(now_and_then())
@@ -141,6 +146,13 @@ async def _forget_deleted(container: Container, settings: Settings) -> None:
         await asyncio.sleep(_BETWEEN_FORGETTING)
         with suppress(Unavailable, OSError):  # the next round may find the store there
             await indexes.forget_deleted()
+
+
+async def _keep_caches(container: Container, settings: Settings) -> None:
+    """Write and sweep the rows of what may be given again, where models are."""
+    if settings.mesh.hosts(Target.MODELS):
+        caches = await container.caches.async_()
+        await caches.run()
 
 
 async def run(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from adapters.grpc.chain import Chain
 from colonnaded import gateway_policies, policies
+from colonnaded.caches import ANSWERING, answers_about
 from colonnaded.secrets import MissingSecret
 from colonnaded.settings import Settings, SettingsError
 from core.errors import FieldViolation, InvalidInput
@@ -32,8 +33,6 @@ LIVE = (
     "server.max_deadline_seconds",
 )
 """The keys, and tables, that count without a restart."""
-_ANSWERING = frozenset({"deployments", "routes", "routing"})
-"""The tables by which the same question may get another answer."""
 Snapshot = Callable[[Settings], Deployments]
 
 
@@ -73,8 +72,8 @@ class Reloading:
             raise _refusal(error) from error
         applied = [key for key in _changed(self._current, settings) if _counts_now(key)]
         restart = [key for key in _changed(self._started, settings) if not _counts_now(key)]
-        if any(key.partition(".")[0] in _ANSWERING for key in applied):
-            self._answers.clear()
+        if any(key.partition(".")[0] in ANSWERING for key in applied):
+            self._answers.clear(answers_about(settings))
         self._take_over(settings, snapshot)
         return Reloaded(tuple(applied), tuple(restart))
 

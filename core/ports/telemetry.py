@@ -8,6 +8,7 @@ from typing import Protocol
 
 from core.call import CallFacts
 from core.identifiers import CallId, TenantId, UserId
+from core.ports.cache_observer import CacheObserver, QuietCache
 from core.ports.gateway_observer import GatewayObserver, QuietGateway
 from core.ports.turn_observer import QuietObserver, TurnObserver
 
@@ -38,7 +39,7 @@ class Telemetry(Protocol):
         """A bug: the one place where its stack is written down."""
 
 
-class Measures(TurnObserver, GatewayObserver, Protocol):
+class Measures(TurnObserver, GatewayObserver, CacheObserver, Protocol):
     """What is counted for operators. Every method returns at once and never raises."""
 
     def call_ended(self, line: CallLine) -> None:
@@ -66,7 +67,7 @@ class Measures(TurnObserver, GatewayObserver, Protocol):
         """Notices stay in this replica for now."""
 
 
-class NoMeasures(QuietObserver, QuietGateway):
+class NoMeasures(QuietObserver, QuietGateway, QuietCache):
     """Measures that nobody looks at."""
 
     def call_ended(self, line: CallLine) -> None:

@@ -16,6 +16,7 @@ from adapters.telemetry.metrics_page import MetricsPage
 from core.call import CallFacts
 from core.generation import TokenUsage
 from core.identifiers import CallId, DeploymentName, Seconds, TenantId, UserId
+from core.ports.cache_observer import LookUp
 from core.ports.gateway_observer import AttemptEnded
 from core.ports.telemetry import CallLine, Measures
 from core.ports.turn_observer import TakeOver
@@ -108,6 +109,17 @@ def test_a_lease_that_nobody_reports_on_grows_and_none_is_0(
     assert samples(page)["colonnade_lease_age_seconds"] > first
     metrics.lease_age(Seconds(0.0))
     assert samples(page)["colonnade_lease_age_seconds"] == 0
+
+
+def test_what_the_shared_caches_did(metrics: Metrics, page: MetricsPage) -> None:
+    metrics.cache_looked_up("answer", LookUp.HIT, 2)
+    metrics.cache_looked_up("vector", LookUp.AWAY, 3)
+    metrics.cache_dropped("vector", 4)
+    shown = samples(page)
+    lookups = "colonnade_shared_cache_lookups_total"
+    assert shown[f'{lookups}{{kind="answer",outcome="hit"}}'] == 2
+    assert shown[f'{lookups}{{kind="vector",outcome="away"}}'] == 3
+    assert shown['colonnade_shared_cache_dropped_total{kind="vector"}'] == 4
 
 
 def test_the_bus(metrics: Metrics, page: MetricsPage) -> None:
