@@ -169,7 +169,7 @@ async def test_what_was_spent_is_still_spent_after_a_restart(
         with pytest.raises(BudgetSpent) as refused:
             await other.begin()
         assert refused.value.metadata["spent"] == "60"
-        assert refused.value.retry_after == 12 * 3600
+        assert refused.value.retry_after == Seconds(12 * 3600)
         hand.move(12 * 3600)
         await (await other.begin()).end(0)
 
@@ -239,9 +239,9 @@ async def test_a_request_far_from_the_limit_costs_no_transaction_of_its_own(
     stores: tuple[list[State], Hand],
 ) -> None:
     rule = replace(DAILY, limit=Decimal(10_000))
+    unit = SpendingUnit("u", ANN.tenant, ANN.user)
     async with two(stores, rule) as (one, _, _hand):
         for _ in range(3):
-            unit = SpendingUnit("u", ANN.tenant, ANN.user)
             assert await one.money.book.reserve(ANN, unit, MODEL, 4, 2) is not None
         (before,) = await accounts_of(one.state, rule)
         for _ in range(100):

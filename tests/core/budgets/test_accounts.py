@@ -208,7 +208,7 @@ def test_what_is_set_aside_while_a_report_is_under_way_is_leased() -> None:
     account = took(account, purse.report(shrink=True))
     assert not purse.allows(D("0.01"), Seconds(1.0))
     purse.written(account.leases["a"], Seconds(20.0), D(1))
-    assert (account.leases["a"].amount, purse.free) == (free, 0)
+    assert (account.leases["a"].amount, purse.free) == (free, D(0))
 
 
 def test_a_purse_is_good_for_a_time_only() -> None:

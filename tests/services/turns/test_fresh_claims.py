@@ -65,7 +65,8 @@ async def test_one_that_the_store_refuses_does_not_fail_what_went_with_it(
     async with turn_node(fake, [a_model(script("a", Wait(0.2), "b"))]) as node:
         running = asyncio.create_task(node.ask("before"))
         await asyncio.sleep(0.05)
-        commit, refused = fake._commit, []
+        commit = fake._commit
+        refused: list[object] = []
 
         async def refuse_once(unit: object) -> None:
             if not refused and "idempotency" in unit.touched:  # type: ignore[attr-defined]

@@ -35,7 +35,6 @@ async def test_what_was_changed_before_the_read_is_seen_by_it(fake: FakeState) -
         writing = Writing()
         changed = replace(an_attempt(1), output_bytes=9)
         writing.change(changed)
-        assert writing.known is None
         assert await writing.attempts(tx, "turn-1") == [changed, an_attempt(2)]
         assert writing.known == {1: changed, 2: an_attempt(2)}
         writing.write(tx)
