@@ -124,9 +124,12 @@ class Settlement:
         return settled(row, end, tx.now)
 
     def _begin(self, row: Turn, writing: Writing) -> None:
-        """A run that ends before it has said anything says first which turn it is of."""
+        """A run that ends before it has said anything says first which turn it is of.
+
+        Never after text, which it would take back.
+        """
         started = self.transcript.started
-        if started is None or started.run != row.run:
+        if not row.released and (started is None or started.run != row.run):
             writing.closing.append(
                 Started(row.id, row.run, "", "", row.request_id, row.conversation, row.user_message)
             )
