@@ -35,7 +35,9 @@ async def test_a_spent_budget_is_told_by_name() -> None:
         refusal = await refused(node.stubs.models.Generate(wants(), metadata=node.key()))
         assert refusal.code is StatusCode.RESOURCE_EXHAUSTED
         assert refusal.reason == "BUDGET_SPENT"
-        assert refusal.metadata == {"budget": "daily", "limit": "budget daily"}
+        assert refusal.metadata["limit"] == "budget daily"
+        told = {name: refusal.metadata[name] for name in ("budget", "window", "amount", "spent")}
+        assert told == {"budget": "daily", "window": "day", "amount": "0.001", "spent": "0"}
 
 
 async def test_a_threshold_that_is_crossed_stands_in_the_log() -> None:
@@ -43,8 +45,9 @@ async def test_a_threshold_that_is_crossed_stands_in_the_log() -> None:
     async with served_node(a_model(script("a", "b", "c")), budgets=budget) as node:
         await node.stubs.models.Generate(wants(), metadata=node.key())
         await node.stubs.models.Generate(wants(), metadata=node.key())
+        await (await node.container.budget_accounts.async_()).close()
         (line, *_) = node.lines("budget")
-        assert (line["budget"], line["threshold"], line["limit"]) == ("daily", "0.8", "0.00001")
+        assert (line["budget"], line["threshold"], line["limit"]) == ("daily", "0.5", "0.00001")
 
 
 async def test_an_embedder_that_nobody_knows_is_not_found(node: ServedNode) -> None:
