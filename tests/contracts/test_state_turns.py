@@ -242,7 +242,9 @@ class TestExtending:
         assert await extend(state, stranger, at=2.0) == {}
         assert await stored(state) == turn
 
-    @pytest.mark.parametrize("other", [state for state in TurnState if state is not TurnState.RUNNING])
+    @pytest.mark.parametrize(
+        "other", [state for state in TurnState if state is not TurnState.RUNNING]
+    )
     async def test_a_turn_that_does_not_run_stays(self, state: State, other: TurnState) -> None:
         turn = a_turn(deadline_at=later(60), state=other, ended_at=NOON)
         await insert(state, turn)
