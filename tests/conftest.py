@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 # Before gRPC is imported: its handlers around fork() can kill a child that a test starts.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from servers.nats import stop_shared_nats
 from servers.postgres import postgres_server, postgres_template, postgres_url
 
 __all__ = ["postgres_server", "postgres_template", "postgres_url"]
@@ -28,6 +30,16 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_configure() -> None:
+    """Who is told to end does so as after Ctrl-C: servers of the tests must not outlive them."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_sessionfinish() -> None:
+    """Nothing of a run stays: workers are ended without what Python does at exit."""
+    stop_shared_nats()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

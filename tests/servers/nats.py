@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import json
 import shutil
 import subprocess
@@ -25,7 +23,7 @@ class NatsServer:
     """
 
     def __init__(self, folder: Path, settings: str = "", port: int = -1) -> None:
-        self._folder = folder
+        self.folder = folder
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -54,8 +52,8 @@ class NatsServer:
         self._process = subprocess.Popen(
             [
                 *[_program(), "-a", "127.0.0.1", "-p", str(self._port)],
-                *["-c", str(self._configuration), "-l", str(self._folder / "nats.log")],
-                *["--ports_file_dir", str(self._folder)],
+                *["-c", str(self._configuration), "-l", str(self.folder / "nats.log")],
+                *["--ports_file_dir", str(self.folder)],
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -91,7 +89,7 @@ class NatsServer:
         self._process = None
 
     def _ports_file(self, process: subprocess.Popen[bytes]) -> Path:
-        return self._folder / f"nats-server_{process.pid}.ports"
+        return self.folder / f"nats-server_{process.pid}.ports"
 
     def _listening_port(self, process: subprocess.Popen[bytes]) -> int:
         until = time.monotonic() + _START_S
@@ -104,7 +102,7 @@ class NatsServer:
         process.kill()
         process.wait(_STOP_S)
         self._process = None
-        raise RuntimeError(f"nats-server did not start; see {self._folder / 'nats.log'}")
+        raise RuntimeError(f"nats-server did not start; see {self.folder / 'nats.log'}")
 
 
 def _program() -> str:
@@ -115,19 +113,24 @@ def _program() -> str:
     return found
 
 
-@functools.cache
+_shared: list[NatsServer] = []
+
+
 def shared_nats() -> NatsServer:
     """The server of this run of tests, started when it is first asked for."""
-    folder = Path(tempfile.mkdtemp(prefix="colonnade-nats-"))
-    server = NatsServer(folder)
-    server.start()
+    if not _shared:
+        server = NatsServer(Path(tempfile.mkdtemp(prefix="colonnade-nats-")))
+        server.start()
+        _shared.append(server)
+    return _shared[0]
 
-    def end() -> None:
+
+def stop_shared_nats() -> None:
+    """End the run's server, if it was ever asked for. Idempotent."""
+    while _shared:
+        server = _shared.pop()
         server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(end)
-    return server
+        shutil.rmtree(server.folder, ignore_errors=True)
 
 
 @pytest.fixture

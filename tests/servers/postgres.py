@@ -197,8 +197,7 @@ class PostgresServer:
         return self.folder / "data"
 
     def initialise(self) -> None:
-        """Make its files, in a folder that is there."""
-        """Make the files of a new server, once, before its first start."""
+        """Make its files, once, in a folder that is there."""
         user = _user()
         if user is not None:
             shutil.chown(self.folder, user)
@@ -214,8 +213,7 @@ class PostgresServer:
             raise RuntimeError(f"PostgreSQL could not be set up: {made.stderr}")
 
     def make_owner(self) -> None:
-        """Create the role OWNER, which row-level security binds."""
-        """Make the role that databases belong to, once."""
+        """Create the role OWNER that databases belong to, and row-level security binds; once."""
         with self._as_superuser() as connection:
             connection.execute(
                 sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
