@@ -177,6 +177,8 @@ class Faults:
         if not self._away_for[whose]:
             self._world.store.away.discard(whose)
             self._world.store.away_since.pop(whose, None)
+            if self._world.store.hangs:  # also where it was another outage that made it so
+                self._world.troubles.note(whose, STATEMENT_S)
             self._world.trace(f"the store is back {whose}")
 
     def _not_full(self) -> None:

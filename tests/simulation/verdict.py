@@ -14,6 +14,8 @@ _TICK = 0.25
 _AFTERWARDS_S = 1.0
 _SWEEPS_S = 3 * 1.2
 _SLACK_S = 2.5
+_MOST_STEPS = 100_000
+"""Two hundred times as many as a schedule needs: whoever takes more, turns in a circle."""
 
 
 class Verdict:
@@ -31,6 +33,9 @@ class Verdict:
         world = self._world
         now = world.loop.time()
         self._bounds.check()
+        if world.loop.steps > _MOST_STEPS:
+            world.report("every schedule ends", f"{world.loop.steps} steps, and no end")
+            return
         if not world.lives and not world.busy:
             world.start(0)  # somebody comes and restarts it
         if world.busy:
