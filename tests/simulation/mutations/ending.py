@@ -210,6 +210,7 @@ def _end_not_written(patch: Patch) -> None:
         return None
 
     patch.set(Attempts, "end", end)
+    patch.set(Attempts, "end_riding", lambda self, *_: True)
 
 
 def _late_usage_dropped(patch: Patch) -> None:
