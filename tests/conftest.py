@@ -42,6 +42,7 @@ def pytest_sessionfinish() -> None:
     stop_shared_nats()
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several workers share the tests, whole processes and clocks are the business of one.
 
