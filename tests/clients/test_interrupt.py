@@ -37,6 +37,15 @@ class InterruptingChat(ChatServiceServicer):
         return Turn()
 
 
+@pytest.fixture
+def at_a_terminal() -> Iterator[None]:
+    """Ctrl-C is heard, also where the tests run in a process that was told not to hear it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("at_a_terminal")
 def test_ctrl_c_cancels_the_turn_and_is_passed_on() -> None:
     chat = InterruptingChat()  # type: ignore[abstract]  # the other methods are never called
     with ThreadPoolExecutor(2) as threads:
