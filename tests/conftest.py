@@ -7,6 +7,10 @@ import signal
 
 # Before gRPC is imported: its handlers around fork() can kill a child that a test starts.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before numpy is imported: threads of two workers that spin for each other's cores stand still.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Callable
 from pathlib import Path
