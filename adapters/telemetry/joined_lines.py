@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TextIO
 
 
@@ -27,11 +28,16 @@ class JoinedLines:
         """Nothing: whoever has to be sure asks for `write_now`."""
 
     def write_now(self) -> None:
-        """Write all that waits. Raises what the stream raises."""
+        """Write all that waits.
+
+        A stream whose reader has gone, or whose disk is full, loses lines: what a line tells of
+        must not fail for that.
+        """
         waiting, self._waiting = self._waiting, []
         if waiting:
-            self._stream.write("".join(waiting))
-            self._stream.flush()
+            with suppress(OSError):
+                self._stream.write("".join(waiting))
+                self._stream.flush()
 
     def _write_soon(self) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from json.encoder import JSONEncoder, encode_basestring
@@ -33,22 +34,12 @@ class StructuredLog:
     """Telemetry as log lines on a stream. Content never gets in; an unknown field is null."""
 
     def __init__(self, options: LogOptions, stream: TextIO | None = None) -> None:
-        renderer = (
-            structlog.processors.JSONRenderer(ensure_ascii=False)
-            if options.json
-            else structlog.dev.ConsoleRenderer(colors=False)
-        )
-        level = logging.getLevelNamesMapping()[options.level.upper()]
+        level = _level(options)
         self._lines = JoinedLines(stream or sys.stderr)
         self._plain = options.json and level <= logging.INFO
         self._log = structlog.wrap_logger(
             structlog.WriteLogger(cast("TextIO", self._lines)),  # it is used for no more than this
-            processors=[
-                structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.processors.format_exc_info,
-                renderer,
-            ],
+            processors=_processors(options),
             wrapper_class=structlog.make_filtering_bound_logger(level),
             cache_logger_on_first_use=True,
         )
@@ -76,6 +67,51 @@ class StructuredLog:
         """Something about the process itself, such as its start."""
         self._log.info(event, **fields)
         self._lines.write_now()
+
+
+class _Lasting:
+    """Takes whole lines of any thread for a stream, and goes on where the stream has ended."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
+def log_without_calls(options: LogOptions, stream: TextIO | None = None) -> None:
+    """Have lines of adapters that know of no call, such as a mended index, written like the rest.
+
+    For the whole process: they come from loggers of modules, and from any thread.
+    """
+    lasting = cast("TextIO", _Lasting(stream or sys.stderr))  # it is used for no more than this
+    structlog.configure(
+        processors=_processors(options),
+        wrapper_class=structlog.make_filtering_bound_logger(_level(options)),
+        logger_factory=structlog.WriteLoggerFactory(lasting),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _processors(options: LogOptions) -> list[structlog.types.Processor]:
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if options.json
+        else structlog.dev.ConsoleRenderer(colors=False),
+    ]
+
+
+def _level(options: LogOptions) -> int:
+    return logging.getLevelNamesMapping()[options.level.upper()]
 
 
 def _fields(line: CallLine) -> dict[str, object]:

@@ -12,8 +12,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from adapters.grpc.server import GrpcServer
+from adapters.telemetry.structured_log import log_without_calls
 from colonnaded.container import Container
 from colonnaded.mesh_settings import Target
+from colonnaded.policies import log_options
 from colonnaded.reloading import Reloading
 from colonnaded.settings import Settings
 from colonnaded.targets import SEARCHING, narrow
@@ -209,6 +211,7 @@ def run_forever(
 ) -> None:
     """`run` on uvloop where it can be had, in a process that is tuned for it."""
     _tune()
+    log_without_calls(log_options(settings))
     if sys.platform == "win32":
         asyncio.run(run(settings, started, override, reread))
         return

@@ -28,7 +28,12 @@ DEMO = Principal(
 
 def telemetry(settings: Settings) -> StructuredLog:
     """The log, on standard error."""
-    return StructuredLog(LogOptions(settings.log.format == "json", settings.log.level))
+    return StructuredLog(log_options(settings))
+
+
+def log_options(settings: Settings) -> LogOptions:
+    """How lines of the log look."""
+    return LogOptions(settings.log.format == "json", settings.log.level)
 
 
 def reload_log(log: StructuredLog) -> Callable[[Reloaded | InvalidInput], None]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Iterator
 from decimal import Decimal
 
+import pytest
+import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.telemetry.structured_log import LogOptions, StructuredLog
+from adapters.telemetry.structured_log import LogOptions, StructuredLog, log_without_calls
 from core.call import CallFacts
 from core.identifiers import CallId, RequestId, TenantId, TurnId, UserId
 from core.ports.telemetry import CallLine
@@ -59,3 +63,40 @@ def _written(line: CallLine, *, by_hand: bool) -> str:
 @given(_LINES)
 def test_it_is_what_structlog_would_write(line: CallLine) -> None:
     assert _written(line, by_hand=True) == _written(line, by_hand=False)
+
+
+class Gone(io.StringIO):
+    """A stream whose reader has gone."""
+
+    def write(self, text: str, /) -> int:
+        raise BrokenPipeError
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+@pytest.fixture
+def configured() -> Iterator[None]:
+    """What a test sets for the process is not left behind."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("configured")
+def test_adapters_that_know_of_no_call_log_as_the_rest_does() -> None:
+    stream = io.StringIO()
+    log_without_calls(LogOptions(), stream)
+    structlog.get_logger("index").warning("torn", lost_bytes=3)
+    structlog.get_logger("index").debug("not wanted at this level")
+    (line,) = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert (line["event"], line["level"], line["lost_bytes"]) == ("torn", "warning", 3)
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_log_that_nobody_reads_fails_nothing() -> None:
+    log_without_calls(LogOptions(), Gone())
+    structlog.get_logger("index").warning("torn")
+    log = StructuredLog(LogOptions(), Gone())
+    log.note("serving")
+    log.failed(CallId("call_1"), ValueError("a bug"))
