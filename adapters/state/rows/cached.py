@@ -27,10 +27,13 @@ _BOUND = Statement(
     "WINDOW newest AS (ORDER BY made_at DESC, digest)) AS ranked "
     "WHERE place > CAST(?3 AS BIGINT) OR total > CAST(?4 AS BIGINT))"
 )
+# Materialised: PostgreSQL may run a subquery once for each row, and each run finds others free.
 _SWEEP = Statement(
-    "DELETE FROM cached WHERE (tenant, kind, digest) IN ("
+    "WITH old AS MATERIALIZED ("
     "SELECT tenant, kind, digest FROM cached WHERE expires_at <= ?2 AND {mine} "
-    "ORDER BY expires_at, tenant, kind, digest LIMIT ?3 {free}) RETURNING digest"
+    "ORDER BY expires_at, tenant, kind, digest LIMIT ?3 {free}) "
+    "DELETE FROM cached WHERE (tenant, kind, digest) IN (SELECT tenant, kind, digest FROM old) "
+    "RETURNING digest"
 )
 
 
