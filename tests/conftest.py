@@ -46,17 +46,14 @@ def pytest_sessionfinish() -> None:
     stop_shared_nats()
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
+@pytest.hookimpl(trylast=True)  # once every folder has marked its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several workers share the tests, whole processes and clocks are the business of one.
+    """Begin with the tests that start servers or measure: they take longest.
 
-    Tests that start servers of their own, or measure, would fight for the machine side by side.
-    They come first, since they take longest; others stay together by file, for what they open.
+    Workers get a piece of the list each, and steal from each other's ends. So these are run by
+    the first, one after another, as long as there is anything else to do.
     """
     items.sort(key=lambda item: not _wants_the_machine(item))
-    for item in items:
-        group = "machine" if _wants_the_machine(item) else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def _wants_the_machine(item: pytest.Item) -> bool:
