@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from array import array
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import dataclass
+from functools import partial
 
 from core.call import Call
 from core.catalog import Deployment
 from core.clock import NewId
-from core.errors import Unavailable
-from core.generation import ModelError, TokenUsage
-from core.identifiers import EmbedderName, Seconds, TenantId
+from core.generation import TokenUsage
+from core.identifiers import EmbedderName, TenantId
 from core.knowledge import Vector
 from core.ports.embedder import CountingEmbedder, Embedded, Embedder, TextKind
-from core.ports.gateway_observer import QUIET_GATEWAY, AttemptEnded, GatewayObserver
+from core.ports.gateway_observer import QUIET_GATEWAY, GatewayObserver
 from core.ports.model_gateway import SpendingUnit, Spent
 from core.prices import cost_of
-from core.turns.outcome import bookable_usage
-from core.turns.rows import Attempt
 from services.embedders import Embedders
-from services.models.attempt_steps import NOTHING
 from services.models.attempts import Attempts
+from services.models.paid_calls import PaidCalls
 from services.models.spending import NO_BUDGETS, Budgets
 from services.models.stored_vectors import StoredVectors
 
@@ -104,11 +100,9 @@ class Embedding:
         """`stored` are those that other processes, or earlier ones, have left in the state."""
         self._stored = stored
         self._embedders = embedders
-        self._attempts = attempts
+        self._calls = PaidCalls("embeddings", attempts, budgets, observer)
         self._cache = cache
         self._new_id = new_id
-        self._budgets = budgets
-        self._observer = observer
 
     async def embed(
         self, call: Call, texts: Sequence[str], kind: TextKind, model: str, feature: str
@@ -184,42 +178,11 @@ class Embedding:
         kind: TextKind,
         feature: str,
     ) -> Embedded:
-        """On record before the call, booked after it, as every call that may cost is."""
         principal = call.principal
         unit = SpendingUnit(self._new_id("emb"), principal.tenant, principal.user, feature)
         bound = sum(len(text.encode()) + _SPECIAL_TOKENS for text in texts)
-        reservation = await self._budgets.reserve(principal, unit, entry, bound, 0)
-        unit = unit.paid(principal.key, reservation.holder if reservation else "")
-        cost: Decimal | None = Decimal(0)
-        began, outcome = asyncio.get_running_loop().time(), "stopped"
-        try:
-            attempt, used = await self._attempts.begin(unit, entry, bound, 0), NOTHING
-            try:
-                if reservation is not None:
-                    self._budgets.require(reservation)
-                used, cost = TokenUsage(), None
-                made = await embedder.embed_counted(texts, kind)
-                used, outcome = TokenUsage(made.tokens, 0), "ok"
-                cost = cost_of(used, entry.prices)
-            except (ModelError, Unavailable) as error:
-                outcome = error.kind.value if isinstance(error, ModelError) else "unavailable"
-                raise
-            finally:
-                seconds = Seconds(asyncio.get_running_loop().time() - began)
-                self._told(replace(attempt, used=used), entry, outcome, seconds)
-                await self._attempts.end(replace(attempt, used=used), unit, entry)
-        finally:
-            if reservation is not None:
-                self._budgets.settle(reservation, cost)
-        return made
-
-    def _told(self, ended: Attempt, entry: Deployment, outcome: str, seconds: Seconds) -> None:
-        """Tell operators of a call, as it is booked."""
-        usage, estimated = bookable_usage(ended)
-        cost = cost_of(usage, entry.prices)
-        self._observer.attempt_ended(
-            AttemptEnded(entry, "embeddings", outcome, seconds, None, usage, estimated, cost)
-        )
+        work = partial(embedder.embed_counted, texts, kind)
+        return (await self._calls.make(principal, unit, entry, bound, work)).result
 
 
 @dataclass(frozen=True, slots=True)

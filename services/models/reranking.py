@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import dataclass
+from functools import partial
 
 from core.call import Call
 from core.catalog import Deployment, Tier
 from core.clock import Clock, NewId
 from core.errors import DeadlineExceeded, FeatureUnsupported, ModelsUnavailable, NotFound
-from core.generation import ModelError, ModelErrorKind, TokenUsage
+from core.generation import ModelError, ModelErrorKind
 from core.identifiers import DeploymentName, Seconds
-from core.ports.gateway_observer import QUIET_GATEWAY, AttemptEnded, GatewayObserver
+from core.ports.gateway_observer import QUIET_GATEWAY, GatewayObserver
 from core.ports.model_gateway import SpendingUnit
 from core.ports.reranker import Reranker, Scored
-from core.prices import Prices, cost_of
+from core.prices import Prices
 from core.reranking import Reranked, RerankOrder, best_first
-from core.turns.outcome import bookable_usage
-from services.models.attempt_steps import NOTHING
 from services.models.attempts import Attempts
+from services.models.paid_calls import PaidCalls
 from services.models.spending import NO_BUDGETS, Budgets
 
-_OPERATION = "rerank"
 _SPECIAL_TOKENS = 4
 """What models put around a query and a document that they read together."""
 _LATE = Seconds(0.05)
@@ -88,11 +86,9 @@ class BookedReranking:
         observer: GatewayObserver = QUIET_GATEWAY,
     ) -> None:
         self._rerankers = rerankers
-        self._attempts = attempts
+        self._calls = PaidCalls("rerank", attempts, budgets, observer)
         self._clock = clock
         self._new_id = new_id
-        self._budgets = budgets
-        self._observer = observer
 
     async def rerank(self, call: Call, order: RerankOrder) -> Reranked:
         """See Reranking. A model that is named is asked alone."""
@@ -120,40 +116,12 @@ class BookedReranking:
     async def _booked(
         self, call: Call, unit: SpendingUnit, order: RerankOrder, entry: RerankerEntry
     ) -> Reranked:
-        """On record before the call, booked after it, as every call that may cost is."""
-        deployment, bound = entry.deployment, _bound(order)
-        reservation = await self._budgets.reserve(call.principal, unit, deployment, bound, 0)
-        unit = unit.paid(call.principal.key, reservation.holder if reservation else "")
-        cost: Decimal | None = Decimal(0)
-        began, outcome = self._clock.monotonic(), "stopped"
-        try:
-            attempt, used = await self._attempts.begin(unit, deployment, bound, 0), NOTHING
-            try:
-                if reservation is not None:
-                    self._budgets.require(reservation)
-                used, cost = TokenUsage(), None
-                scored = await self._scored(call, order, entry)
-                used, outcome = TokenUsage(scored.tokens, 0), "ok"
-            except ModelError as error:
-                outcome = error.kind.value
-                raise
-            finally:
-                ended = replace(attempt, used=used)
-                usage, estimated = bookable_usage(ended)
-                cost = cost_of(usage, deployment.prices)
-                took = Seconds(self._clock.monotonic() - began)
-                self._observer.attempt_ended(
-                    AttemptEnded(
-                        deployment, _OPERATION, outcome, took, None, usage, estimated, cost
-                    )
-                )
-                await self._attempts.end(ended, unit, deployment)
-        finally:
-            if reservation is not None:
-                self._budgets.settle(reservation, cost)
-        ranked = best_first(scored.scores, order.limit)
+        deployment = entry.deployment
+        work = partial(self._scored, call, order, entry)
+        paid = await self._calls.make(call.principal, unit, deployment, _bound(order), work)
+        ranked = best_first(paid.result.scores, order.limit)
         currency = deployment.prices.currency
-        return Reranked(entry.alias, ranked, usage, cost, currency, estimated)
+        return Reranked(entry.alias, ranked, paid.usage, paid.cost, currency, paid.estimated)
 
     async def _scored(self, call: Call, order: RerankOrder, entry: RerankerEntry) -> Scored:
         left = self._left(call)
