@@ -12,8 +12,8 @@ from http import HTTPStatus
 
 import aiohttp
 
-from adapters.models.retry_after import advice_within, retry_advice
 from core.generation import ModelError, ModelErrorKind
+from core.resilience.retry_after import advice_within, retry_advice
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # inside a stream, advice is a wait and no date
 

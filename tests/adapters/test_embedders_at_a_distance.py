@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from adapters.embedders.batching import BatchLimits
-from adapters.embedders.embedding_refusals import advice
 from adapters.embedders.openai_compatible import EmbeddingServer, OpenAICompatibleEmbedder
 from core.errors import Unavailable
 from core.generation import ModelError
 from core.identifiers import Seconds
 from core.ports.embedder import CountingEmbedder, TextKind
 from core.resilience.retries import RetryPolicy
+from core.resilience.retry_after import retry_advice
 from fakes.embedding_server import DIMENSIONS, KEY, MODEL, EmbeddingServerDouble, Fault
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -201,4 +201,4 @@ def test_what_changes_the_vectors_changes_the_name() -> None:
     ],
 )
 def test_advice_when_to_come_back(headers: dict[str, str], seconds: float | None) -> None:
-    assert advice(headers, NOON) == seconds
+    assert retry_advice(headers, NOON, limits=False) == seconds

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.models.retry_after import LONGEST_ADVICE, retry_advice
+from core.resilience.retry_after import LONGEST_ADVICE, retry_advice
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 EPOCH = NOW.timestamp()
