@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from colonnaded.secrets import SecretReference
-from colonnaded.setting_table import Positive, Table
+from colonnaded.server_settings import ServerSettings
+from colonnaded.setting_table import Positive
 
 _OF_A_SERVER = (
     *("base_url", "api_key", "dimensions", "shorten", "headers", "ca_file", "client_certificate"),
@@ -25,7 +23,7 @@ def _few_cores() -> int:
     return min(4, len(os.sched_getaffinity(0)))
 
 
-class EmbedderSettings(Table):
+class EmbedderSettings(ServerSettings):
     """One embedder. `model` is a folder or name, or the provider's name of the model.
 
     `threads` is how many cores a batch may use: by default those of the machine, at most 4.
@@ -35,8 +33,6 @@ class EmbedderSettings(Table):
     adapter: Literal["minilm", "e5", "sentence-transformers", "openai"]
     model: str = ""
     threads: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=_few_cores)
-    base_url: str = ""
-    api_key: SecretReference | None = None
     dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
     shorten: bool = False
     name: Annotated[str, Field(max_length=200)] = ""
@@ -47,11 +43,6 @@ class EmbedderSettings(Table):
     batches_at_once: Annotated[int, Field(ge=1, le=64)] = 4
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
     timeout_seconds: Positive = 30.0
-    headers: dict[str, str | SecretReference] = Field(default={})
-    ca_file: Path | None = None
-    client_certificate: Path | None = None
-    client_key: Path | None = None
-    proxy: str | SecretReference | None = None
     price: Annotated[Decimal, Field(ge=0)] | None = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     languages: tuple[str, ...] = ()
@@ -65,12 +56,6 @@ class EmbedderSettings(Table):
     def price_of_tokens(self) -> Decimal | None:
         """Money a million tokens; what runs in this process is paid to nobody. None is unknown."""
         return Decimal(0) if self.price is None and not self.is_remote else self.price
-
-    @property
-    def secrets(self) -> tuple[SecretReference, ...]:
-        """All that is given by reference."""
-        given = (self.api_key, self.proxy, *self.headers.values())
-        return tuple(one for one in given if isinstance(one, SecretReference))
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -88,9 +73,4 @@ class EmbedderSettings(Table):
     def _check_server(self) -> None:
         if not (self.base_url and self.model and self.dimensions):
             raise ValueError("adapter openai needs base_url, model and dimensions")
-        if urlsplit(self.base_url).scheme not in ("http", "https"):
-            raise ValueError("base_url must begin with https:// or http://")
-        if self.client_key is not None and self.client_certificate is None:
-            raise ValueError("client_key needs client_certificate")
-        if isinstance(self.proxy, str) and "@" in self.proxy:
-            raise ValueError('a proxy with a password is given by reference: {env = "NAME"}')
+        self.check_reach(self.base_url)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
-
-from pydantic import Field
 
 from colonnaded.secrets import SecretReference
-from colonnaded.setting_table import Positive, Table
+from colonnaded.server_settings import ServerSettings
+from colonnaded.setting_table import Positive
 
 Adapter = Literal[
     "llamacpp",
@@ -45,7 +43,7 @@ _ADDRESSES = {
 _THINKING = {"anthropic": ("budget", "adaptive"), "gemini": ("budget", "level")}
 
 
-class ProviderSettings(Table):
+class ProviderSettings(ServerSettings):
     """A provider's server.
 
     A `token` goes in the key's place, and is read again for each request, so that whoever renews
@@ -54,19 +52,12 @@ class ProviderSettings(Table):
 
     adapter: Adapter
     model: str = ""
-    base_url: str = ""
     dialect: DialectName | None = None
     thoughts: Literal["fields", "tags", "tags_opened"] | None = None
     thinking: Literal["budget", "adaptive", "level"] = "budget"
     api_version: str = "2024-10-21"
-    api_key: SecretReference | None = None
     more_keys: tuple[SecretReference, ...] = ()
     token: SecretReference | None = None
-    headers: dict[str, str | SecretReference] = Field(default={})
-    ca_file: Path | None = None
-    client_certificate: Path | None = None
-    client_key: Path | None = None
-    proxy: str | SecretReference | None = None
     tokenizer: Path | None = None
     connect_seconds: Positive = 5.0
     between_tokens_seconds: Positive = 30.0
@@ -85,21 +76,15 @@ class ProviderSettings(Table):
     @property
     def secrets(self) -> tuple[SecretReference, ...]:
         """All that is given by reference."""
-        given = (self.api_key, *self.more_keys, self.token, self.proxy, *self.headers.values())
-        return tuple(one for one in given if isinstance(one, SecretReference))
+        return (*super().secrets, *self.more_keys, *((self.token,) if self.token else ()))
 
     def check_provider(self) -> None:
         """Whether the keys fit together. Raises ValueError."""
         if self.is_remote and not (self.address and self.model):
             needed = "model" if self.address else "base_url and model"
             raise ValueError(f"adapter {self.adapter} needs {needed}")
-        if self.is_remote and urlsplit(self.address).scheme not in ("http", "https"):
-            raise ValueError("base_url must begin with https:// or http://")
+        self.check_reach(self.address if self.is_remote else "")
         if self.thinking not in _THINKING.get(self.adapter, ("budget",)):
             raise ValueError(f"adapter {self.adapter} knows no thinking {self.thinking!r}")
         if self.more_keys and self.api_key is None:
             raise ValueError("more_keys needs api_key")
-        if self.client_key is not None and self.client_certificate is None:
-            raise ValueError("client_key needs client_certificate")
-        if isinstance(self.proxy, str) and "@" in self.proxy:
-            raise ValueError('a proxy with a password is given by reference: {env = "NAME"}')

@@ -49,6 +49,11 @@ class SecretReference(BaseModel):
             raise MissingSecret(f"{self.file}: {error.strerror}") from error
 
 
+def resolved(value: str | SecretReference | None) -> str:
+    """The text, or the secret it refers to; empty where nothing is set. Raises MissingSecret."""
+    return value.resolve() if isinstance(value, SecretReference) else value or ""
+
+
 def references_in(settings: object, key: str = "") -> Iterator[tuple[str, SecretReference]]:
     """Every reference to a secret in a table of the settings, each with its key."""
     if isinstance(settings, SecretReference):

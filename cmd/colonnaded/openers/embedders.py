@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colonnaded.embedder_settings import EmbedderSettings
-from colonnaded.secrets import SecretReference
 from colonnaded.settings import Settings
 from core.identifiers import Seconds
 from core.ports.embedder import Embedder
@@ -77,7 +76,6 @@ def _server(chosen: EmbedderSettings) -> EmbeddingServer:
         chosen.base_url,
         chosen.model,
         chosen.dimensions,
-        api_key=_told(chosen.api_key),
         name=chosen.name,
         languages=frozenset(chosen.languages),
         query_prefix=chosen.query_prefix,
@@ -89,13 +87,5 @@ def _server(chosen: EmbedderSettings) -> EmbeddingServer:
         retry=RetryPolicy(rounds=chosen.attempts),
         longest_text=chosen.longest_text,
         shorten=chosen.shorten,
-        headers={name: _told(value) for name, value in chosen.headers.items()},
-        ca_file=chosen.ca_file,
-        client_certificate=chosen.client_certificate,
-        client_key=chosen.client_key,
-        proxy=_told(chosen.proxy) or None,
+        **chosen.reach(),
     )
-
-
-def _told(value: str | SecretReference | None) -> str:
-    return value.resolve() if isinstance(value, SecretReference) else value or ""

@@ -16,7 +16,7 @@ from adapters.models.openai_responses import ResponsesModel
 from adapters.models.time_limits import TimeLimits
 from adapters.models.upstream import Token, Upstream
 from colonnaded.provider_settings import ProviderSettings
-from colonnaded.secrets import MissingSecret, SecretReference
+from colonnaded.secrets import MissingSecret, SecretReference, resolved
 from core.catalog import Deployment
 from core.clock import Clock
 from core.generation import ModelError, ModelErrorKind
@@ -64,14 +64,9 @@ def _upstream(deployment: Deployment, chosen: ProviderSettings) -> dict[str, Any
         limits = replace(limits, first_token=deployment.limits.first_token)
     return {
         "base_url": chosen.address,
-        "api_key": _told(chosen.api_key),
-        "more_keys": tuple(map(_told, chosen.more_keys)),
-        "headers": {name: _told(value) for name, value in chosen.headers.items()},
+        **chosen.reach(),
+        "more_keys": tuple(map(resolved, chosen.more_keys)),
         "limits": limits,
-        "ca_file": chosen.ca_file,
-        "client_certificate": chosen.client_certificate,
-        "client_key": chosen.client_key,
-        "proxy": _told(chosen.proxy) or None,
         "tokenizer": chosen.tokenizer,
         "token": _token(chosen.token) if chosen.token else None,
         "forward_trace": chosen.forward_trace,
@@ -81,10 +76,6 @@ def _upstream(deployment: Deployment, chosen: ProviderSettings) -> dict[str, Any
 def _dialect(chosen: ProviderSettings) -> Dialect:
     dialect = DIALECTS[chosen.dialect] if chosen.dialect else dialect_of(chosen.address)
     return replace(dialect, thoughts=chosen.thoughts) if chosen.thoughts else dialect
-
-
-def _told(value: str | SecretReference | None) -> str:
-    return value.resolve() if isinstance(value, SecretReference) else value or ""
 
 
 def _token(reference: SecretReference) -> Token:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 
 from colonnaded.reranker_settings import RerankerSettings
-from colonnaded.secrets import SecretReference
 from colonnaded.settings import Settings
 from core.identifiers import Seconds
 from core.ports.reranker import Reranker
@@ -54,17 +53,8 @@ def _open(chosen: RerankerSettings, embedders: Embedders) -> Reranker:
             base_url=chosen.base_url,
             model=chosen.model,
             format=FORMATS[chosen.format],
-            api_key=_told(chosen.api_key),
-            headers={name: _told(value) for name, value in chosen.headers.items()},
-            ca_file=chosen.ca_file,
-            client_certificate=chosen.client_certificate,
-            client_key=chosen.client_key,
-            proxy=_told(chosen.proxy) or None,
             longest_text=chosen.longest_text,
             forward_trace=chosen.forward_trace,
+            **chosen.reach(),
         )
     )
-
-
-def _told(value: str | SecretReference | None) -> str:
-    return value.resolve() if isinstance(value, SecretReference) else value or ""
