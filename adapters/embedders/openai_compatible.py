@@ -12,7 +12,7 @@ import aiohttp
 
 from adapters.embedders.batching import all_tokens, batches, fit_text
 from adapters.embedders.embedding_refusals import refusal
-from adapters.embedders.embedding_server import EmbeddingServer as EmbeddingServer  # noqa: PLC0414
+from adapters.embedders.embedding_server import EmbeddingServer
 from adapters.embedders.embeddings_wire import counted_tokens, request_body, unit_vectors
 from core.errors import Unavailable
 from core.generation import ModelError, ModelErrorKind

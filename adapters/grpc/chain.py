@@ -29,7 +29,7 @@ from core.identifiers import CallId, Seconds
 from core.ports.telemetry import CallLine, Telemetry
 from core.principal import DELEGATE_SCOPE, Principal
 from services.authentication import Authenticator
-from services.turns.reading import Batch
+from services.turns.tail import Batch
 
 Outgoing = Message | Batch
 """What is sent: a message, or events that were serialised for the log."""

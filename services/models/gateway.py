@@ -22,7 +22,8 @@ from services.models.deployments import Deployments
 from services.models.hearing import Heard, Hearing, Listener
 from services.models.hedging import Flight, first_to_speak
 from services.models.journey import Journey, TooDear, unreachable
-from services.models.lanes import Lanes, TurnedAway
+from services.models.lanes import Lanes
+from services.models.line import TurnedAway
 from services.models.spending import NO_BUDGETS, Budgets
 from services.models.trial import Trial
 from services.models.wanted import Affinity, wanted

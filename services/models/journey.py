@@ -28,7 +28,7 @@ from core.resilience.failures import fallback_cause, passes
 from core.routing import Candidate, RoutingDecision
 from core.routing.course import Course, Setback
 from services.models.deployments import Deployments
-from services.models.lanes import TurnedAway
+from services.models.line import TurnedAway
 from services.models.trial import Trial, together
 
 _LOOSE = 16

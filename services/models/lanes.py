@@ -16,8 +16,7 @@ from core.resilience.policy import PLAIN, ResiliencePolicy
 from core.resilience.retries import Allowance
 from core.routing import Standing
 from core.routing.standing import FRESH
-from services.models.line import Line
-from services.models.line import TurnedAway as TurnedAway  # noqa: PLC0414  # for callers of enter
+from services.models.line import Line, TurnedAway
 
 
 class Lane:

@@ -10,8 +10,9 @@ from core.chat import ChatRequest
 from core.errors import Reason
 from core.identifiers import TurnId
 from core.turns.rows import EndReason, TurnFailure
-from services.turns.reading import Batch, Batches, TurnFailed
+from services.turns.reading import Batches, TurnFailed
 from services.turns.run import Paused, Run
+from services.turns.tail import Batch
 
 
 class Following:

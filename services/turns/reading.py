@@ -18,8 +18,6 @@ from services.turns.seat import Seat
 from services.turns.tail import Batch, Tail
 from services.turns.timings import TurnTimings
 
-__all__ = ["Batch", "Batches", "Readers", "Reading", "TurnFailed", "check_position"]
-
 
 class Batches(AsyncIterable[Batch], Protocol):
     """What goes out to one reader, to be iterated once. Who stops before the end closes it."""

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from adapters.embedders.batching import BatchLimits
-from adapters.embedders.openai_compatible import EmbeddingServer, OpenAICompatibleEmbedder
+from adapters.embedders.embedding_server import EmbeddingServer
+from adapters.embedders.openai_compatible import OpenAICompatibleEmbedder
 from core.errors import Unavailable
 from core.generation import ModelError
 from core.identifiers import Seconds

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from adapters.embedders.batching import BatchLimits
+from adapters.embedders.embedding_server import EmbeddingServer
 from adapters.embedders.embeddings_wire import unit_vectors
-from adapters.embedders.openai_compatible import EmbeddingServer, OpenAICompatibleEmbedder
+from adapters.embedders.openai_compatible import OpenAICompatibleEmbedder
 from core.errors import Unavailable
 from core.generation import ModelError, ModelErrorKind
 from core.identifiers import Seconds

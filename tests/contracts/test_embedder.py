@@ -11,8 +11,9 @@ from contextlib import AsyncExitStack
 import pytest
 
 from adapters.embedders.e5_nano import e5_nano
+from adapters.embedders.embedding_server import EmbeddingServer
 from adapters.embedders.minilm_onnx import minilm_onnx
-from adapters.embedders.openai_compatible import EmbeddingServer, OpenAICompatibleEmbedder
+from adapters.embedders.openai_compatible import OpenAICompatibleEmbedder
 from adapters.embedders.sentence_transformers import (
     SentenceTransformerModel,
     sentence_transformer,

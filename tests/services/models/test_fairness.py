@@ -18,7 +18,8 @@ from core.identifiers import Seconds, TenantId
 from core.resilience.failures import ANSWERED
 from core.resilience.policy import PLAIN
 from fakes.turn_node import a_model, loop_clock
-from services.models.lanes import Lane, TurnedAway
+from services.models.lanes import Lane
+from services.models.line import TurnedAway
 
 STREAM_S, WARM_S, MEASURED_S = 6.0, 30.0, 60.0
 CROWD, SMALL = "crowd", tuple(f"small-{number}" for number in range(9))
