@@ -85,18 +85,11 @@ class Commits:
         async with self._state.transaction(EVERY_TENANT) as tx:
             await self._claims.write(tx, claims)
             wishes = await self._extend(tx, batch)
-            others = [entry for entry in batch if entry.log.turn_id not in wishes]
-            rows = await tx.turns.lock([e.log.turn_id for e in others]) if others else {}
+            others = [entry.log.turn_id for entry in batch if entry.log.turn_id not in wishes]
+            rows = await tx.turns.lock(others) if others else {}
             if any(entry.log.wonders(began) for entry in batch):
                 read = await tx.readers.live([entry.log.turn_id for entry in batch], tx.now)
-            verdicts = {
-                e.log.turn_id: await self._judge(tx, e, rows.get(e.log.turn_id)) for e in others
-            }
-            for entry in batch:
-                if entry.steps and entry.log.turn_id in wishes:
-                    wish = wishes[entry.log.turn_id]
-                    row = entry.log.row_after(len(entry.events), entry.released, wish, tx.now)
-                    verdicts[row.id] = await self._take_steps(tx, entry, row, Standing.APPLIES)
+            verdicts = await self._verdicts(tx, batch, wishes, rows)
         self._claims.through(claims)
         self._contact.reached(sent)
         through = Through(
@@ -106,21 +99,9 @@ class Commits:
         )
         events = 0
         for entry in batch:
-            log, verdict = entry.log, verdicts.get(entry.log.turn_id)
-            elsewhere = None if read is None else log.turn_id in read
-            if verdict is None:
-                events += len(entry.events)
-                wish = wishes[log.turn_id]
-                log.extended(entry.events, entry.released, wish, through, elsewhere)
-                self._tell_elsewhere(log, entry.events, runs=True)
-            elif verdict.standing is Standing.STALE or verdict.row is None:
-                log.stale()
-            else:
-                events += len(verdict.logged)
-                log.attempts = verdict.attempts
-                log.committed(verdict.logged, verdict.row, through, elsewhere)
-                runs = verdict.row.state is TurnState.RUNNING
-                self._tell_elsewhere(log, verdict.logged, runs=runs)
+            id = entry.log.turn_id
+            elsewhere = None if read is None else id in read
+            events += self._tell(entry, wishes.get(id), verdicts.get(id), through, elsewhere)
         return events
 
     async def _extend(self, tx: Transaction, batch: Sequence[Entry]) -> Mapping[TurnId, Wishes]:
@@ -135,6 +116,26 @@ class Commits:
             if entry.events and entry.log.turn_id in wishes:
                 tx.events.append(entry.log.turn, entry.events)
         return wishes
+
+    async def _verdicts(
+        self,
+        tx: Transaction,
+        batch: Sequence[Entry],
+        wishes: Mapping[TurnId, Wishes],
+        rows: Mapping[TurnId, Turn],
+    ) -> Mapping[TurnId, _Verdict]:
+        """By turn: of those that the fence did not prove, and of those that bring steps."""
+        verdicts: dict[TurnId, _Verdict] = {}
+        for entry in batch:
+            id = entry.log.turn_id
+            if id not in wishes:
+                verdicts[id] = await self._judge(tx, entry, rows.get(id))
+        for entry in batch:
+            id = entry.log.turn_id
+            if entry.steps and id in wishes:
+                row = entry.log.row_after(len(entry.events), entry.released, wishes[id], tx.now)
+                verdicts[id] = await self._take_steps(tx, entry, row, Standing.APPLIES)
+        return verdicts
 
     async def _judge(self, tx: Transaction, entry: Entry, row: Turn | None) -> _Verdict:
         """Apply one run's entry to its locked row; what is stale writes nothing."""
@@ -176,6 +177,30 @@ class Commits:
         self, log: RunLog, first: int, events: Sequence[TurnEvent]
     ) -> tuple[LoggedEvent, ...]:
         return numbered(self._codec, events, first=first, run=log.run, epoch=log.fence.epoch)
+
+    def _tell(
+        self,
+        entry: Entry,
+        wishes: Wishes | None,
+        verdict: _Verdict | None,
+        through: Through,
+        elsewhere: bool | None,
+    ) -> int:
+        """Tell one run what came of its entry; how many of its events are in the log."""
+        log = entry.log
+        if verdict is None:
+            assert wishes is not None  # else it was judged
+            log.extended(entry.events, entry.released, wishes, through, elsewhere)
+            self._tell_elsewhere(log, entry.events, runs=True)
+            return len(entry.events)
+        if verdict.standing is Standing.STALE or verdict.row is None:
+            log.stale()
+            return 0
+        log.attempts = verdict.attempts
+        log.committed(verdict.logged, verdict.row, through, elsewhere)
+        runs = verdict.row.state is TurnState.RUNNING
+        self._tell_elsewhere(log, verdict.logged, runs=runs)
+        return len(verdict.logged)
 
     def _tell_elsewhere(self, log: RunLog, events: Sequence[LoggedEvent], *, runs: bool) -> None:
         """Let readers on other replicas know that there is news."""
