@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from core.call import Call
@@ -109,7 +110,10 @@ class Retrieval:
         embedders = {c.embedder: self._embedders.get(c.embedder) for c in collections}
         paid = [self._paying(call, embedder, _FEATURE) for embedder in embedders.values()]
         vectors = await asyncio.gather(
-            *(self._in_time(call, each.embed([request.query], TextKind.QUERY)) for each in paid)
+            *(
+                self._in_time(call, partial(each.embed, [request.query], TextKind.QUERY))
+                for each in paid
+            )
         )
         return {
             name: vector[0] if vector else None
@@ -122,9 +126,9 @@ class Retrieval:
         key, depth = collection.index_key, max(_DEPTH, request.limit)
         keyword = dense = None
         if request.strategy is not Strategy.VECTOR:
-            keyword = self._keywords.search(key, request.query, depth, where=request.where)
+            keyword = partial(self._keywords.search, key, request.query, depth, where=request.where)
         if query is not None:
-            dense = self._vectors.search(key, query, depth, where=request.where)
+            dense = partial(self._vectors.search, key, query, depth, where=request.where)
         by_words, by_meaning = await asyncio.gather(
             self._in_time(call, keyword), self._in_time(call, dense)
         )
@@ -143,14 +147,19 @@ class Retrieval:
                     found.keyword or (), found.dense or (), self._fusion, dense_trusted=trusted
                 )
 
-    async def _in_time(self, call: Call, work: Awaitable[Result] | None) -> Result | None:
-        """The result, or None where the signal is not wanted, late or down."""
+    async def _in_time(
+        self, call: Call, work: Callable[[], Awaitable[Result]] | None
+    ) -> Result | None:
+        """The result, or None where the signal is not wanted, late or down.
+
+        The work is begun here: a call that ends before that leaves nothing that nobody awaits.
+        """
         if work is None:
             return None
         left = call.deadline - _LAST_WORDS - self._clock.monotonic()
         try:
             async with asyncio.timeout(max(0.0, left)):
-                return await work
+                return await work()
         except (TimeoutError, Unavailable, ModelError):
             return None
 
