@@ -22,8 +22,8 @@ _MODULUS = 1 << 32
 async def chunks(question: str) -> AsyncGenerator[str, None]:
     """The chunks of one answer: 64, at once or each 10 ms after the one before.
 
-    A paced chunk says when it was made, in microseconds of the machine's monotonic clock; it is
-    as long as one that was not.
+    A paced chunk says when it was due, in microseconds of the machine's monotonic clock: also
+    where the server came to it later. It is as long as one that was not paced.
     """
     if AT_ONCE in question:
         for word in _WORDS:
@@ -33,7 +33,7 @@ async def chunks(question: str) -> AsyncGenerator[str, None]:
     loop = asyncio.get_running_loop()
     due = loop.time()
     for _ in range(CHUNKS):
-        yield f" @{_now_us():08x}"
+        yield f" @{int(due * 1e6) % _MODULUS:08x}"
         due += pace
         await asyncio.sleep(due - loop.time())
 

@@ -210,7 +210,14 @@ class Container(containers.DeclarativeContainer):
     gateway = providers.Singleton(
         CachingGateway,
         providers.Singleton(
-            Gateway, deployments.provided.current, attempts, clock, lanes, budgets, metrics
+            Gateway,
+            deployments.provided.current,
+            attempts,
+            clock,
+            lanes,
+            budgets,
+            metrics,
+            turns.provided.tick,
         ),
         answers,
         clock,

@@ -27,13 +27,14 @@ from services.models.line import TurnedAway
 from services.models.spending import NO_BUDGETS, Budgets
 from services.models.trial import Trial
 from services.models.wanted import Affinity, wanted
+from services.turns.tick import Tick
 
 
 class Gateway:
     """The ModelGateway of a process that hosts its own deployments.
 
     `lanes` are the process's memory of how each deployment does; without, candidates are asked
-    in order, each once.
+    in order, each once. `turns_tick` is that of the turns of this process, if it runs any.
     """
 
     def __init__(
@@ -44,12 +45,13 @@ class Gateway:
         lanes: Lanes | None = None,
         budgets: Budgets = NO_BUDGETS,
         observer: GatewayObserver = QUIET_GATEWAY,
+        turns_tick: Tick | None = None,
     ) -> None:
         self._deployments = deployments
         self._clock = clock
         self._lanes = lanes or Lanes(clock)
         self._boarding = Boarding(attempts, self._lanes, budgets)
-        self._listener = Listener(attempts, self._lanes, budgets, clock, observer)
+        self._listener = Listener(attempts, self._lanes, budgets, clock, observer, turns_tick)
         self._affinity = Affinity(lambda: self._lanes.policy.affinity)
 
     async def generate(

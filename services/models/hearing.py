@@ -30,6 +30,7 @@ from services.models.journey import Journey
 from services.models.lanes import Lanes
 from services.models.spending import Budgets
 from services.models.trial import Trial, size, storable
+from services.turns.tick import Tick
 
 _LATE = Seconds(0.05)
 """A call that ended this close to its caller's deadline ended because of it."""
@@ -57,8 +58,11 @@ class Listener:
         budgets: Budgets,
         clock: Clock,
         observer: GatewayObserver = QUIET_GATEWAY,
+        turns_tick: Tick | None = None,
     ) -> None:
         self._attempts = attempts
+        self._tick = Tick(lanes.policy.gather)
+        self._turns_tick = turns_tick if turns_tick and turns_tick.period > 0 else None
         self._lanes = lanes
         self._budgets = budgets
         self.clock = clock
@@ -71,11 +75,15 @@ class Listener:
             return _OPEN, Seam("".join(journey.text))
         return Held(seconds) if seconds > 0 else _OPEN, _NO_SEAM
 
-    def gathers(self, journey: Journey, trial: Trial) -> Seconds:
-        """How long text may wait for more. A turn's log has its own time for that."""
-        if trial.whole or journey.order.unit.epoch is not None:
-            return Seconds(0.0)
-        return self._lanes.policy.gather
+    def tick(self, journey: Journey, trial: Trial) -> Tick | None:
+        """Until when text may wait for more, if it may: a turn's for the tick of its log."""
+        if trial.whole:
+            return None
+        if journey.order.unit.epoch is not None:
+            return self._turns_tick
+        if self._tick.period != self._lanes.policy.gather:
+            self._tick = Tick(self._lanes.policy.gather)
+        return self._tick if self._tick.period > 0 else None
 
     def failed(self, journey: Journey, trial: Trial, error: ModelError) -> None:
         """It ended in an error, which says something about its deployment, or does not."""
@@ -188,7 +196,7 @@ class Hearing:
         left = self._time_left()
         trial.called = True
         stream = trial.model.stream(_request(self._journey.call, order, trial), timeout=left)
-        pieces = Arriving(stream, self._listener.gathers(self._journey, trial))
+        pieces = Arriving(stream, self._listener.tick(self._journey, trial))
         self._pieces = pieces
         most = trial.deployment.limits.first_token
         if most is None:

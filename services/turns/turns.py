@@ -32,6 +32,7 @@ from services.turns.run_log import Step
 from services.turns.runs import Producer, Runs
 from services.turns.settlement import DeploymentOf
 from services.turns.sweeper import Sweeper
+from services.turns.tick import Tick
 from services.turns.timings import TurnTimings
 from services.turns.writer import TurnWriter
 
@@ -50,7 +51,8 @@ def _nothing() -> None:
 class Turns:
     """The turn protocol of one process. Open it before use, drain it, then close it.
 
-    `go_on` is what runs a turn on that has waited for an approval.
+    `go_on` is what runs a turn on that has waited for an approval. By its `tick` text is committed
+    that follows other text.
     """
 
     def __init__(
@@ -69,7 +71,8 @@ class Turns:
         self._timings = timings
         new_turns = NewTurns(replica, timings)
         fresh = FreshClaims(new_turns)
-        self._writer = TurnWriter(state, codec, replica, contact, timings, fresh)
+        self.tick = Tick(timings.tick)
+        self._writer = TurnWriter(state, codec, replica, contact, timings, fresh, self.tick)
         self._runs = Runs(self._writer, admission, replica, deployment_of, timings)
         self._orphans = Orphans(state, codec, replica, contact, deployment_of, timings, self._runs)
         self._claims = Claims(state, admission, self._orphans, replica, timings, fresh, new_turns)

@@ -19,7 +19,11 @@ from services.turns.fresh_claims import Fresh, FreshClaims
 from services.turns.logged import numbered
 from services.turns.replica import Replica, StoreContact
 from services.turns.run_log import RENEW_EARLY, RunLog
+from services.turns.tick import Tick
 from services.turns.timings import TurnTimings
+
+_STEPS_TO_SETTLE = 6
+"""Rounds of the loop within which a run settles whose model has come to its end."""
 
 
 class TurnWriter:
@@ -33,6 +37,7 @@ class TurnWriter:
         contact: StoreContact,
         timings: TurnTimings,
         claims: FreshClaims,
+        tick: Tick,
     ) -> None:
         self._commits = Commits(state, codec, replica, contact, timings, claims)
         self._claims = claims
@@ -47,17 +52,18 @@ class TurnWriter:
         self._dropped: set[RunLog] = set()
         """Runs of which something was given up as this process ends: nothing may follow it."""
         self._renewal: asyncio.TimerHandle | None = None
-        self._marked = asyncio.Event()
-        self._urgent = asyncio.Event()
+        self._due = asyncio.Event()
         self._last_commit = float("-inf")
-        self._tick: float | None = None
+        self._tick = tick
+        self._ticked = False
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._closed = False
 
     def start(self) -> None:
         """Begin to commit; needs the running loop."""
-        self._claims.wake = self._hurry
+        self._claims.wake = self._due.set
+        self._tick.turned = self._turned
         self._task = asyncio.get_running_loop().create_task(self._run(), name="turn-writer")
 
     async def close(self) -> None:
@@ -65,8 +71,7 @@ class TurnWriter:
         self._closing = True
         if self._renewal is not None:
             self._renewal.cancel()
-        self._marked.set()
-        self._urgent.set()
+        self._due.set()
         if self._task is not None:
             await self._task
 
@@ -109,33 +114,33 @@ class TurnWriter:
     def mark(self, log: RunLog, urgent: bool | None) -> None:
         """This run has something to commit; `urgent` goes with the next commit, not the tick.
 
-        None: unless there is a tick on its way, for others too.
+        None: unless others wait for the tick too.
         """
         if self._closed:
             asyncio.get_running_loop().call_soon(self._refuse, log)
             return
         if urgent is None:
-            urgent = self._tick is None or self._dirty.keys() <= {log}
+            urgent = not (self._tick.is_awaited or self._dirty.keys() - {log})
         self._dirty[log] = urgent or self._dirty.get(log, False)
         if urgent:
-            self._urgent.set()
-        elif self._tick is None:
-            self._tick = self._clock.monotonic() + self._timings.tick
-        self._marked.set()
+            self._due.set()
+        else:
+            self._tick.come()
 
-    def _hurry(self) -> None:
-        self._urgent.set()
-        self._marked.set()
+    def _turned(self) -> None:
+        if self._dirty:
+            self._ticked = True
+            self._due.set()
 
     async def _run(self) -> None:
         try:
             while not self._closing or self._dirty:
-                await self._marked.wait()
+                await self._due.wait()
                 await self._gather()
                 batch = [entry for log in self._take() if (entry := self._entry(log)) is not None]
                 claims = self._claims.take()
                 if self._claims:
-                    self._hurry()  # there are more than go with one commit
+                    self._due.set()  # there are more than go with one commit
                 for part in _one_run_a_turn(batch) or [()]:
                     await self._commit_until_known(part, claims)
                     claims = ()
@@ -143,40 +148,34 @@ class TurnWriter:
                     self._last_commit = self._clock.monotonic()
         finally:
             self._closed = True
-            self._claims.wake = None
+            self._claims.wake = self._tick.turned = None
             self._claims.turn_away()
             for log in tuple(self._live):
                 log.failed(_ending())  # what is under way
                 self._refuse(log)  # and what waits
 
     async def _gather(self) -> None:
-        """Wait for the tick, or for something urgent, and never less than the gap.
-
-        The tick ends the window that began with the oldest of what waits for it.
-        """
+        """Wait for what comes at once; never less than the gap since the last commit."""
         if self._closing:
             return
-        if self._tick is not None and not self._urgent.is_set():
-            until_tick = self._tick - self._clock.monotonic()
-            if until_tick > 0:
-                await _set_within(self._urgent, until_tick)
+        if self._ticked:
+            for _ in range(_STEPS_TO_SETTLE):
+                await asyncio.sleep(0)
         until_gap = self._last_commit + self._timings.gap - self._clock.monotonic()
         if until_gap > 0:
             await asyncio.sleep(until_gap)
 
     def _take(self) -> Sequence[RunLog]:
         """What is urgent; everything, where the tick has come."""
-        now = self._clock.monotonic()
-        if self._closing or (self._tick is not None and self._tick <= now):
-            taken, self._dirty, self._tick = list(self._dirty), {}, None
+        if self._closing or self._ticked:
+            taken, self._dirty = list(self._dirty), {}
         else:
             taken = [log for log, urgent in self._dirty.items() if urgent]
             for log in taken:
                 del self._dirty[log]
-        self._urgent.clear()
-        if not self._dirty and not self._closing:
-            self._marked.clear()
-            self._tick = None
+        self._ticked = False
+        if not self._closing:
+            self._due.clear()
         return sorted(taken, key=lambda log: log.turn_id)
 
     def _entry(self, log: RunLog) -> Entry | None:
@@ -259,7 +258,7 @@ class TurnWriter:
         self._observer.committed(Seconds(self._clock.monotonic() - began), len(batch), events)
         if self._held_back:
             self._held_back = False
-            self._claims.wake = self._hurry
+            self._claims.wake = self._due.set
             self._observer.held_back(0)
 
 
@@ -275,11 +274,3 @@ def _one_run_a_turn(batch: Sequence[Entry]) -> Sequence[Sequence[Entry]]:
         parts.append(batch if len(part) == len(batch) else list(part.values()))
         batch = [entry for entry in batch if part[entry.log.turn_id] is not entry]
     return parts
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

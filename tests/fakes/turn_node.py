@@ -298,7 +298,12 @@ async def open_node(state: State, models: Sequence[ScriptedModel] = (), **option
         chosen.timings,
         chosen.go_on,
     )
-    gateway = Gateway(lambda: deployments, Attempts(state, turns.hold_lease, turns.ride), clock)
+    gateway = Gateway(
+        lambda: deployments,
+        Attempts(state, turns.hold_lease, turns.ride),
+        clock,
+        turns_tick=turns.tick,
+    )
     policy = AnsweringPolicy()
     answering = Answering(state, gateway, retriever, PROMPTS, telemetry, clock, policy)
     settled = await turns.open(alone=chosen.alone)

@@ -145,7 +145,12 @@ def _assemble(around: Surroundings, number: int, boot: BootId, actor: Actor) -> 
     _wedge(turns, around.questions)
     answering = SimulatedAnswering(
         state,
-        Gateway(lambda: deployments, Attempts(state, turns.hold_lease, turns.ride), clock),
+        Gateway(
+            lambda: deployments,
+            Attempts(state, turns.hold_lease, turns.ride),
+            clock,
+            turns_tick=turns.tick,
+        ),
         _NoRetriever(),
         _PROMPTS,
         _Telemetry(around.report),
