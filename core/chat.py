@@ -15,7 +15,7 @@ from core.checking import QUIET
 from core.generation import Constraints, GenerationOptions
 from core.identifiers import CollectionName, ConversationId, MessageId, RequestId, Seconds
 from core.knowledge import EVERYTHING, Filter
-from core.messages import Message
+from core.messages import Message, Role
 
 MAX_LINGER = Seconds(60.0)
 MAX_ID, MAX_NAME, MAX_LANGUAGE = 128, 200, 35
@@ -80,15 +80,13 @@ class ChatRequest:
 
     @property
     def grounded_in_documents(self) -> bool:
-        """Whether documents are searched for this turn."""
-        return self.effective_mode is Mode.RAG
+        """Whether documents are searched for this turn: asked for, or collections are named."""
+        return self.mode is Mode.RAG or (self.mode is None and bool(self.collections))
 
     @property
     def effective_mode(self) -> Mode:
         """The mode asked for; without one, RAG where collections are named, else CHAT."""
-        if self.mode is not None:
-            return self.mode
-        return Mode.RAG if self.collections else Mode.CHAT
+        return self.mode or (Mode.RAG if self.grounded_in_documents else Mode.CHAT)
 
     @property
     def effective_grounding(self) -> Grounding:
@@ -102,14 +100,17 @@ class ChatRequest:
 
         What is as by default is left out, so that a field that comes later changes no digest.
         """
-        return {
-            name: value
-            for name, value, default in zip(_COVERED, _values_of(self), _DEFAULTS, strict=True)
-            if value is not default and value != default
-        }
+        content: dict[str, object] = {"message": self.message}
+        for name, value, unset in zip(_COVERED, _values_of(self), _VALUES_UNSET, strict=True):
+            if value is not unset and value != unset:
+                content[name] = value
+        return content
 
 
-_MAY_DIFFER = {"request_id", "detach", "linger", "turn_timeout"}
-_COVERED = tuple(f.name for f in fields(ChatRequest) if f.name not in _MAY_DIFFER)
-_DEFAULTS = tuple(f.default for f in fields(ChatRequest) if f.name not in _MAY_DIFFER)
+UNSET = ChatRequest(Message(Role.USER, ()))
+"""A request in which nothing is set, its message empty. Its values are what one is compared by."""
+
+_NOT_COVERED = {"message", "request_id", "detach", "linger", "turn_timeout"}
+_COVERED = tuple(f.name for f in fields(ChatRequest) if f.name not in _NOT_COVERED)
 _values_of = attrgetter(*_COVERED)
+_VALUES_UNSET = _values_of(UNSET)

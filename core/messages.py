@@ -84,7 +84,10 @@ class Message:
     @property
     def text(self) -> str:
         """The text parts, one a line."""
-        return "\n".join(part.text for part in self.parts if isinstance(part, TextPart))
+        parts = self.parts
+        if len(parts) == 1 and isinstance(only := parts[0], TextPart):  # as nearly always
+            return only.text
+        return "\n".join([part.text for part in parts if isinstance(part, TextPart)])
 
 
 @dataclass(frozen=True, slots=True)

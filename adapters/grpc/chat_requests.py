@@ -15,6 +15,7 @@ from core.chat import (
     MAX_LANGUAGE,
     MAX_LINGER,
     MAX_NAME,
+    UNSET,
     ChatRequest,
     Grounding,
     Mode,
@@ -55,7 +56,6 @@ _MOST = {
     "language": MAX_LANGUAGE,
 }
 _USERS = (messages_pb2.ROLE_UNSPECIFIED, messages_pb2.ROLE_USER)
-_UNSET = ChatRequest(message=Message(Role.USER, ()))
 _LONGEST_PROMPT, _LONGEST_INPUT, _MOST_INPUTS = 200, 20_000, 50
 _INPUT = re.compile(r"[A-Za-z0-9_]{1,64}")
 
@@ -65,7 +65,7 @@ def request(message: chat_pb2.ChatRequest) -> ChatRequest:
     try:
         given = _given(message)
         if _fits(given):
-            return replaced(_UNSET, **given)
+            return replaced(UNSET, **given)
         with below():
             return ChatRequest(**given)
     except InvalidInput:

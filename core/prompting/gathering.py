@@ -10,7 +10,14 @@ from core.knowledge import Passage
 from core.messages import Message, Part, Role, TextPart, ToolResultPart
 from core.prompting.fencing import disarm, fenced, fenced_passage, nonce_for, passage_text
 from core.prompting.parts import Priority, PromptPart, Provenance, SourceKind, Trust
-from core.prompting.slots import FORMAT_SLOT, USER_SLOT, fill, slots_in, split_at_context
+from core.prompting.slots import (
+    CONTEXT_SLOT,
+    FORMAT_SLOT,
+    USER_SLOT,
+    fill,
+    slots_in,
+    split_at_context,
+)
 from core.prompting.templates import PromptTemplate
 
 
@@ -51,7 +58,7 @@ class Material:
     history: Sequence[Said] = ()
     tools: Sequence[Said] = ()
     output_format: str = ""
-    trimming: TrimmingPolicy = field(default_factory=TrimmingPolicy)
+    trimming: TrimmingPolicy = TrimmingPolicy()
 
 
 def gather(
@@ -62,44 +69,56 @@ def gather(
     `nonce` names the fences; None derives it from what they hold. Raises InvalidInput for
     inputs that the template does not take.
     """
-    values = template.values(material.inputs)
-    name = nonce or nonce_for(_untrusted_texts(template, material, values))
-    safe = {key: _input(template, key, value, name) for key, value in values.items()}
-    safe[FORMAT_SLOT] = material.output_format or fill(template.format, safe)
+    inputs = template.values(material.inputs)
+    name = nonce or nonce_for(_untrusted_texts(template, material, inputs))
     return (
-        *_leading(template, safe),
-        *_history(material, name),
-        *_user(template, material, safe, name),
-        *_tools(material.tools, name),
+        *_leading(template, material, inputs, name),
+        *(_history(material, name) if material.history else ()),
+        *_user(template, material, inputs, name),
+        *(_tools(material.tools, name) if material.tools else ()),
     )
 
 
 def _untrusted_texts(
-    template: PromptTemplate, material: Material, values: Mapping[str, str]
-) -> Iterator[str]:
-    yield from map(passage_text, material.passages)
-    yield from (values[key] for key, spec in template.inputs.items() if spec.untrusted)
+    template: PromptTemplate, material: Material, inputs: Mapping[str, str]
+) -> Sequence[str]:
+    texts = [*map(passage_text, material.passages)]
+    for name in template.untrusted:
+        texts.append(inputs[name])
     for said in (*material.history, *material.tools):
-        yield from (p.content for p in said.message.parts if isinstance(p, ToolResultPart))
+        for part in said.message.parts:
+            if isinstance(part, ToolResultPart):
+                texts.append(part.content)
+    return texts
 
 
-def _input(template: PromptTemplate, key: str, value: str, nonce: str) -> str:
-    untrusted = key in template.inputs and template.inputs[key].untrusted
-    return fenced(value, nonce) if untrusted and value else disarm(value)
+def _values(
+    template: PromptTemplate, material: Material, inputs: Mapping[str, str], nonce: str
+) -> dict[str, str]:
+    """What fills the slots, disarmed or fenced."""
+    values = {name: _input(template, name, value, nonce) for name, value in inputs.items()}
+    values[FORMAT_SLOT] = material.output_format or fill(template.format, values)
+    return values
 
 
-def _leading(template: PromptTemplate, values: Mapping[str, str]) -> tuple[PromptPart, ...]:
+def _input(template: PromptTemplate, name: str, value: str, nonce: str) -> str:
+    return fenced(value, nonce) if name in template.untrusted and value else disarm(value)
+
+
+def _leading(
+    template: PromptTemplate, material: Material, inputs: Mapping[str, str], nonce: str
+) -> tuple[PromptPart, ...]:
     """The operator's texts. The format stands here unless the template places it elsewhere.
 
     They are the same for the same values of the slots that they have, mostly for every request.
     """
-    texts = (template.system, template.safety, template.developer)
-    filled = [values.get(slot, "") for slot in _leading_slots(*texts)]
-    key = (template.version, *texts, template.user, *filled)
+    slots = _slots_of(template.system, template.safety, template.developer, template.format)
+    filled = [material.output_format, *[inputs[slot] for slot in slots if slot in inputs]]
+    key = (template.version, nonce if template.untrusted else "", *filled)
     known = _KNOWN_LEADING.get(key)
     if known is not None:
         return known
-    parts = tuple(_leading_parts(template, values))
+    parts = tuple(_leading_parts(template, _values(template, material, inputs, nonce)))
     if sum(map(len, filled)) <= _SHORT:
         if len(_KNOWN_LEADING) >= _MOST_KNOWN:
             _KNOWN_LEADING.clear()
@@ -114,9 +133,9 @@ _SHORT = 2_000
 
 
 @lru_cache(maxsize=_MOST_KNOWN)
-def _leading_slots(*texts: str) -> tuple[str, ...]:
-    """The slots of the operator's texts, and the format, which may stand among them."""
-    return (FORMAT_SLOT, *sorted({slot for text in texts for slot in slots_in(text)}))
+def _slots_of(*texts: str) -> tuple[str, ...]:
+    """The slots of these texts, each once."""
+    return tuple(sorted({slot for text in texts for slot in slots_in(text)}))
 
 
 def _leading_parts(template: PromptTemplate, values: Mapping[str, str]) -> Iterator[PromptPart]:
@@ -134,28 +153,38 @@ def _leading_parts(template: PromptTemplate, values: Mapping[str, str]) -> Itera
 
 
 def _user(
-    template: PromptTemplate, material: Material, values: Mapping[str, str], nonce: str
-) -> Iterator[PromptPart]:
+    template: PromptTemplate, material: Material, inputs: Mapping[str, str], nonce: str
+) -> Sequence[PromptPart]:
     """The passages and the user's own words, where the template places them."""
     before, after = split_at_context(template.user) or ("", template.user)
-    filled = {**values, USER_SLOT: disarm(material.message.text)}
-    for text in (before, after):
-        if text is after:
-            yield from _passages(material, nonce)
-        mine = USER_SLOT in slots_in(text)
-        part = _user_text(fill(text, filled).strip(), material, template.version, mine=mine)
-        if part.content:
-            yield part
+    more = _takes_inputs(template.user)
+    values = _values(template, material, inputs, nonce) if more else {}
+    values[USER_SLOT] = disarm(material.message.text)
+    return (
+        *(_words(before, values, material, template.version) if before else ()),
+        *(_passages(material, nonce) if material.passages else ()),
+        *_words(after, values, material, template.version),
+    )
 
 
-def _user_text(text: str, material: Material, version: str, *, mine: bool) -> PromptPart:
-    content: tuple[Part, ...] = (TextPart(text),) if text else ()
-    if not mine:
-        source = Provenance(SourceKind.DEVELOPER, version)
-        return PromptPart(Role.USER, content, source, Trust.TRUSTED)
-    others = tuple(p for p in material.message.parts if not isinstance(p, TextPart))
-    source = Provenance(SourceKind.USER, material.message_id)
-    return PromptPart(Role.USER, content + others, source, Trust.CALLER)
+@lru_cache(maxsize=_MOST_KNOWN)
+def _takes_inputs(user: str) -> bool:
+    """Whether the user's text has other slots than those for the words and the passages."""
+    return not {USER_SLOT, CONTEXT_SLOT}.issuperset(slots_in(user))
+
+
+def _words(
+    text: str, values: Mapping[str, str], material: Material, version: str
+) -> Sequence[PromptPart]:
+    """What the template says in this text; what the user sends stands where the user speaks."""
+    words = fill(text, values).strip()
+    content: tuple[Part, ...] = (TextPart(words),) if words else ()
+    if USER_SLOT in slots_in(text):
+        content += tuple([p for p in material.message.parts if type(p) is not TextPart])
+        source, trust = Provenance(SourceKind.USER, material.message_id), Trust.CALLER
+    else:
+        source, trust = Provenance(SourceKind.DEVELOPER, version), Trust.TRUSTED
+    return (PromptPart(Role.USER, content, source, trust),) if content else ()
 
 
 def _passages(material: Material, nonce: str) -> Iterator[PromptPart]:

@@ -90,7 +90,7 @@ class PromptPart:
     @property
     def text(self) -> str:
         """The text parts, one a line."""
-        return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
+        return "\n".join([part.text for part in self.content if isinstance(part, TextPart)])
 
     @property
     def required(self) -> bool:

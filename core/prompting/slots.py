@@ -33,22 +33,24 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 
     One pass: a value that looks like a slot is text like any other.
     """
-    return "".join(
-        [values.get(piece, "") if is_slot else piece for is_slot, piece in _pieces(text)]
-    )
+    return _pattern(text) % _Values(values)
+
+
+class _Values(dict[str, str]):
+    """What fills the slots."""
+
+    def __missing__(self, slot: str) -> str:
+        return ""
 
 
 @lru_cache(maxsize=_TEXTS)
-def _pieces(text: str) -> tuple[tuple[bool, str], ...]:
-    """What a text is put together from: pieces as they are, and names of slots (True)."""
-    pieces: list[tuple[bool, str]] = []
-    done = 0
-    for match in _SLOT.finditer(text):
-        slot = match.group(2)
-        pieces.append((False, text[done : match.start()]))
-        pieces.append((True, slot) if slot else (False, f"{{{match.group(1)}}}"))
-        done = match.end()
-    return (*pieces, (False, text[done:]))
+def _pattern(text: str) -> str:
+    """A text as the operator `%` fills it."""
+    return _SLOT.sub(_conversion, text.replace("%", "%%"))
+
+
+def _conversion(slot: re.Match[str]) -> str:
+    return f"%({slot.group(2)})s" if slot.group(2) else f"{{{slot.group(1)}}}"
 
 
 @lru_cache(maxsize=_TEXTS)

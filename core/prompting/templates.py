@@ -63,17 +63,27 @@ class PromptTemplate:
     inputs: Mapping[SlotName, TemplateInput] = field(default_factory=dict)
     version: str = field(default="", init=False, repr=False, compare=False)
     """`name@digest`: the same for the same content, wherever it was read."""
+    untrusted: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
+    """The inputs that are only passed on."""
+    asks: bool = field(default=False, init=False, repr=False, compare=False)
+    """Whether it has an input that must be given."""
 
     def __post_init__(self) -> None:
-        content = {key: value for key, value in asdict(self).items() if key != "version"}
+        content = asdict(self)
+        for computed in ("version", "untrusted", "asks"):
+            del content[computed]
         version = f"{self.name}@{digest(content)[:_VERSION_DIGITS]}"
+        untrusted = tuple(name for name, spec in self.inputs.items() if spec.untrusted)
         object.__setattr__(self, "version", version)
+        object.__setattr__(self, "untrusted", untrusted)
+        object.__setattr__(self, "asks", any(spec.required for spec in self.inputs.values()))
 
     def values(self, given: Mapping[str, str]) -> dict[str, str]:
         """The inputs with their defaults. Raises InvalidInput, naming each that doesn't fit."""
-        violations = tuple(self._violations(given))
-        if violations:
-            raise InvalidInput(violations)
+        if given or self.asks:
+            violations = tuple(self._violations(given))
+            if violations:
+                raise InvalidInput(violations)
         defaults = {name: spec.default for name, spec in self.inputs.items()}
         return {**defaults, **given}
 

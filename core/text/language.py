@@ -6,6 +6,7 @@ Good enough to tell whether an embedder was trained for a question; not a langua
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from enum import Enum
 
 
@@ -37,6 +38,7 @@ _WORDS_OF_SCRIPT = {
     Script.THAI: re.compile("[\u0e00-\u0e7f]"),
 }
 """Each match counts as one word; in the scripts without spaces, a character does."""
+_LATIN_WORDS = _WORDS_OF_SCRIPT[Script.LATIN]
 
 _CHARACTERS_A_WORD = 2.0
 """In the scripts without spaces, about two characters say what a word says."""
@@ -92,7 +94,7 @@ def detect_script(text: str) -> Script | None:
     """
     looked = text[:LONGEST_LOOK]
     if looked.isascii():
-        return Script.LATIN if _WORDS_OF_SCRIPT[Script.LATIN].search(looked) else None
+        return Script.LATIN if _LATIN_WORDS.search(looked) else None
     weights = _script_weights(looked)
     total = sum(weights.values())
     if total == 0:
@@ -108,6 +110,8 @@ def detect_language(text: str) -> str:
 
     Of scripts that several languages share the commonest is named: Cyrillic is "ru", Arabic "ar".
     """
+    if text.isascii():  # then it is Latin, or has no letters
+        return _latin_language(text[:LONGEST_LOOK])
     script = detect_script(text)
     if script is Script.LATIN:
         return _latin_language(text[:LONGEST_LOOK])
@@ -144,10 +148,13 @@ def _kana_share(text: str) -> float:
 
 def _latin_language(text: str) -> str:
     """The language most of whose common words occur, "" where two are level."""
-    found: dict[str, int] = {}
-    for word in _WORDS_OF_SCRIPT[Script.LATIN].findall(text.casefold()):
-        for language in _LANGUAGES_OF_WORD.get(word, ()):
-            found[language] = found.get(language, 0) + 1
-    most = max(found.values(), default=0)
-    leaders = [language for language, count in found.items() if count == most]
-    return leaders[0] if len(leaders) == 1 else ""
+    found: defaultdict[str, int] = defaultdict(int)
+    for word in _LATIN_WORDS.findall(text.casefold()):
+        if word in _LANGUAGES_OF_WORD:
+            for language in _LANGUAGES_OF_WORD[word]:
+                found[language] += 1
+    leader, most = "", 0
+    for language, count in found.items():
+        if count >= most:
+            leader, most = language if count > most else "", count
+    return leader
