@@ -62,6 +62,8 @@ def turn_timings(settings: Settings) -> TurnTimings:
         turn_maximum=Seconds(settings.turns.max_seconds),
         id_retention=Seconds(settings.turns.id_retention_hours * _HOUR_S),
         log_retention=Seconds(settings.turns.log_retention_hours * _HOUR_S),
+        gap=Seconds(settings.turns.gap_seconds),
+        tick=Seconds(settings.turns.tick_seconds),
     )
 
 

@@ -85,6 +85,8 @@ class TurnSettings(Table):
 
     max_seconds: Positive = 600.0
     linger_seconds: Annotated[float, Field(ge=0, le=60)] = 0.25
+    gap_seconds: Annotated[float, Field(ge=0, le=0.1)] = 0.002
+    tick_seconds: Annotated[float, Field(ge=0, le=0.1)] = 0.02
     max_running: Annotated[int, Field(ge=1)] = 512
     max_running_per_tenant: Annotated[int, Field(ge=1)] = 256
     id_retention_hours: Positive = 24.0

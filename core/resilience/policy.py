@@ -15,9 +15,9 @@ from core.resilience.retries import NO_RETRIES, RetryPolicy
 class ResiliencePolicy:
     """`hold_first`: the first text is held back for so long, so that a failure within that time
     is followed by another's answer without anyone having seen the first. `affinity` is how long
-    a conversation stays with the deployment that answered it last. `gather`: after a piece of
-    text the next one follows after so long at the earliest, with all that came meanwhile; the
-    first, and one that comes later, is passed on at once.
+    a conversation stays with the deployment that answered it last. `gather`: text that
+    follows other text is passed on so often, for all streams together; the first, and one after a
+    pause, at once.
     """
 
     breaker: BreakerPolicy = BreakerPolicy()

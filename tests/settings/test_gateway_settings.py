@@ -18,6 +18,7 @@ from colonnaded.gateway_policies import (
     route_of,
     routing_policy,
 )
+from colonnaded.policies import turn_timings
 from colonnaded.price_import import imported
 from colonnaded.settings import Settings, SettingsError, load_settings
 from core.budgets.rules import Period, Spender, Subject
@@ -61,6 +62,10 @@ canary = "large"
 canary_share = 0.1
 on_context_window = ["priced"]
 
+[turns]
+gap_seconds = 0.004
+tick_seconds = 0.05
+
 [routing]
 tasks = { summarisation = "cheap" }
 
@@ -103,6 +108,11 @@ def test_resilience(settings: Settings) -> None:
     policy = resilience_policy(settings)
     assert (policy.retry.rounds, policy.hedge.enabled, policy.breaker.in_a_row) == (2, True, 5)
     assert policy.gather == 0.02
+
+
+def test_turns(settings: Settings) -> None:
+    timings = turn_timings(settings)
+    assert (timings.gap, timings.tick, timings.linger) == (0.004, 0.05, 0.25)
 
 
 def test_budgets(settings: Settings) -> None:
