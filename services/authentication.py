@@ -46,8 +46,10 @@ class Authenticator:
         self._remember = remember
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
-    def recall(self, secret: str) -> Principal | None:
+    def recall(self, secret: str | None) -> Principal | None:
         """The caller behind this secret, where it was looked up a moment ago; None: look it up."""
+        if secret is None:
+            return None
         known = self._known.get(digest_of(secret))
         if known is None or self._clock.monotonic() >= known.until:
             return None

@@ -11,14 +11,19 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from adapters.grpc.chain import Chain, Context, Messages
-from colonnade.v1 import options_pb2
+from adapters.grpc.chain import Chain, Context, Outgoing
+from adapters.grpc.streaming import SerializedMessages
+from colonnade.v1 import options_pb2, turns_pb2
 from core.call import Call
 from core.errors import InvalidInput
 
 Unary = Callable[[Message, Call], Awaitable[Message]]
-Streamed = Callable[[Message, Call], Messages]
+Streamed = Callable[[Message, Call], AsyncGenerator[Message, None]]
+Followed = Callable[[Message, Call], Outgoing]
 Collected = Callable[[AsyncIterator[Message], Call], Awaitable[Message]]
+
+_LOGGED = turns_pb2.TurnEvents.DESCRIPTOR.full_name
+"""What is streamed as it stands in a turn's log."""
 
 
 def bind(service: ServiceDescriptor, servicer: object, chain: Chain) -> grpc.GenericRpcHandler:
@@ -47,6 +52,8 @@ def _handler(
     bound = _Bound(method.full_name, scope_of(method), GetMessageClass(method.input_type), chain)
     if method.client_streaming:
         return grpc.stream_unary_rpc_method_handler(bound.collected(function))
+    if method.output_type.full_name == _LOGGED:
+        return grpc.unary_stream_rpc_method_handler(bound.followed(function))
     if method.server_streaming:
         return grpc.unary_stream_rpc_method_handler(bound.streamed(function))
     return grpc.unary_unary_rpc_method_handler(bound.unary(function))
@@ -81,13 +88,17 @@ class _Bound:
 
     def streamed(self, function: Callable[..., object]) -> Callable[..., object]:
         work: Streamed = function  # type: ignore[assignment]  # bound by the method's name
+        return self.chain.streamed(
+            self.name,
+            self.scope,
+            self.parsed,
+            lambda request, call: SerializedMessages(work(request, call)),
+        )
 
-        async def handle(data: bytes, context: Context) -> None:
-            await self.chain.stream(
-                self.name, self.scope, context, lambda call: work(self.parsed(data), call)
-            )
-
-        return handle
+    def followed(self, function: Callable[..., object]) -> Callable[..., object]:
+        """For what was serialised for a turn's log: it is sent as it is."""
+        work: Followed = function  # type: ignore[assignment]  # bound by the method's name
+        return self.chain.streamed(self.name, self.scope, self.parsed, work)
 
     def collected(self, function: Callable[..., object]) -> Callable[..., object]:
         work: Collected = function  # type: ignore[assignment]  # bound by the method's name

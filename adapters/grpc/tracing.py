@@ -5,7 +5,7 @@ from __future__ import annotations
 from adapters.grpc.delegation import WithMetadata
 from core.trace import TraceContext, trace_context
 
-_PARENT, _STATE = "traceparent", "tracestate"
+TRACE_PARENT, _STATE = "traceparent", "tracestate"
 
 
 def trace_of(context: WithMetadata) -> TraceContext | None:
@@ -13,7 +13,7 @@ def trace_of(context: WithMetadata) -> TraceContext | None:
     parents: list[str] = []
     states: list[str] = []
     for key, value in context.invocation_metadata() or ():
-        if key == _PARENT and isinstance(value, str):
+        if key == TRACE_PARENT and isinstance(value, str):
             parents.append(value)
         elif key == _STATE and isinstance(value, str):
             states.append(value)
@@ -25,4 +25,4 @@ def trace_metadata(trace: TraceContext | None) -> tuple[tuple[str, str], ...]:
     if trace is None:
         return ()
     state = ((_STATE, trace.state),) if trace.state else ()
-    return (_PARENT, trace.parent), *state
+    return (TRACE_PARENT, trace.parent), *state

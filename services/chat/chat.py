@@ -10,8 +10,8 @@ from core.chat_rules import check_request
 from core.errors import RetractionsRequired
 from core.identifiers import RequestId, TurnId
 from services.chat.answering import Answering
-from services.turns.following import Following
 from services.turns.reading import Batches
+from services.turns.seat import Seat
 from services.turns.turns import Turns, TurnView
 
 
@@ -40,16 +40,16 @@ class Chat:
     def resume(self, call: Call, turn: TurnId, after: int, *, accepts_retractions: bool) -> Batches:
         """The events after number `after`, then those that come, until the turn has ended."""
 
-        async def find() -> Batches:
+        async def find() -> Seat:
             row = await self._turns.row(call, turn)
             if row.retractions and not accepts_retractions:
                 raise RetractionsRequired(
                     "this turn may take text back; set accept_retractions if you can do that",
                     turn_id=turn,
                 )
-            return self._turns.read(call, turn, after)
+            return self._turns.seat(call, turn)
 
-        return Following(find)
+        return self._turns.read(find, after)
 
     async def turn(
         self, call: Call, turn: TurnId, request_id: RequestId, *, with_events: bool

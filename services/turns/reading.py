@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from core.errors import ColonnadeError, NotFound, Reason, TurnLogExpired, TurnLogLost
 from core.identifiers import TenantId, TurnId, UserId
@@ -15,15 +15,46 @@ from services.turns.presence import Presences
 from services.turns.replica import Replica
 from services.turns.run import Run
 from services.turns.seat import Seat
-from services.turns.tail import Batch, Tail
+from services.turns.tail import Tail
 from services.turns.timings import TurnTimings
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events that go out in one message, as bytes, and the number of the last of them."""
+
+    encoded: bytes
+    last: int
+
+
 class Batches(AsyncIterable[Batch], Protocol):
-    """What goes out to one reader, to be iterated once. Who stops before the end closes it."""
+    """What goes out to one reader, to be read once. Who stops before the end closes it.
+
+    It is iterated, or without a coroutine for each batch:
+
+        while True:
+            if (encoded := batches.take()) is not None:
+                await send(encoded)
+            elif batches.over:
+                break
+            else:
+                await batches.more()
+    """
+
+    over: bool
+    """All was taken."""
+
+    def take(self) -> bytes | None:
+        """All that is there after what was taken before, up to the size of a message.
+
+        None where that is nothing. Raises the error by which the turn has ended.
+        """
+
+    def more(self) -> Awaitable[None]:
+        """Done when it is worth to `take` again."""
 
     def __anext__(self) -> Awaitable[Batch]:
-        """The next of them."""
+        """What is there, as soon as anything is."""
 
     async def aclose(self) -> None:
         """The reader goes. Idempotent."""
@@ -48,68 +79,113 @@ class TurnFailed(ColonnadeError):
         self.rerunnable = turn.rerunnable
 
 
-def _nothing() -> None:
-    pass
+Find = Callable[[], Awaitable[Seat]]
+"""Finds the turn that is to be read, or claims it, and a seat for its reader."""
+
+
+def _never(_: TurnFailed) -> bool:
+    return False
 
 
 class Reading:
     """One reader's way through a turn: its events, as they are committed, until it has ended.
 
-    Raises NotFound, TurnLogExpired, TurnLogLost; StoreUnavailable where the store has been away
-    for longer than a reader waits; and, when all was delivered of a turn that failed, its error.
-    A plain object and no generator, since every message of every stream goes through it.
+    It has a look for the turn when it is first waited for; where `again` says so of the failure
+    by which a turn has ended, it looks for the turn once more, and goes on.
+    Raises what `find` raises, NotFound, TurnLogExpired, TurnLogLost; StoreUnavailable where the
+    store has been away for longer than a reader waits; and, when all was delivered of a turn that
+    failed, its error. See Batches; every message of every stream goes through it.
     """
 
-    __slots__ = ("_after", "_left", "_over", "_readers", "_seat", "_tail")
+    __slots__ = ("_after", "_again", "_find", "_page", "_readers", "_seat", "_tail", "over")
 
-    def __init__(self, readers: Readers, seat: Seat, after: int, left: Callable[[], None]) -> None:
+    def __init__(
+        self, readers: Readers, find: Find, after: int, again: Callable[[TurnFailed], bool]
+    ) -> None:
+        self.over = False
         self._readers = readers
-        self._seat = seat
-        self._tail: Tail | None = None
+        self._find = find
         self._after = after
-        self._left = left
-        self._over = False
+        self._again = again
+        self._seat: Seat | None = None
+        self._tail: Tail | None = None
+        self._page: bytes | None = None
+
+    def take(self) -> bytes | None:
+        """See Batches."""
+        tail, after = self._tail, self._after
+        if tail is None:
+            page, self._page = self._page, None
+            return page
+        if tail.last == after and not tail.closed:
+            return None
+        newer = tail.since(after, self._readers.message_bytes)
+        if newer is None:
+            self._tail = None
+            return None
+        encoded, self._after = newer
+        if not encoded and tail.ended is not None:
+            self._end(tail.ended)
+        return encoded or None
+
+    def more(self) -> Awaitable[None]:
+        """See Batches."""
+        return self._look() if self._tail is None else self._tail.changed()
+
+    async def _look(self) -> None:
+        """Find a tail that goes on from here, else the next page of the log, else wait a while."""
+        seat = self._seat
+        if seat is None:
+            seat = self._seat = await self._find()
+        self._tail = seat.tail_for(self._after)
+        if self._tail is not None:
+            return
+        seen = seat.changes
+        ended, page, last = await self._readers.page(seat, self._after)
+        if page:
+            self._page, self._after = page, last
+        elif ended is not None:
+            self._end(ended)
+        else:
+            await seat.changed(seen, self._after)
+
+    def _end(self, turn: Turn) -> None:
+        """All was taken of a turn that has ended. Raises its error, where it failed."""
+        if self._seat is not None:
+            self._seat.end()
+        self._leave()
+        if turn.state is TurnState.FAILED and turn.error is not None:
+            failed = TurnFailed(turn, turn.error)
+            if self._again(failed):
+                return
+            self.over = True
+            raise failed
+        self.over = True
 
     def __aiter__(self) -> Reading:
         return self
 
     async def __anext__(self) -> Batch:
-        """All that is there after the batch before, up to the size of a message."""
-        if self._over:
-            raise StopAsyncIteration
-        seat, readers, seen = self._seat, self._readers, 0
+        """See Batches."""
         try:
-            while True:
-                tail = self._tail
-                batch = tail.since(self._after, readers.message_bytes) if tail else None
-                if tail is not None and batch is not None:
-                    ended = tail.ended
-                elif (tail := seat.tail_for(self._after)) is not None:
-                    self._tail = tail
-                    continue
-                else:
-                    self._tail, seen = None, seat.changes
-                    ended, batch = await readers.page(seat, self._after)
-                if batch.last > self._after:
-                    self._after = batch.last
-                    return batch
-                if ended is not None and self._after >= ended.next_seq - 1:
-                    seat.end()
-                    _tell_end(ended)
-                await (tail.changed() if tail is not None else seat.changed(seen, self._after))
+            while (encoded := self.take()) is None:
+                if self.over:
+                    raise StopAsyncIteration
+                await self.more()
         except BaseException:
-            self._leave()
+            await self.aclose()
             raise
+        return Batch(encoded, self._after)
 
     async def aclose(self) -> None:
         """The reader goes. Idempotent."""
+        self.over = True
         self._leave()
 
     def _leave(self) -> None:
-        if not self._over:
-            self._over = True
-            self._seat.leave()
-            self._left()
+        seat, self._seat, self._tail = self._seat, None, None
+        if seat is not None:
+            seat.leave()
 
 
 class Readers:
@@ -131,19 +207,18 @@ class Readers:
         self._timings = timings
         self.message_bytes = timings.message_bytes
 
-    def read(
-        self,
-        tenant: TenantId,
-        user: UserId,
-        turn: TurnId,
-        after: int,
-        left: Callable[[], None] = _nothing,
-    ) -> Reading:
-        """The events after number `after`; `left` is called as the reader goes."""
-        return Reading(self, Seat(tenant, user, turn, self._running, self._presences), after, left)
+    def read(self, find: Find, after: int, again: Callable[[TurnFailed], bool] = _never) -> Reading:
+        """The events after number `after` of the turn that `find` finds."""
+        return Reading(self, find, after, again)
 
-    async def page(self, seat: Seat, after: int) -> tuple[Turn | None, Batch]:
-        """The turn if it has ended, and what the log holds next.
+    def seat(
+        self, tenant: TenantId, user: UserId, turn: TurnId, left: Callable[[], None] | None
+    ) -> Seat:
+        """For a reader of this turn; `left` is called as it goes."""
+        return Seat(tenant, user, turn, self._running, self._presences, left)
+
+    async def page(self, seat: Seat, after: int) -> tuple[Turn | None, bytes, int]:
+        """The turn if it has ended, what the log holds next, and the number of its last event.
 
         By then this replica counts as a reader of what still runs.
         """
@@ -153,7 +228,7 @@ class Readers:
         if not page.turn.state.ended and await seat.register():
             page = await self._patient_page(seat, after)
         ended = page.turn if page.turn.state.ended else None
-        return ended, _batch(page.events, after, self.message_bytes)
+        return ended, *_message(page.events, after, self.message_bytes)
 
     async def _patient_page(self, seat: Seat, after: int) -> _Page:
         """One snapshot of the row and the log. A store that is away is waited for a while."""
@@ -200,8 +275,8 @@ def _lost(turn: Turn, last: int) -> TurnLogLost:
     )
 
 
-def _batch(events: Sequence[LoggedEvent], after: int, most_bytes: int) -> Batch:
-    """As many of these events as fit into a message; one fits always."""
+def _message(events: Sequence[LoggedEvent], after: int, most_bytes: int) -> tuple[bytes, int]:
+    """As many of these events as fit into a message, at least one, and the number of the last."""
     taken: list[bytes] = []
     size = 0
     for event in events:
@@ -209,10 +284,4 @@ def _batch(events: Sequence[LoggedEvent], after: int, most_bytes: int) -> Batch:
         if size > most_bytes and taken:
             break
         taken.append(event.body)
-    return Batch(b"".join(taken), after + len(taken))
-
-
-def _tell_end(turn: Turn) -> NoReturn:
-    if turn.state is TurnState.FAILED and turn.error is not None:
-        raise TurnFailed(turn, turn.error)
-    raise StopAsyncIteration
+    return b"".join(taken), after + len(taken)

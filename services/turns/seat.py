@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from core.identifiers import TenantId, TurnId, UserId
+from core.turns.rows import Turn
 from services.turns.presence import Presence, Presences
 from services.turns.run import Run
 from services.turns.tail import Tail
 
 
 class Seat:
-    """Where one reader is counted: with a run here, or in its replica's row for one elsewhere."""
+    """Where one reader is counted: with a run here, or in its replica's row for one elsewhere.
+
+    `left` is called as the reader goes.
+    """
+
+    __slots__ = ("_left", "_presence", "_presences", "_run", "_running", "tenant", "turn", "user")
 
     def __init__(
         self,
@@ -20,12 +26,14 @@ class Seat:
         turn: TurnId,
         running: Callable[[TurnId], Run | None],
         presences: Presences,
+        left: Callable[[], None] | None,
     ) -> None:
         self.tenant = tenant
         self.user = user
         self.turn = turn
         self._running = running
         self._presences = presences
+        self._left = left
         self._run: Run | None = None
         self._presence: Presence | None = None
 
@@ -72,25 +80,30 @@ class Seat:
 
     def leave(self) -> None:
         """The reader goes."""
+        self._rise()
+        if self._left is not None:
+            self._left()
+
+    def _move(self) -> Run | None:
+        """Sit down with the run that is here now, if there is one."""
+        run = self._running(self.turn)
+        if run is None or run.tail.closed or not self._may_read(run.turn):
+            if self._run is not None:
+                self._rise()
+            return None
+        self._rise()
+        self._run = run
+        run.audience.enter()
+        return run
+
+    def _may_read(self, turn: Turn) -> bool:
+        return turn.tenant == self.tenant and turn.user == self.user
+
+    def _rise(self) -> None:
+        """Count here no more."""
         run, self._run = self._run, None
         presence, self._presence = self._presence, None
         if run is not None:
             run.audience.leave()
         if presence is not None:
             presence.leave()
-
-    def _move(self) -> Run | None:
-        """Sit down with the run that is here now, if there is one."""
-        run = self._running(self.turn)
-        if run is None or run.tail.closed or (run.turn.tenant, run.turn.user) != self._who:
-            if self._run is not None:
-                self.leave()
-            return None
-        self.leave()
-        self._run = run
-        run.audience.enter()
-        return run
-
-    @property
-    def _who(self) -> tuple[TenantId, UserId]:
-        return self.tenant, self.user

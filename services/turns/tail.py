@@ -6,19 +6,10 @@ import asyncio
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from core.ports.state import StoreUnavailable
 from core.turns.rows import LoggedEvent, Turn
 from services.turns.timings import TurnTimings
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Events that go out in one message, as bytes, and the number of the last of them."""
-
-    encoded: bytes
-    last: int
 
 
 class Tail:
@@ -32,12 +23,14 @@ class Tail:
     def __init__(self, turn: Turn, timings: TurnTimings) -> None:
         self.ended: Turn | None = None
         self.closed = False
+        self.last = turn.next_seq - 1
+        """The number of the newest event."""
         self._timings = timings
         self._bytes = bytearray()
         self._ends = array("Q")
         self._forgotten = 0
         """Bytes that once stood before those that are kept; the ends count from there."""
-        self._next = turn.next_seq
+        self._end = 0
         self._waiting: list[asyncio.Future[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -45,14 +38,16 @@ class Tail:
         """Take over events that are committed, and wake every reader once."""
         kept, ends, timings = self._bytes, self._ends, self._timings
         for event in events:
-            if event.seq != self._next:  # what is here ends where these begin, or is of no use
+            if event.seq != self.last + 1:  # what is here ends where these begin, or is of no use
                 self._forget(len(ends))
             kept += event.body
-            ends.append(self._forgotten + len(kept))
-            self._next = event.seq + 1
-        if len(kept) > timings.tail_bytes or len(ends) > timings.tail_events:
+            self._end += len(event.body)
+            ends.append(self._end)
+            self.last = event.seq
+        if self._end - self._forgotten > timings.tail_bytes or len(ends) > timings.tail_events:
             self._forget_oldest()
-        self._wake()
+        if self._waiting:
+            self._wake()
 
     def close(self, ended: Turn | None) -> None:
         """No more events come here: the turn has `ended`, or another has it (None)."""
@@ -69,7 +64,7 @@ class Tail:
                 told.set_exception(type(away)(away.message))
 
     def _forget_oldest(self) -> None:
-        excess = len(self._bytes) - self._timings.tail_bytes
+        excess = self._end - self._forgotten - self._timings.tail_bytes
         too_big = bisect_left(self._ends, self._forgotten + excess) + 1 if excess > 0 else 0
         self._forget(max(too_big, len(self._ends) - self._timings.tail_events))
 
@@ -81,7 +76,7 @@ class Tail:
 
     def holds(self, sequence: int) -> bool:
         """Whether the event with this number is here, or is the next to come."""
-        return self._next - len(self._ends) <= sequence <= self._next
+        return self.last - len(self._ends) < sequence <= self.last + 1
 
     def serves(self, after: int) -> bool:
         """Whether a reader that has the events up to `after` can go on from here alone."""
@@ -89,29 +84,26 @@ class Tail:
             return self.holds(after + 1)
         if self.ended is None:
             return False
-        return after == self.ended.next_seq - 1 or (
-            self.holds(after + 1) and after + 1 < self._next
-        )
+        return after == self.ended.next_seq - 1 or (self.holds(after + 1) and after < self.last)
 
-    def since(self, after: int, most_bytes: int) -> Batch | None:
+    def since(self, after: int, most_bytes: int) -> tuple[bytes, int] | None:
         """The events above `after`, at least one if there is one, up to about `most_bytes`.
 
-        None where it does not serve such a reader.
+        As bytes, with the number of the last of them. None where it does not serve such a reader.
         """
-        newer, ends = self._next - 1 - after, self._ends
-        here = not self.closed and 0 <= newer <= len(ends)
-        if not here and not self.serves(after):
+        newer, ends = self.last - after, self._ends
+        count = len(ends)
+        if (self.closed or not 0 <= newer <= count) and not self.serves(after):
             return None
         if newer <= 0:
-            return Batch(b"", after)
-        first = len(ends) - newer
-        begin = (ends[first - 1] if first else self._forgotten) - self._forgotten
-        if len(self._bytes) - begin <= most_bytes:
-            return Batch(bytes(self._bytes[begin:]), self._next - 1)
-        fitting = bisect_right(ends, self._forgotten + begin + most_bytes, first) - first
-        count = max(1, fitting)
-        end = ends[first + count - 1] - self._forgotten
-        return Batch(bytes(self._bytes[begin:end]), after + count)
+            return b"", after
+        first = count - newer
+        begin = ends[first - 1] if first else self._forgotten
+        if self._end - begin <= most_bytes:
+            return bytes(self._bytes[begin - self._forgotten :]), self.last
+        fitting = max(1, bisect_right(ends, begin + most_bytes, first) - first)
+        end = ends[first + fitting - 1]
+        return bytes(self._bytes[begin - self._forgotten : end - self._forgotten]), after + fitting
 
     def changed(self) -> asyncio.Future[None]:
         """Done with the next event, or the end. Anything that came before this call is not told.

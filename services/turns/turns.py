@@ -25,11 +25,12 @@ from services.turns.fresh_claims import FreshClaims
 from services.turns.lookup import Lookup, TurnView, own
 from services.turns.orphans import Orphans
 from services.turns.presence import Presences
-from services.turns.reading import Batches, Readers
+from services.turns.reading import Batches, Find, Readers
 from services.turns.replica import Replica, StoreContact
 from services.turns.run import Run, Start
 from services.turns.run_log import Step
 from services.turns.runs import Producer, Runs
+from services.turns.seat import Seat
 from services.turns.settlement import DeploymentOf
 from services.turns.sweeper import Sweeper
 from services.turns.tick import Tick
@@ -126,14 +127,19 @@ class Turns:
         self, call: Call, request: ChatRequest, produce: Produce, check: Check | None = None
     ) -> Batches:
         """The turn of this request, claimed or attached to, read from its first event."""
-        return Asking(self, call, request, produce, check)
+        asking = Asking(self, call, request, produce, check)
+        return self._readers.read(asking.find, 0, asking.again)
 
-    def read(self, call: Call, turn: TurnId, after: int) -> Batches:
-        """Follow a turn from the event after number `after`; see Reading."""
+    def read(self, find: Find, after: int) -> Batches:
+        """Follow the turn that is found from the event after number `after`; see Reading."""
+        return self._readers.read(find, after)
+
+    def seat(self, call: Call, turn: TurnId) -> Seat:
+        """A seat at the turn for this call's reader."""
         facts, principal, run = call.facts, call.principal, self._runs.get(turn)
         facts.turn_id = turn
-        left = _nothing if run is None else partial(_note, facts, run)
-        return self._readers.read(principal.tenant, principal.user, turn, after, left)
+        left = None if run is None else partial(_note, facts, run)
+        return self._readers.seat(principal.tenant, principal.user, turn, left)
 
     async def row(self, call: Call, turn: TurnId) -> Turn:
         """See Lookup.row."""

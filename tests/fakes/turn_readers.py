@@ -13,8 +13,7 @@ from core.errors import ColonnadeError
 from core.identifiers import TurnId
 from core.turns.events import Started, TurnEvent
 from core.turns.transcript import Transcript
-from services.turns.reading import Batches
-from services.turns.tail import Batch
+from services.turns.reading import Batch, Batches
 
 _codec = ProtobufCodec()
 

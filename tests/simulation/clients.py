@@ -16,8 +16,7 @@ from core.messages import Message, Role
 from core.turns.rows import Decision
 from services.turns.claims import ROOT
 from services.turns.lookup import TurnView
-from services.turns.reading import Batches
-from services.turns.tail import Batch
+from services.turns.reading import Batch, Batches
 from simulation.loop import Actor, SeededLoop
 from simulation.network import End, Link, Lost
 from simulation.plan import Action, Ask, Cancel, Decide, Look, Question, Resume

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from core.ports.bus import Leave, Notice, OwnerWanted, Topic
-from services.turns.tail import Batch
+from services.turns.reading import Batch
 from simulation.loop import Actor, SeededLoop
 
 Heard = Callable[[Notice], None]

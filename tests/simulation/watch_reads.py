@@ -6,8 +6,7 @@ from core.errors import ColonnadeError, Reason
 from core.turns.events import Finished, Started
 from core.turns.rows import LoggedEvent, Turn, TurnState
 from services.turns.lookup import TurnView
-from services.turns.reading import TurnFailed
-from services.turns.tail import Batch
+from services.turns.reading import Batch, TurnFailed
 from simulation.clients import Reading
 from simulation.codec import TableCodec
 from simulation.network import Link, Lost

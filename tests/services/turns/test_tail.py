@@ -10,7 +10,7 @@ import pytest
 from core.ports.state import StoreUnavailable
 from core.turns.rows import LoggedEvent
 from fakes.turn_rows import RUNNING
-from services.turns.tail import Batch, Tail
+from services.turns.tail import Tail
 from services.turns.timings import TurnTimings
 
 TURN = replace(RUNNING, next_seq=1)
@@ -21,9 +21,9 @@ def event(seq: int, size: int = 10) -> LoggedEvent:
     return LoggedEvent(seq, 1, 1, "delta", str(seq % 10).encode() * size)
 
 
-def batch(*events: LoggedEvent) -> Batch:
+def batch(*events: LoggedEvent) -> tuple[bytes, int]:
     after = events[-1].seq if events else 3
-    return Batch(b"".join(event.body for event in events), after)
+    return b"".join(event.body for event in events), after
 
 
 def tail(**bounds: int) -> Tail:
@@ -95,5 +95,5 @@ def test_one_that_has_ended_serves_whoever_lacks_what_it_holds_or_has_all() -> N
     made.close(replace(TURN, next_seq=5))
     assert [after for after in range(7) if made.serves(after)] == [2, 3, 4]
     assert made.since(2, MESSAGE) == batch(event(3), event(4))
-    assert made.since(4, MESSAGE) == Batch(b"", 4)
+    assert made.since(4, MESSAGE) == (b"", 4)
     assert made.since(1, MESSAGE) is None

@@ -18,6 +18,7 @@ from fakes.state import FakeState, FakeTransaction
 from fakes.turn_node import ACME, TurnNode, a_model, a_request, turn_node
 from fakes.turn_readers import Reader, read_all, reading
 from services.turns.reading import Batches
+from services.turns.seat import Seat
 from services.turns.timings import TurnTimings
 
 SMALL_TAIL = TurnTimings(tail_events=4, tail_bytes=4_000, message_bytes=300, read_events=3)
@@ -95,12 +96,15 @@ async def test_the_end_is_not_missed_between_two_looks(fake: FakeState) -> None:
             await hold.wait()
             yield view
 
+    async def sit() -> Seat:
+        return node.turns.seat(node.call(), turn)
+
     snapshot = fake.snapshot
     async with turn_node(fake, [a_model(script("a", Wait(0.1), "b"))], timings=SMALL_TAIL) as node:
         with reading(node.stream(a_request())) as reads:
             turn = (await reads.until(1)).turn
             fake.snapshot = slow_snapshot  # type: ignore[method-assign]
-            late = Reader(node.turns._readers.read(ACME, node.call().principal.user, turn, 0))
+            late = Reader(node.turns.read(sit, 0))
             read = await reads.end()
             fake.snapshot = snapshot  # type: ignore[method-assign]
             hold.set()

@@ -119,7 +119,7 @@ def _tail_before_commit(patch: Patch) -> None:
         await commit(self, batch, *claims)
 
     def once(self: Any, events: Sequence[LoggedEvent]) -> None:
-        publish(self, [event for event in events if event.seq >= self._next])
+        publish(self, [event for event in events if event.seq > self.last])
 
     patch.set(TurnWriter, "_commit", early)
     patch.set(Tail, "publish", once)
