@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from core.identifiers import Seconds
-from core.replacing import replaced
 from core.resilience.failures import Verdict, Weight
 from core.routing.standing import Rest
 
@@ -64,7 +63,8 @@ class Breaker:
     """The state; times are on the caller's monotonic clock. `era` grows with each change of phase.
 
     `trips` counts how often it opened without having closed again, `until` is the end of a rest,
-    `probing` when each probe that is under way began, `proven` how many went well.
+    `probing` when each probe that is under way began, `proven` how many went well. A closed one
+    has nothing but its era, its counts and how often it failed in a row.
     """
 
     phase: Phase = Phase.CLOSED
@@ -131,7 +131,7 @@ def _waited_for(breaker: Breaker, policy: BreakerPolicy, now: Seconds) -> tuple[
 
 def _succeeded(breaker: Breaker, policy: BreakerPolicy, now: Seconds) -> Breaker:
     if breaker.phase is Phase.CLOSED:
-        return replaced(breaker, buckets=_counted(breaker, policy, now, failed=False), in_a_row=0)
+        return Breaker(era=breaker.era, buckets=_counted(breaker, policy, now, failed=False))
     proven = breaker.proven + 1
     if proven < policy.successes:
         return replace(breaker, proven=proven)
@@ -142,7 +142,7 @@ def _failed(breaker: Breaker, policy: BreakerPolicy, verdict: Verdict, now: Seco
     if breaker.phase is not Phase.CLOSED:
         return _opened(breaker, policy, verdict, now)
     buckets = _counted(breaker, policy, now, failed=True)
-    counted = replaced(breaker, buckets=buckets, in_a_row=breaker.in_a_row + 1)
+    counted = Breaker(era=breaker.era, buckets=buckets, in_a_row=breaker.in_a_row + 1)
     calls = sum(bucket.calls for bucket in buckets)
     failures = sum(bucket.failures for bucket in buckets)
     too_many = calls >= policy.minimum and failures >= policy.share * calls

@@ -15,22 +15,14 @@ _KEPT = 64
 class Load:
     """What was measured. `first_token` is an exponentially weighted mean of the waits for it."""
 
-    outstanding: int = 0
     first_token: Seconds | None = None
     waits: tuple[float, ...] = ()
 
-    def began(self) -> Load:
-        """One more call is under way."""
-        return Load(self.outstanding + 1, self.first_token, self.waits)
-
-    def ended(self) -> Load:
-        """One less is."""
-        return Load(max(0, self.outstanding - 1), self.first_token, self.waits)
-
     def heard(self, wait: Seconds, *, weight: float = 0.2) -> Load:
         """A call's first piece came after so long."""
-        mean = wait if self.first_token is None else _mixed(self.first_token, wait, weight)
-        return Load(self.outstanding, Seconds(mean), (*self.waits[1 - _KEPT :], wait))
+        before = self.first_token
+        mean = wait if before is None else Seconds(before + weight * (wait - before))
+        return Load(mean, (*self.waits[1 - _KEPT :], wait))
 
     def percentile(self, share: float) -> Seconds | None:
         """The wait that `share` of the latest calls did not exceed (nearest rank)."""
@@ -43,10 +35,6 @@ class Load:
     def samples(self) -> int:
         """How many waits the percentiles are taken of."""
         return len(self.waits)
-
-
-def _mixed(mean: float, value: float, weight: float) -> float:
-    return mean + weight * (value - mean)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,22 +17,19 @@ class FairQueue(Generic[Item]):
     """Each tenant has a line of its own; who has the least under way is next.
 
     When it is full, whoever came last in the longest line has to go: one tenant's crowd never
-    keeps another's single call out.
+    keeps another's single call out. `length` is how many wait.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
         self._lines: dict[TenantId, deque[Item]] = {}
-        self._length = 0
+        self.length = 0
         self._served: dict[TenantId, int] = {}
         self._turn = 0
 
-    def __len__(self) -> int:
-        return self._length
-
     def put(self, tenant: TenantId, item: Item) -> Item | None:
         """Join the line. Returns who has to go for it, which may be the item itself."""
-        if self._length < self.size:
+        if self.length < self.size:
             self._append(tenant, item)
             return None
         mine = len(self._lines.get(tenant, ()))
@@ -77,11 +74,11 @@ class FairQueue(Generic[Item]):
 
     def _append(self, tenant: TenantId, item: Item) -> None:
         self._lines.setdefault(tenant, deque()).append(item)
-        self._length += 1
+        self.length += 1
 
     def _shrunk(self, tenant: TenantId) -> None:
         """One less. Who was served when is remembered of those who wait, and of a few others."""
-        self._length -= 1
+        self.length -= 1
         if not self._lines[tenant]:
             del self._lines[tenant]
         if len(self._served) > 2 * len(self._lines) + _REMEMBERED:

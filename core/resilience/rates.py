@@ -46,9 +46,11 @@ class RateLimiter:
     tokens: TokenBucket | None = None
 
     @classmethod
-    def of(cls, limits: Limits, now: Seconds) -> RateLimiter:
-        """A limiter that has not been used yet."""
+    def of(cls, limits: Limits, now: Seconds) -> RateLimiter | None:
+        """A limiter that has not been used yet; None where nothing is limited."""
         rpm, tpm = limits.requests_per_minute, limits.tokens_per_minute
+        if rpm is None and tpm is None:
+            return None
         return cls(
             None if rpm is None else TokenBucket.full(rpm, now),
             None if tpm is None else TokenBucket.full(tpm, now),
@@ -56,8 +58,6 @@ class RateLimiter:
 
     def wait(self, tokens: int, now: Seconds) -> Seconds:
         """How long until a call of so many tokens is within both limits."""
-        if self.requests is None and self.tokens is None:
-            return Seconds(0.0)
         waits = [
             self.requests.wait(1, now) if self.requests else 0.0,
             self.tokens.wait(tokens, now) if self.tokens else 0.0,
@@ -66,8 +66,6 @@ class RateLimiter:
 
     def take(self, tokens: int, now: Seconds) -> RateLimiter:
         """A call with so many tokens, at most, is made."""
-        if self.requests is None and self.tokens is None:
-            return self
         return RateLimiter(
             self.requests and self.requests.take(1, now),
             self.tokens and self.tokens.take(tokens, now),

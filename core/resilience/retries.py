@@ -58,9 +58,9 @@ class Allowance:
     saved: float = 10.0
     at: Seconds = Seconds(0.0)
 
-    def called(self, now: Seconds) -> Allowance:
-        """An ordinary call was made."""
-        return self._with(self._grown(now) + self.share, now)
+    def called(self, now: Seconds, times: int = 1) -> Allowance:
+        """So many ordinary calls were made since it was asked last."""
+        return self._with(self._grown(now) + times * self.share, now)
 
     def spend(self, now: Seconds) -> Allowance | None:
         """One extra call; None where there is nothing left for it."""

@@ -68,6 +68,19 @@ def route(
     return decide(plan, request, lambda name: known.get(name, FRESH), draw)
 
 
+def sole_choice(plan: RoutingPlan) -> RoutingDecision | None:
+    """The decision of a plan that leaves one to ask, for as long as that one does not rest.
+
+    It is the same for all requests of the plan's shape, since nothing is ranked: how the one does
+    and what it may be expected to cost is not in it. None where there is a choice.
+    """
+    if len(plan.suitable) != 1 or plan.fallbacks:
+        return None
+    only = plan.suitable[0]
+    candidate = Candidate(only.deployment, only.max_cost)
+    return RoutingDecision((candidate,), plan.rejected, plan.asked.strategy)
+
+
 def decide(
     plan: RoutingPlan, request: RoutingRequest, bearing: Bearing, draw: float = 0.0
 ) -> RoutingDecision:

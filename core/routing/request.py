@@ -92,18 +92,17 @@ def needed_capabilities(
 
 def needs_of(options: GenerationOptions, kinds: Set[type]) -> frozenset[Capability]:
     """The same of messages whose parts are of these kinds."""
-    may_call = bool(options.tools) and options.tool_choice is not ToolChoice.NONE
-    needs = (
-        (Capability.SEED, options.seed is not None),
-        (Capability.STOP, bool(options.stop)),
-        (Capability.JSON_SCHEMA, bool(options.response_schema)),
+    choice = options.tool_choice
+    may_call = options.tools and choice is not ToolChoice.NONE
+    return frozenset(
         (
-            Capability.TOOLS,
-            may_call or options.tool_choice in _DEMANDS or not kinds.isdisjoint(_OF_TOOLS),
-        ),
-        (Capability.IMAGES, ImagePart in kinds),
-        (Capability.LOGPROBS, options.logprobs is not None),
-        (Capability.REASONING, options.reasoning_effort is not None),
-        (Capability.REASONING_BUDGET, options.reasoning_tokens is not None),
+            *((Capability.SEED,) if options.seed is not None else ()),
+            *((Capability.STOP,) if options.stop else ()),
+            *((Capability.JSON_SCHEMA,) if options.response_schema else ()),
+            *((Capability.TOOLS,) if may_call or choice in _DEMANDS or kinds & _OF_TOOLS else ()),
+            *((Capability.IMAGES,) if ImagePart in kinds else ()),
+            *((Capability.LOGPROBS,) if options.logprobs is not None else ()),
+            *((Capability.REASONING,) if options.reasoning_effort is not None else ()),
+            *((Capability.REASONING_BUDGET,) if options.reasoning_tokens is not None else ()),
+        )
     )
-    return frozenset([capability for capability, needed in needs if needed])

@@ -11,7 +11,7 @@ from core.catalog import Catalog, Deployment
 from core.identifiers import DeploymentName
 from core.ports.language_model import LanguageModel
 from core.routing import RoutingDecision, RoutingPolicy, RoutingRequest
-from core.routing.decision import Bearing, decide
+from core.routing.decision import Bearing, decide, sole_choice
 from core.routing.plan import RoutingPlan, plan_of, shape_of
 
 _MOST_PLANS = 1024
@@ -40,6 +40,14 @@ class Users:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, and its decision where it leaves no choice: see `sole_choice`."""
+
+    plan: RoutingPlan
+    sole: RoutingDecision | None
+
+
+@dataclass(frozen=True, slots=True)
 class Deployments:
     """One immutable snapshot: who serves what, and how work is routed to it."""
 
@@ -47,25 +55,29 @@ class Deployments:
     models: Mapping[DeploymentName, LanguageModel]
     policy: RoutingPolicy = field(default_factory=RoutingPolicy)
     users: Users = field(default_factory=Users, compare=False, repr=False)
-    _plans: dict[Hashable, RoutingPlan] = field(default_factory=dict, compare=False, repr=False)
+    _plans: dict[Hashable, Planned] = field(default_factory=dict, compare=False, repr=False)
 
     def deployment(self, name: DeploymentName) -> Deployment | None:
         """The entry of this name; None for one that has left the catalog."""
         return self.catalog.deployments.get(name)
 
     def decide(self, request: RoutingRequest, bearing: Bearing, draw: float) -> RoutingDecision:
-        """`core.routing.route` by this snapshot.
+        """`core.routing.route` by this snapshot."""
+        return decide(self.planned(request).plan, request, bearing, draw)
 
-        What lasts of a decision is remembered for all requests of its shape: most that an
-        installation gets are of a few.
+    def planned(self, request: RoutingRequest) -> Planned:
+        """What lasts of the decision, which is remembered for all requests of its shape.
+
+        Most that an installation gets are of a few. Raises NotFound as `route`.
         """
         shape = shape_of(request)
-        plan = self._plans.get(shape)
-        if plan is None:
+        planned = self._plans.get(shape)
+        if planned is None:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
-            plan = self._plans[shape] = plan_of(self.catalog, request, self.policy)
-        return decide(plan, request, bearing, draw)
+            plan = plan_of(self.catalog, request, self.policy)
+            planned = self._plans[shape] = Planned(plan, sole_choice(plan))
+        return planned
 
     def in_use(self) -> AbstractContextManager[None]:
         """Within it, no model of the snapshot is closed by a reload."""

@@ -15,7 +15,9 @@ from core.ports.gateway_observer import QUIET_GATEWAY, GatewayObserver
 from core.ports.model_gateway import GatewayEvent, GenerationOrder, Routed, Switched
 from core.resilience.load import hedge_after
 from core.resilience.retries import retry_delay
+from core.routing import RoutingDecision
 from core.routing.course import Course
+from core.routing.decision import decide
 from services.models.attempts import Attempts
 from services.models.boarding import Boarding
 from services.models.deployments import Deployments
@@ -26,7 +28,7 @@ from services.models.lanes import Lanes
 from services.models.line import TurnedAway
 from services.models.spending import NO_BUDGETS, Budgets
 from services.models.trial import Trial
-from services.models.wanted import Affinity, wanted
+from services.models.wanted import Affinity, to_rank, wanted
 from services.turns.tick import Tick
 
 
@@ -82,15 +84,24 @@ class Gateway:
 
     def _embark(self, call: Call, order: GenerationOrder) -> Journey:
         deployments = self._deployments()
-        holder = self._affinity.holder(order, self._clock.monotonic())
-        bearing = self._lanes.standing if order.explain else self._lanes.bearing
-        decision = deployments.decide(wanted(order, holder), bearing, self._lanes.draw())
+        decision = self._decide(deployments, order)
         if not decision.candidates:
             raise unreachable(decision)
-        self._lanes.called()
+        self._lanes.calls += 1
         begun = [order.begun] if order.begun else []
         course = Course(decision)
         return Journey(call, order, deployments, decision, course, text=begun, fresh=order.fresh)
+
+    def _decide(self, deployments: Deployments, order: GenerationOrder) -> RoutingDecision:
+        """Who is to be asked. Where there is no choice, nobody is ranked."""
+        lanes, request = self._lanes, wanted(order)
+        planned = deployments.planned(request)
+        sole = None if order.explain else planned.sole
+        if sole is not None and not lanes.rests(sole.candidates[0].deployment.name):
+            return sole
+        request = to_rank(request, order, self._affinity.holder(order, self._clock.monotonic()))
+        bearing = lanes.standing if order.explain else lanes.bearing
+        return decide(planned.plan, request, bearing, lanes.draw())
 
     def _arrived(self, journey: Journey) -> GatewayEvent:
         assert journey.trial is not None  # somebody has just answered

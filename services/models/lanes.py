@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from core.catalog import Deployment, Limits
 from core.clock import Clock
 from core.identifiers import DeploymentName, Seconds, TenantId
-from core.resilience.breaker import Breaker, Permit, begin, end, rest_of
+from core.resilience.breaker import Breaker, Permit, Phase, begin, end, rest_of
 from core.resilience.failures import ANSWERED, GIVEN_UP, Verdict
 from core.resilience.load import Load
 from core.resilience.policy import PLAIN, ResiliencePolicy
@@ -26,14 +26,16 @@ class Lane:
         self._clock = clock
         self._policy = policy
         self.name = deployment.name
+        self.limits = deployment.limits
         self.breaker = Breaker()
         self.load = Load()
+        self.outstanding = 0
         self._line = Line(self.name, deployment.limits, clock.monotonic, self._usual_wait)
 
-    def of(self, limits: Limits) -> Lane:
-        """The same lane, with the limits that a reload may have changed."""
+    def limit(self, limits: Limits) -> None:
+        """Keep these limits from now on, which a reload may have changed."""
+        self.limits = limits
         self._line.of(limits)
-        return self
 
     def adopt(self, policy: ResiliencePolicy) -> None:
         """Go by this policy from now on."""
@@ -46,33 +48,46 @@ class Lane:
     def bearing(self) -> Standing:
         """How it does, as far as routing decides by it: without what costs most to reckon."""
         return Standing(
-            self.load.outstanding + len(self._line),
+            self.outstanding + self._line.length,
             self.load.first_token,
             None,
             rest_of(self.breaker, self._policy.breaker, self._clock.monotonic()),
         )
 
-    async def enter(
-        self, tenant: TenantId, tokens: int, patience: Seconds, *, last_resort: bool = False
-    ) -> Passage:
-        """Wait for room, `patience` at most. Raises TurnedAway where there is none by then.
+    def enter_at_once(
+        self, tenant: TenantId, tokens: int, *, last_resort: bool = False
+    ) -> Passage | None:
+        """Go if there is room; None where it has to be waited for.
 
-        Only the `last_resort` is let through to a deployment that rests.
+        Only the `last_resort` is let through to a deployment that rests: TurnedAway.
         """
         now = self._clock.monotonic()
         if not self._line.went(tenant, tokens, now):
+            return None
+        return self._entered(tenant, tokens, now, last_resort)
+
+    async def enter(
+        self, tenant: TenantId, tokens: int, patience: Seconds, *, last_resort: bool = False
+    ) -> Passage:
+        """The same, with `patience` at most. Raises TurnedAway where there is no room by then."""
+        passage = self.enter_at_once(tenant, tokens, last_resort=last_resort)
+        if passage is None:
             await self._line.wait(tenant, tokens, patience)
-            now = self._clock.monotonic()
+            passage = self._entered(tenant, tokens, self._clock.monotonic(), last_resort)
+        return passage
+
+    def _entered(self, tenant: TenantId, tokens: int, now: Seconds, last_resort: bool) -> Passage:
         rest = rest_of(self.breaker, self._policy.breaker, now)
         if rest is not None and not last_resort:
             self._line.give_back(tenant, tokens)
             raise TurnedAway(self.name, rest.again_in, "resting")
-        self.load = self.load.began()
+        self.outstanding += 1
         self.breaker, permit = begin(self.breaker, self._policy.breaker, now)
         return Passage(self, tenant, tokens, permit, now)
 
-    def _left(self, passage: Passage, verdict: Verdict, used: int) -> None:
-        self.load = self.load.ended()
+    def left(self, passage: Passage, verdict: Verdict, used: int) -> None:
+        """See Passage.leave."""
+        self.outstanding -= 1
         now = self._clock.monotonic()
         self.breaker = end(self.breaker, self._policy.breaker, passage.permit, verdict, now)
         self._line.leave(passage.tenant, passage.tokens, used)
@@ -108,11 +123,15 @@ class Passage:
     def leave(self, verdict: Verdict | None, used: int) -> None:
         """It is over. None: it was given up; what was heard shows that the deployment is up."""
         given_up = ANSWERED if self.heard else GIVEN_UP
-        self.lane._left(self, verdict or given_up, used)
+        self.lane.left(self, verdict or given_up, used)
 
 
 class Lanes:
-    """Every deployment's lane, and what may be spent on extra calls."""
+    """Every deployment's lane, and what may be spent on extra calls.
+
+    `calls` are requests that were sent on their way and have not been counted yet. Whoever sends
+    one adds it.
+    """
 
     def __init__(
         self,
@@ -123,6 +142,7 @@ class Lanes:
         self.clock = clock
         self.policy = policy
         self.draw = draw
+        self.calls = 0
         self._lanes: dict[DeploymentName, Lane] = {}
         self._retries = Allowance()
         self._hedges = Allowance(share=policy.hedge.share)
@@ -132,10 +152,13 @@ class Lanes:
         lane = self._lanes.get(deployment.name)
         if lane is None:
             lane = self._lanes[deployment.name] = Lane(deployment, self.clock, self.policy)
-        return lane.of(deployment.limits)
+        elif lane.limits is not deployment.limits:
+            lane.limit(deployment.limits)
+        return lane
 
     def adopt(self, policy: ResiliencePolicy, known: AbstractSet[DeploymentName]) -> None:
         """Go by this policy from now on; what was learned of deployments that are known stays."""
+        self._count_calls()
         self.policy = policy
         self._hedges = replace(self._hedges, share=policy.hedge.share)
         self._lanes = {name: lane for name, lane in self._lanes.items() if name in known}
@@ -152,20 +175,27 @@ class Lanes:
         lane = self._lanes.get(name)
         return FRESH if lane is None else lane.bearing()
 
-    def called(self) -> None:
-        """A request was sent on its way: that allows for some extra calls."""
-        now = self.clock.monotonic()
-        self._retries = self._retries.called(now)
-        self._hedges = self._hedges.called(now)
+    def rests(self, name: DeploymentName) -> bool:
+        """Whether something may speak against a call of this deployment."""
+        lane = self._lanes.get(name)
+        return lane is not None and lane.breaker.phase is not Phase.CLOSED
 
     def may_retry(self) -> bool:
         """Take one retry from what is allowed."""
+        self._count_calls()
         spent = self._retries.spend(self.clock.monotonic())
         self._retries = spent or self._retries
         return spent is not None
 
     def may_hedge(self) -> bool:
         """Take one hedge from what is allowed."""
+        self._count_calls()
         spent = self._hedges.spend(self.clock.monotonic())
         self._hedges = spent or self._hedges
         return spent is not None
+
+    def _count_calls(self) -> None:
+        """Let the requests since the last time allow for some extra calls."""
+        now, calls, self.calls = self.clock.monotonic(), self.calls, 0
+        self._retries = self._retries.called(now, calls)
+        self._hedges = self._hedges.called(now, calls)

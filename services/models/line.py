@@ -7,6 +7,8 @@ single call.
 from __future__ import annotations
 
 import asyncio
+import math
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -53,37 +55,42 @@ class Line:
     ) -> None:
         self._name = name
         self._limits = limits
+        self._places = _places(limits)
         self._clock = clock
         self._usual_wait = usual_wait
-        self._limiter = RateLimiter.of(limits, clock())
+        self._limiter = RateLimiter.of(limits, clock())  # None: calls come as they like
         self._queue: FairQueue[_Waiting] = FairQueue(limits.queued)
-        self._running: dict[TenantId, int] = {}
+        self._running: defaultdict[TenantId, int] = defaultdict(int)
         self._under_way = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def __len__(self) -> int:
+    @property
+    def length(self) -> int:
         """How many wait."""
-        return len(self._queue)
+        return self._queue.length
 
     def of(self, limits: Limits) -> None:
         """Keep these limits from now on; those who wait go as soon as they allow it."""
-        if limits is self._limits or limits == self._limits:
+        if limits == self._limits:
             return
         self._limits = limits
+        self._places = _places(limits)
         self._limiter = RateLimiter.of(limits, self._clock())
         self._queue.size = limits.queued
         self._call()
 
     def went(self, tenant: TenantId, tokens: int, now: Seconds) -> bool:
         """Let a call go at once, if there is room, the rate allows it, and nobody waits."""
-        if len(self._queue) or not self._has_place or self._limiter.wait(tokens, now) > 0:
+        if self._queue.length or self._under_way >= self._places:
+            return False
+        if self._limiter is not None and self._limiter.wait(tokens, now) > 0:
             return False
         self._go(tenant, tokens, now)
         return True
 
     async def wait(self, tenant: TenantId, tokens: int, patience: Seconds) -> None:
         """Wait in line, `patience` at most. Raises TurnedAway where the turn does not come."""
-        rate = self._limiter.wait(tokens, self._clock())
+        rate = self._rate(tokens, self._clock())
         if patience <= 0 or rate > patience:
             raise self._turned_away(rate)
         waiting = _Waiting(tokens, asyncio.get_running_loop().create_future())
@@ -96,30 +103,32 @@ class Line:
                 await waiting.turn
         except TimeoutError:
             self._give_up(tenant, waiting)
-            raise self._turned_away(self._limiter.wait(tokens, self._clock())) from None
+            raise self._turned_away(self._rate(tokens, self._clock())) from None
         except asyncio.CancelledError:
             self._give_up(tenant, waiting)
             raise
 
     def leave(self, tenant: TenantId, tokens: int, used: int) -> None:
         """A call is over. It used so many of the tokens that were taken for it."""
-        self._limiter = self._limiter.correct(tokens, used, self._clock())
+        if self._limiter is not None:
+            self._limiter = self._limiter.correct(tokens, used, self._clock())
         self._free(tenant)
 
     def give_back(self, tenant: TenantId, tokens: int) -> None:
         """A call whose turn it was is not made after all."""
-        self._limiter = self._limiter.put_back(tokens, self._clock())
+        if self._limiter is not None:
+            self._limiter = self._limiter.put_back(tokens, self._clock())
         self._free(tenant)
 
-    @property
-    def _has_place(self) -> bool:
-        most = self._limits.concurrent
-        return most is None or self._under_way < most
+    def _rate(self, tokens: int, now: Seconds) -> Seconds:
+        """How long until the rate allows so many tokens."""
+        return Seconds(0.0) if self._limiter is None else self._limiter.wait(tokens, now)
 
     def _go(self, tenant: TenantId, tokens: int, now: Seconds) -> None:
-        self._running[tenant] = self._running.get(tenant, 0) + 1
+        self._running[tenant] += 1
         self._under_way += 1
-        self._limiter = self._limiter.take(tokens, now)
+        if self._limiter is not None:
+            self._limiter = self._limiter.take(tokens, now)
 
     def _free(self, tenant: TenantId) -> None:
         self._under_way -= 1
@@ -128,15 +137,18 @@ class Line:
             self._running[tenant] = left
         else:
             del self._running[tenant]
-        if len(self._queue):
+        if self._queue.length:
             self._call()
 
     def _call(self) -> None:
         """Let those go whose turn it is; where the rate holds the next one back, look again."""
-        while self._has_place and (following := self._queue.next(self._running)) is not None:
+        while self._under_way < self._places:
+            following = self._queue.next(self._running)
+            if following is None:
+                return
             tenant, waiting = following
             now = self._clock()
-            if not waiting.turn.done() and (wait := self._limiter.wait(waiting.tokens, now)) > 0:
+            if not waiting.turn.done() and (wait := self._rate(waiting.tokens, now)) > 0:
                 self._look_again(wait)
                 return
             self._queue.take(self._running)
@@ -153,11 +165,15 @@ class Line:
         """Leave the line; a turn that came at the same moment goes to the next."""
         if not self._queue.leave(tenant, waiting) and _came(waiting.turn):
             self.give_back(tenant, waiting.tokens)
-        elif len(self._queue):
+        elif self._queue.length:
             self._call()
 
     def _turned_away(self, rate: Seconds) -> TurnedAway:
         return TurnedAway(self._name, rate if rate > 0 else self._usual_wait())
+
+
+def _places(limits: Limits) -> float:
+    return math.inf if limits.concurrent is None else limits.concurrent
 
 
 def _came(turn: asyncio.Future[None]) -> bool:

@@ -54,7 +54,7 @@ from services.embedders import Embedders
 from services.models.deployments import Deployments
 from services.models.embedding import EmbeddedTexts, Embedding
 from services.models.lanes import Lanes
-from services.models.wanted import wanted
+from services.models.wanted import to_rank, wanted
 
 _GENERATE = "generate"
 _PLAIN = GenerationOptions()
@@ -146,8 +146,8 @@ class Models:
         """
         _check(request)
         order = _order(self._unit(call, request), call, request)
-        lanes = self._lanes
-        return self._deployments().decide(wanted(order), lanes.standing, lanes.draw())
+        lanes, asked = self._lanes, to_rank(wanted(order), order)
+        return self._deployments().decide(asked, lanes.standing, lanes.draw())
 
     def health(self, name: str) -> Standing:
         """How a deployment does at this moment. Raises NotFound."""

@@ -9,14 +9,18 @@ from dataclasses import replace
 from core.identifiers import DeploymentName, Seconds, TenantId
 from core.ports.model_gateway import GenerationOrder
 from core.prompting.parts import PromptPart
+from core.replacing import replaced
 from core.routing import RoutingRequest, needs_of
 
 _USUAL_BYTES_PER_TOKEN = 4
 _REMEMBERED = 10_000
 
 
-def wanted(order: GenerationOrder, holder: DeploymentName | None = None) -> RoutingRequest:
-    """What is asked of the catalog. Quotations need nothing but a model that quotes."""
+def wanted(order: GenerationOrder) -> RoutingRequest:
+    """What is asked of the catalog. Quotations need nothing but a model that quotes.
+
+    What only ranks those who can do it is left to `to_rank`.
+    """
     if order.only_extractive:
         constraints = replace(order.constraints, tier=None)
         return RoutingRequest(order.task, constraints=constraints, only_quotes=True)
@@ -28,10 +32,16 @@ def wanted(order: GenerationOrder, holder: DeploymentName | None = None) -> Rout
         output_tokens=order.options.max_output_tokens,
         language=order.language,
         minimum_tier=order.minimum_tier,
-        expected_prompt=_expected(order.parts),
-        key=order.key,
-        holder=holder,
     )
+
+
+def to_rank(
+    request: RoutingRequest, order: GenerationOrder, holder: DeploymentName | None = None
+) -> RoutingRequest:
+    """The same, with what ranks those who can do it. Those who quote are all alike."""
+    if order.only_extractive:
+        return request
+    return replaced(request, expected_prompt=_expected(order.parts), key=order.key, holder=holder)
 
 
 def _kinds(parts: Sequence[PromptPart]) -> set[type]:
@@ -40,7 +50,7 @@ def _kinds(parts: Sequence[PromptPart]) -> set[type]:
 
 def _expected(parts: Sequence[PromptPart]) -> int:
     """A guess that only ranks: the bound is counted with the deployment's own counter."""
-    return sum(len(part.text.encode()) for part in parts) // _USUAL_BYTES_PER_TOKEN
+    return sum([len(part.text.encode()) for part in parts]) // _USUAL_BYTES_PER_TOKEN
 
 
 class Affinity:

@@ -13,7 +13,7 @@ from core.generation import Constraints
 from core.identifiers import DeploymentName, Seconds
 from core.prices import Prices
 from core.routing import Rest, RoutingPolicy, RoutingRequest, Standing, TaskClass, route
-from core.routing.decision import decide
+from core.routing.decision import decide, sole_choice
 from core.routing.plan import plan_of, shape_of
 
 NAMES = tuple(map(DeploymentName, ("quotes", "small", "cheap", "strong")))
@@ -89,6 +89,21 @@ def test_the_plan_of_one_request_decides_every_other_of_its_shape(
         draw,
     )
     assert decided == route(catalog, other, policy, standings, draw)
+
+
+@given(CATALOGS, REQUESTS, RANKING, st.floats(0, 1, exclude_max=True))
+def test_where_there_is_no_choice_nothing_has_to_be_ranked(
+    catalog: Catalog, request_: RoutingRequest, ranking: dict[str, object], draw: float
+) -> None:
+    policy = RoutingPolicy()
+    plan = plan_of(catalog, request_, policy)
+    sole = sole_choice(plan)
+    assert (sole is None) == (len(plan.suitable) != 1 or bool(plan.fallbacks))
+    if sole is not None:
+        asked = replace(request_, **ranking)  # type: ignore[arg-type]  # the fields' own types
+        decided = route(catalog, asked, policy, draw=draw)
+        candidate = replace(decided.candidates[0], expected_cost=None, notes=())
+        assert replace(decided, candidates=(candidate,)) == sole
 
 
 def test_a_shape_leaves_out_nothing_but_what_ranks() -> None:

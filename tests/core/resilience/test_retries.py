@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +46,18 @@ def test_extra_calls_stay_in_proportion(steps: list[tuple[str, float]]) -> None:
         elif (spent := allowance.spend(Seconds(now))) is not None:
             allowance, extra = spent, extra + 1
     assert extra <= 5 + 0.1 * calls + 0.01 * now + 1e-9
+
+
+@given(st.lists(st.floats(0, 20), min_size=1, max_size=20), st.floats(0, 30))
+def test_calls_may_be_counted_later(waits: list[float], most: float) -> None:
+    at_once = Allowance(share=0.3, most=most, per_second=0.01, saved=0.0)
+    later, now = at_once, 0.0
+    for wait in waits:
+        now += wait
+        at_once = at_once.called(Seconds(now))
+    later = later.called(Seconds(now), len(waits))
+    assert later.saved == pytest.approx(at_once.saved)
+    assert later.at == at_once.at
 
 
 def test_every_kind_has_its_chain() -> None:
@@ -93,12 +106,14 @@ class TestRates:
         assert bucket.take(500, Seconds(0)).wait(1, Seconds(0)) == Seconds(441)
 
     def test_what_was_reserved_and_not_used_is_put_back(self) -> None:
-        limiter = RateLimiter.of(Limits(tokens_per_minute=100), Seconds(0)).take(100, Seconds(0))
+        fresh = RateLimiter.of(Limits(tokens_per_minute=100), Seconds(0))
+        assert fresh is not None
+        limiter = fresh.take(100, Seconds(0))
         assert limiter.wait(50, Seconds(0)) == Seconds(30)
         assert limiter.correct(100, 40, Seconds(0)).wait(50, Seconds(0)) == Seconds(0)
 
     def test_without_limits_nobody_waits(self) -> None:
-        assert RateLimiter.of(Limits(), Seconds(0)).wait(10**9, Seconds(0)) == Seconds(0)
+        assert RateLimiter.of(Limits(), Seconds(0)) is None
 
 
 A, B, C = TenantId("a"), TenantId("b"), TenantId("c")
@@ -118,7 +133,7 @@ class TestFairQueue:
         assert [queue.put(A, item) for item in range(4)] == [None, None, None, 3]
         assert queue.put(B, 10) == 2
         assert queue.put(B, 11) == 11
-        assert len(queue) == 3
+        assert queue.length == 3
 
     def test_a_queue_without_room_turns_everyone_away(self) -> None:
         assert FairQueue[int](0).put(A, 1) == 1
@@ -139,7 +154,7 @@ class TestFairQueue:
             left[tenant] -= 1
             seen[tenant].append(number)
         assert all(numbers == sorted(numbers) for numbers in seen.values())
-        assert len(queue) == 0
+        assert queue.length == 0
 
     def test_who_gives_up_is_not_called(self) -> None:
         queue: FairQueue[int] = FairQueue(3)

@@ -93,8 +93,8 @@ async def test_a_tenant_with_400_streams_gets_no_more_than_one_with_11() -> None
     await tenants.run()
     assert tenants.index() >= 0.99
     assert tenants.longest_of_the_small < 3 * STREAM_S
-    assert len(tenants.lane._line) == 0
-    assert tenants.lane.load.outstanding == 0
+    assert tenants.lane._line.length == 0
+    assert tenants.lane.outstanding == 0
 
 
 async def test_those_that_come_in_bursts_get_what_they_ask_for() -> None:

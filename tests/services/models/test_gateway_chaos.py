@@ -122,5 +122,5 @@ async def test_every_attempt_is_booked_once_to_the_token_or_as_an_estimate() -> 
     possible = 1024 * len(others)
     assert received <= booked <= possible
     lanes = [node.lanes.of(model.deployment) for model in models]
-    assert [lane.load.outstanding for lane in lanes] == [0, 0, 0, 0]
+    assert [lane.outstanding for lane in lanes] == [0, 0, 0, 0]
     assert all(h.of(Selected) for h in [await node.hear(model="healthy")])

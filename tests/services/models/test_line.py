@@ -85,7 +85,7 @@ async def test_no_limit_is_broken_and_nobody_is_forgotten(seed: int) -> None:
     calls = 200
     await asyncio.gather(*[crowd.call() for _ in range(calls)])
     assert sum(crowd.outcomes.values()) == calls
-    assert (len(crowd.line), crowd.line._under_way, crowd.line._running) == (0, 0, {})
+    assert (crowd.line.length, crowd.line._under_way, crowd.line._running) == (0, 0, {})
     if limits.concurrent is not None:
         assert crowd.most_under_way <= limits.concurrent
     # A bucket that was full lets through what it holds and what flows in meanwhile.

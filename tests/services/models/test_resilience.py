@@ -161,7 +161,7 @@ class TestBreaker:
             task.cancel()
             await asyncio.wait({task})
         lane = node.lanes.of(model.deployment)
-        assert (lane.breaker.phase, lane.load.outstanding) == (Phase.CLOSED, 0)
+        assert (lane.breaker.phase, lane.outstanding) == (Phase.CLOSED, 0)
 
 
 class TestTimeLimits:

@@ -98,7 +98,7 @@ class TestHedging:
         async with aclosing(node.stream(node.order())) as events:
             await anext(events)
         assert first.running == 0
-        assert node.lanes.of(first.deployment).load.outstanding == 0
+        assert node.lanes.of(first.deployment).outstanding == 0
         assert [attempt.booked for attempt in await node.attempts()] == [True]
 
     async def test_leaving_stops_both(self) -> None:
@@ -132,7 +132,7 @@ class TestLines:
         assert model.most_running == 2
         assert "few" in done[2:4]
         assert done.index("few") < 5
-        assert node.lanes.of(model.deployment).load.outstanding == 0
+        assert node.lanes.of(model.deployment).outstanding == 0
 
     async def test_jain_index_of_two_tenants_with_unequal_crowds(self) -> None:
         model = a_model(script(Wait(1), "a"), limits=Limits(concurrent=4))
