@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, make_dataclass
+from operator import attrgetter
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
-Read = Callable[[object], Any]
-Write = Callable[[object, Any], None]
+Copy = Callable[[object], Any]
 
 
 def replaced(value: Value, **changes: object) -> Value:
     """The same value with other fields.
 
-    For frozen dataclasses with slots whose constructor does nothing but set them. The standard
-    one passes every field through that constructor, which takes four times as long for a row of
-    thirty. An unknown name is a KeyError.
+    For frozen dataclasses with slots, of two fields at least, whose constructor does nothing but
+    set them. The standard one passes every field through that constructor, which takes seven
+    times as long for a row of thirty. An unknown name is an AttributeError.
     """
     kind = type(value)
-    known = _SLOTS.get(kind)
-    if known is None:
-        known = _SLOTS[kind] = _slots_of(kind)
-    slots, writers = known
-    new = object.__new__(kind)
-    for read, write in slots:
-        write(new, read(value))
+    copy = _COPIES.get(kind)
+    if copy is None:
+        copy = _COPIES[kind] = _copy_of(kind)
+    new = copy(value)
     for name, change in changes.items():
-        writers[name](new, change)
-    return new
+        setattr(new, name, change)
+    new.__class__ = kind
+    return new  # type: ignore[no-any-return]  # its class has just been set
 
 
-_SLOTS: dict[type, tuple[tuple[tuple[Read, Write], ...], dict[str, Write]]] = {}
+_COPIES: dict[type, Copy] = {}
 
 
-def _slots_of(kind: type) -> tuple[tuple[tuple[Read, Write], ...], dict[str, Write]]:
-    members = {field.name: kind.__dict__[field.name] for field in fields(kind)}
-    slots = tuple((member.__get__, member.__set__) for member in members.values())
-    return slots, {name: member.__set__ for name, member in members.items()}
+def _copy_of(kind: type) -> Copy:
+    """Makes a twin of a value, with the same slots, that is not frozen yet."""
+    names = [field.name for field in fields(kind)]
+    twin = make_dataclass(kind.__name__, names, slots=True)
+    values_of = attrgetter(*names)
+    return lambda value: twin(*values_of(value))

@@ -40,8 +40,8 @@ async def _claim(state: State, plans: Sequence[Plan]) -> None:
 
 async def _append(tx: Transaction, plans: Sequence[Plan], number: int) -> None:
     extensions = [Extension(plan.turn.id, 1, number + 1, 1, released=True) for plan in plans]
-    wishes = await tx.turns.extend(extensions, tx.now, LEASE, HARD)
-    assert len(wishes) == len(plans)
+    extended = await tx.turns.extend(extensions, tx.now, LEASE, HARD)
+    assert len(extended) == len(plans)
     for plan in plans:
         tx.events.append(plan.turn, [plan.events[number]])
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from core.identifiers import BootId, ConversationId, MessageId, Seconds, TurnId
 from core.pages import Cursor
-from core.turns.fencing import Extension, Wishes
+from core.turns.fencing import Extension
 from core.turns.rows import (
     IdempotencyKey,
     IdempotencyRecord,
@@ -34,11 +34,11 @@ class TurnRows(Protocol):
 
     async def extend(
         self, extensions: Sequence[Extension], now: datetime, lease: Seconds, hard: Seconds
-    ) -> Mapping[TurnId, Wishes]:
+    ) -> AbstractSet[TurnId]:
         """Do each that applies to its row as core.turns.fencing.extended says, and renew its lease.
 
         The lease as core.turns.leases.renewed says. The rows are held until the transaction ends,
-        locked in order of id. Turns whose rows stay as they were lack in the answer.
+        locked in order of id. Returns the turns whose rows do not stay as they were.
         """
 
     async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:

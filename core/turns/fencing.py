@@ -57,7 +57,8 @@ def appended(turn: Turn, events: Sequence[LoggedEvent], *, released: bool) -> Tu
 class Extension:
     """A runner's append as a store can do it without showing the row.
 
-    By the holder of `epoch`: `count` events (none: a renewal) from number `first` on.
+    By the holder of `epoch`: `count` events (none: a renewal) from number `first` on, where nobody
+    has asked for anything of the turn but for what its runner knows: `cancel` and `detach`.
     """
 
     turn: TurnId
@@ -65,19 +66,15 @@ class Extension:
     first: int
     count: int
     released: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What others have asked of a turn that runs, as its row has it."""
-
-    cancel: EndReason | None
-    detach: bool
+    cancel: EndReason | None = None
+    detach: bool = False
 
 
 def extended(turn: Turn, by: Extension) -> Turn | None:
     """The row after it; None where it does not apply, and somebody has to look at the row."""
     if standing_of_append(turn, Fence(by.epoch), by.first, by.count) is not Standing.APPLIES:
+        return None
+    if (turn.cancel, turn.detach) != (by.cancel, by.detach):
         return None
     return replaced(turn, next_seq=turn.next_seq + by.count, released=turn.released or by.released)
 

@@ -11,7 +11,7 @@ from core.ports.bus import TurnChanged
 from core.ports.event_codec import EventCodec
 from core.ports.state import EVERY_TENANT, State, Transaction
 from core.turns.events import TurnEvent, releases
-from core.turns.fencing import Extension, Standing, Wishes, appended, standing_of_append
+from core.turns.fencing import Standing, appended, standing_of_append
 from core.turns.leases import local_lease_end, renewed
 from core.turns.rows import LoggedEvent, Turn, TurnState
 from services.turns.fresh_claims import Fresh, FreshClaims
@@ -22,7 +22,7 @@ from services.turns.timings import TurnTimings
 from services.turns.writing import Known
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Entry:
     """What one run brings to one commit: its numbered events, and the steps that follow them."""
 
@@ -31,16 +31,8 @@ class Entry:
     released: bool
     steps: Sequence[Step]
 
-    @property
-    def extension(self) -> Extension:
-        """The events for a store that need not show the row."""
-        log = self.log
-        return Extension(
-            log.turn_id, log.fence.epoch, log.next_seq, len(self.events), self.released
-        )
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Verdict:
     """How the store took one run's entry: the row as it became, and all that is now logged.
 
@@ -84,12 +76,12 @@ class Commits:
         read: AbstractSet[TurnId] | None = None
         async with self._state.transaction(EVERY_TENANT) as tx:
             await self._claims.write(tx, claims)
-            wishes = await self._extend(tx, batch)
-            others = [entry.log.turn_id for entry in batch if entry.log.turn_id not in wishes]
+            extended = await self._extend(tx, batch)
+            others = [entry.log.turn_id for entry in batch if entry.log.turn_id not in extended]
             rows = await tx.turns.lock(others) if others else {}
             if any(entry.log.wonders(began) for entry in batch):
                 read = await tx.readers.live([entry.log.turn_id for entry in batch], tx.now)
-            verdicts = await self._verdicts(tx, batch, wishes, rows)
+            verdicts = await self._verdicts(tx, batch, extended, rows)
         self._claims.through(claims)
         self._contact.reached(sent)
         through = Through(
@@ -101,39 +93,42 @@ class Commits:
         for entry in batch:
             id = entry.log.turn_id
             elsewhere = None if read is None else id in read
-            events += self._tell(entry, wishes.get(id), verdicts.get(id), through, elsewhere)
+            events += self._tell(entry, verdicts.get(id), through, elsewhere)
         return events
 
-    async def _extend(self, tx: Transaction, batch: Sequence[Entry]) -> Mapping[TurnId, Wishes]:
+    async def _extend(self, tx: Transaction, batch: Sequence[Entry]) -> AbstractSet[TurnId]:
         """Append what each brings, under its fence. A turn that lacks in the answer is judged."""
         sure = [entry for entry in batch if not entry.log.in_doubt]
         if not sure:
-            return {}
-        wishes = await tx.turns.extend(
-            [entry.extension for entry in sure], tx.now, self._timings.lease, self._timings.hard
+            return frozenset()
+        extended = await tx.turns.extend(
+            [entry.log.extension(len(entry.events), entry.released) for entry in sure],
+            tx.now,
+            self._timings.lease,
+            self._timings.hard,
         )
         for entry in sure:
-            if entry.events and entry.log.turn_id in wishes:
+            if entry.events and entry.log.turn_id in extended:
                 tx.events.append(entry.log.turn, entry.events)
-        return wishes
+        return extended
 
     async def _verdicts(
         self,
         tx: Transaction,
         batch: Sequence[Entry],
-        wishes: Mapping[TurnId, Wishes],
+        extended: AbstractSet[TurnId],
         rows: Mapping[TurnId, Turn],
     ) -> Mapping[TurnId, _Verdict]:
         """By turn: of those that the fence did not prove, and of those that bring steps."""
         verdicts: dict[TurnId, _Verdict] = {}
         for entry in batch:
             id = entry.log.turn_id
-            if id not in wishes:
+            if id not in extended:
                 verdicts[id] = await self._judge(tx, entry, rows.get(id))
         for entry in batch:
             id = entry.log.turn_id
-            if entry.steps and id in wishes:
-                row = entry.log.row_after(len(entry.events), entry.released, wishes[id], tx.now)
+            if entry.steps and id in extended:
+                row = entry.log.row_after(len(entry.events), entry.released, tx.now)
                 verdicts[id] = await self._take_steps(tx, entry, row, Standing.APPLIES)
         return verdicts
 
@@ -181,7 +176,6 @@ class Commits:
     def _tell(
         self,
         entry: Entry,
-        wishes: Wishes | None,
         verdict: _Verdict | None,
         through: Through,
         elsewhere: bool | None,
@@ -189,8 +183,7 @@ class Commits:
         """Tell one run what came of its entry; how many of its events are in the log."""
         log = entry.log
         if verdict is None:
-            assert wishes is not None  # else it was judged
-            log.extended(entry.events, entry.released, wishes, through, elsewhere)
+            log.extended(entry.events, entry.released, through, elsewhere)
             self._tell_elsewhere(log, entry.events, runs=True)
             return len(entry.events)
         if verdict.standing is Standing.STALE or verdict.row is None:

@@ -16,7 +16,7 @@ from core.turns.rows import EndReason, Turn, TurnFailure
 from core.turns.transcript import Transcript
 from services.turns.audience import Audience
 from services.turns.replica import Replica
-from services.turns.run_log import Lost, Renew, RunLog, Step, Wished
+from services.turns.run_log import Lost, Renew, RunLog, Step
 from services.turns.settlement import Settlement
 from services.turns.tail import Tail
 from services.turns.timings import TurnTimings
@@ -167,7 +167,7 @@ class Run:
         if not self._stop.done():
             self._stop.set_result(reason)
 
-    def _learn(self, row: Wished, read_elsewhere: bool | None) -> None:
+    def _learn(self, row: Turn, read_elsewhere: bool | None) -> None:
         """Take note of what others have changed in the row."""
         if row.cancel is not None:
             self.stop(row.cancel)

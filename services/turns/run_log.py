@@ -13,9 +13,9 @@ from core.identifiers import Seconds
 from core.ports.state import StoreUnavailable, Transaction
 from core.replacing import replaced
 from core.turns.events import Reasoning, Text, TurnEvent
-from core.turns.fencing import Fence, Wishes
+from core.turns.fencing import Extension, Fence
 from core.turns.leases import longer_lease
-from core.turns.rows import EndReason, LoggedEvent, Turn, TurnState
+from core.turns.rows import LoggedEvent, Turn, TurnState
 from services.turns.tail import Tail
 from services.turns.timings import TurnTimings
 from services.turns.writing import Known, Writing
@@ -42,18 +42,6 @@ class Renew:
         return row
 
 
-class Wished(Protocol):
-    """What others have asked of a turn, as a commit has found it: in its row, or of it."""
-
-    @property
-    def cancel(self) -> EndReason | None:
-        """See core.turns.rows.Turn."""
-
-    @property
-    def detach(self) -> bool:
-        """See core.turns.rows.Turn."""
-
-
 @dataclass(frozen=True, slots=True)
 class Through:
     """A commit that is through: when, by the loop's clock and by the store's.
@@ -66,8 +54,8 @@ class Through:
     lease_end: Seconds
 
 
-Learn = Callable[[Wished, bool | None], None]
-"""Takes that, and whether other replicas read the turn; None: not asked."""
+Learn = Callable[[Turn, bool | None], None]
+"""Takes the row, and whether other replicas read the turn; None: not asked."""
 
 
 class Lost(ColonnadeError):
@@ -195,17 +183,19 @@ class RunLog:
         """The same, awaited."""
         return await self.ask(step, urgent=urgent)
 
-    def row_after(self, count: int, released: bool, wishes: Wishes, at: datetime) -> Turn:
-        """The row after so many more events by then, which the fence has proved to be this run's.
+    def extension(self, count: int, released: bool) -> Extension:
+        """So many more events, for a store that need not show the row."""
+        turn, epoch = self.turn, self.fence.epoch
+        return Extension(
+            self.turn_id, epoch, self.next_seq, count, released, turn.cancel, turn.detach
+        )
 
-        Nobody else writes to it but what they wish for.
-        """
+    def row_after(self, count: int, released: bool, at: datetime) -> Turn:
+        """The row after that, as it is by then: nobody else has written to it."""
         return replaced(
             self.turn,
             next_seq=self.next_seq + count,
             released=self._released or released,
-            cancel=wishes.cancel,
-            detach=wishes.detach,
             lease_until=self._lease_at(at),
         )
 
@@ -258,16 +248,16 @@ class RunLog:
         self,
         events: Sequence[LoggedEvent],
         released: bool,
-        wishes: Wishes,
         through: Through,
         read_elsewhere: bool | None,
     ) -> None:
-        """The same, of a commit that needed nothing of the row but what others have asked for."""
+        """The same, of a commit that has found nothing in the row that was not known."""
         self._released = self._released or released
         self._lease_until = self._lease_at(through.at)
         next_seq = self.next_seq + len(events)
         self._written(events, next_seq, through, read_elsewhere)
-        self._learn(wishes, read_elsewhere)
+        if read_elsewhere is not None:
+            self._learn(self.turn, read_elsewhere)
 
     def _written(
         self,

@@ -21,7 +21,7 @@ def done(*recorded: Statement) -> list[tuple[str, list[int]]]:
     """In which order, and together with which, the rows are written; they count from 0."""
     ranked: Ranked[Group] = Ranked(lambda statement: Group(statement.sqlite.every))
     for number, statement in enumerate(recorded):
-        ranked.group(statement).rows.append(number)
+        ranked[statement].rows.append(number)
     assert bool(ranked) == bool(recorded)
     groups = [(group.name, group.rows) for group in ranked.take()]
     assert not ranked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 import pytest
@@ -18,7 +19,7 @@ from contracts.state_samples import (
 )
 from core.identifiers import BootId, MessageId, RequestId, Seconds, TurnId
 from core.ports.state import EVERY_TENANT, State, StoreConflict
-from core.turns.fencing import Extension, Wishes
+from core.turns.fencing import Extension
 from core.turns.rows import Decision, EndReason, Turn, TurnFailure, TurnState
 
 QUESTION = MessageId("question")
@@ -209,9 +210,9 @@ class TestRunning:
 LEASE, HARD = Seconds(5.0), Seconds(10.0)
 
 
-async def extend(state: State, *extensions: Extension, at: float = 0.0) -> dict[TurnId, Wishes]:
+async def extend(state: State, *extensions: Extension, at: float = 0.0) -> AbstractSet[TurnId]:
     async with state.transaction(EVERY_TENANT) as tx:
-        return dict(await tx.turns.extend(extensions, later(at), LEASE, HARD))
+        return await tx.turns.extend(extensions, later(at), LEASE, HARD)
 
 
 def by(epoch: int = 1, first: int = 1, count: int = 2, *, released: bool = True) -> Extension:
@@ -222,16 +223,28 @@ class TestExtending:
     async def test_numbers_go_on_and_the_lease_is_renewed(self, state: State) -> None:
         turn = a_turn(deadline_at=later(60))
         await insert(state, turn)
-        assert await extend(state, by(), at=2.0) == {turn.id: Wishes(None, detach=False)}
+        assert await extend(state, by(), at=2.0) == {turn.id}
         longer = replace(turn, next_seq=3, released=True, lease_until=later(7.0))
         assert await stored(state) == longer
         await extend(state, by(first=3, count=0, released=False), at=3.0)
         assert await stored(state) == replace(longer, lease_until=later(8.0))
 
-    async def test_what_others_asked_for_is_told(self, state: State) -> None:
-        turn = a_turn(deadline_at=later(60), cancel=EndReason.CANCELLED, detach=True)
+    @pytest.mark.parametrize("cancel", [None, EndReason.CANCELLED, EndReason.ABANDONED])
+    @pytest.mark.parametrize("detach", [False, True])
+    async def test_what_others_asked_for_has_to_be_known(
+        self, state: State, cancel: EndReason | None, detach: bool
+    ) -> None:
+        turn = a_turn(deadline_at=later(60), cancel=cancel, detach=detach)
         await insert(state, turn)
-        assert await extend(state, by()) == {turn.id: Wishes(EndReason.CANCELLED, detach=True)}
+        for known in (None, EndReason.CANCELLED):
+            for so in (False, True):
+                if (known, so) != (cancel, detach):
+                    assert await extend(state, replace(by(), cancel=known, detach=so)) == set()
+        assert await stored(state) == turn
+        assert await extend(state, replace(by(), cancel=cancel, detach=detach)) == {turn.id}
+        assert await stored(state) == replace(
+            turn, next_seq=3, released=True, lease_until=later(5.0)
+        )
 
     @pytest.mark.parametrize("stranger", [by(epoch=2), by(first=2), by(first=0)])
     async def test_another_epoch_or_number_changes_nothing(
@@ -239,7 +252,7 @@ class TestExtending:
     ) -> None:
         turn = a_turn(deadline_at=later(60))
         await insert(state, turn)
-        assert await extend(state, stranger, at=2.0) == {}
+        assert await extend(state, stranger, at=2.0) == set()
         assert await stored(state) == turn
 
     @pytest.mark.parametrize(
@@ -248,13 +261,13 @@ class TestExtending:
     async def test_a_turn_that_does_not_run_stays(self, state: State, other: TurnState) -> None:
         turn = a_turn(deadline_at=later(60), state=other, ended_at=NOON)
         await insert(state, turn)
-        assert await extend(state, by()) == {}
+        assert await extend(state, by()) == set()
         assert await stored(state) == turn
 
     async def test_no_lease_is_left_past_the_hard_deadline(self, state: State) -> None:
         turn = a_turn(deadline_at=later(1.0), lease_until=later(4.0))
         await insert(state, turn)
-        assert await extend(state, by(), at=11.0) != {}
+        assert await extend(state, by(), at=11.0) == {turn.id}
         assert await stored(state) == replace(turn, next_seq=3, released=True)
 
     async def test_a_lease_never_becomes_shorter(self, state: State) -> None:
@@ -268,7 +281,7 @@ class TestExtending:
         await insert(state, *turns)
         even = [Extension(turn.id, turn.epoch & ~1, 1, 1, released=False) for turn in turns]
         applied = await extend(state, *even)
-        assert applied.keys() == {turn.id for turn in turns if turn.epoch % 2 == 0}
+        assert applied == {turn.id for turn in turns if turn.epoch % 2 == 0}
 
     async def test_nothing_stays_of_a_transaction_that_fails(self, state: State) -> None:
         turn = a_turn(deadline_at=later(60))
@@ -287,5 +300,5 @@ class TestExtending:
         turn = a_turn(deadline_at=later(60))
         await insert(state, turn)
         async with state.transaction(OTHER) as tx:
-            assert await tx.turns.extend([by()], NOON, LEASE, HARD) == {}
+            assert await tx.turns.extend([by()], NOON, LEASE, HARD) == set()
         assert await stored(state) == turn

@@ -9,7 +9,7 @@ from datetime import datetime
 from core.identifiers import ConversationId, MessageId, Seconds, TurnId
 from core.pages import Cursor
 from core.ports.state import StoreConflict
-from core.turns.fencing import Extension, Wishes, extended
+from core.turns.fencing import Extension, extended
 from core.turns.leases import renewed
 from core.turns.rows import Turn, TurnState
 from fakes.state_tables import Tables, View, admits, must_admit, time_in
@@ -59,16 +59,16 @@ class FakeTurnRows:
 
     async def extend(
         self, extensions: Sequence[Extension], now: datetime, lease: Seconds, hard: Seconds
-    ) -> Mapping[TurnId, Wishes]:
+    ) -> AbstractSet[TurnId]:
         rows = await self.lock(each.turn for each in extensions)
-        answer = {}
+        done = set()
         for each in extensions:
             row = rows.get(each.turn)
             longer = extended(row, each) if row is not None else None
             if longer is not None:
                 self.update(renewed(longer, now, lease, hard))
-                answer[each.turn] = Wishes(longer.cancel, longer.detach)
-        return answer
+                done.add(each.turn)
+        return done
 
     async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:
         rows = (await self._view.read()).turns.values()

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from core.identifiers import BootId, ConversationId, MessageId, Seconds, TurnId
 from core.pages import Cursor
 from core.ports.state import StoreConflict
-from core.turns.fencing import Extension, Wishes, extended
+from core.turns.fencing import Extension, extended
 from core.turns.leases import renewed
 from core.turns.rows import (
     Attempt,
@@ -99,16 +99,16 @@ class TurnTable(Table):
 
     async def extend(
         self, extensions: Sequence[Extension], now: datetime, lease: Seconds, hard: Seconds
-    ) -> Mapping[TurnId, Wishes]:
+    ) -> AbstractSet[TurnId]:
         rows = await self.lock([each.turn for each in extensions])
-        answer = {}
+        done = set()
         for each in extensions:
             row = rows.get(each.turn)
             longer = extended(row, each) if row is not None else None
             if longer is not None:
                 self.update(renewed(longer, now, lease, hard))
-                answer[each.turn] = Wishes(longer.cancel, longer.detach)
-        return answer
+                done.add(each.turn)
+        return done
 
     async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:
         def read(view: View) -> Turn | None:

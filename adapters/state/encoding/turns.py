@@ -23,7 +23,6 @@ from core.identifiers import (
     TurnId,
     UserId,
 )
-from core.turns.fencing import Wishes
 from core.turns.rows import (
     Decision,
     EndReason,
@@ -150,11 +149,6 @@ def turn_of(row: TurnRow) -> Turn:
         decision=_DECISIONS[row[30]] if row[30] else None,
         forgotten=bool(row[32]),
     )
-
-
-def extended_of(row: tuple[str, str | None, bool]) -> tuple[TurnId, Wishes]:
-    """The id and what was asked of a turn, of a row of those two columns."""
-    return TurnId(row[0]), Wishes(_REASONS[row[1]] if row[1] else None, bool(row[2]))
 
 
 def _failure_json(failure: TurnFailure) -> str:

@@ -12,7 +12,7 @@ from adapters.state.rows.session import Result, Row, RowOf, Value
 from adapters.state.rows.statements import Statement
 from adapters.state.rows.tenancy import Tenancy
 from core.conversations import Conversation
-from core.identifiers import ConversationId
+from core.identifiers import ConversationId, TenantId
 from core.ports.state import Scope, StoreConflict
 
 _MOST_TOGETHER = 512
@@ -81,7 +81,12 @@ class PostgresSession(Tenancy):
         if not rows:
             return
         self.has_written = True
-        self._writes.group(statement).add(*rows)
+        self._writes[statement].add(*rows)
+
+    def write_for(self, tenant: TenantId, statement: Statement, *rows: Row) -> None:
+        """See rows.session.Session."""
+        self.admit(tenant)
+        self.write(statement, *rows)
 
     def write_scoped(self, statement: Statement, *values: Value, rows: int = 1) -> None:  # noqa: ARG002
         """See rows.session.Session."""
@@ -94,7 +99,7 @@ class PostgresSession(Tenancy):
         `present`, or one though none is.
         """
         self.write(statement, (self.tenant, *values))
-        self._premises.append(Premise(self._writes.group(statement), present=present))
+        self._premises.append(Premise(self._writes[statement], present=present))
 
     async def all(
         self,

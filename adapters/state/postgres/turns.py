@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any
 
-from adapters.state.encoding.turns import TURN, extended_of, turn_of
+from adapters.state.encoding.turns import TURN, turn_of
 from adapters.state.encoding.values import micros
 from adapters.state.postgres.session import PostgresSession
 from adapters.state.rows.statements import Statement, select
-from adapters.state.rows.turns import SqlTurnRows
+from adapters.state.rows.turns import SqlTurnRows, id_of
 from core.identifiers import ConversationId, MessageId, Seconds, TurnId
-from core.turns.fencing import Extension, Wishes
+from core.turns.fencing import Extension
 from core.turns.rows import Turn
 
 # In one statement, and so of one moment: the head that the conversation has while this branch
@@ -31,12 +32,13 @@ _HEAD_AND_BUSY = select(
 _EXTEND = Statement(
     "UPDATE turn SET next_seq = turn.next_seq + one.number, "
     "released = turn.released OR one.released, "
-    "lease_until = CASE WHEN deadline_at > ?8 THEN greatest(lease_until, ?7) "
+    "lease_until = CASE WHEN deadline_at > ?10 THEN greatest(lease_until, ?9) "
     "ELSE lease_until END "
-    "FROM unnest(?2::text[], ?3::bigint[], ?4::bigint[], ?5::bigint[], ?6::boolean[]) "
-    "AS one (id, epoch, first, number, released) "
+    "FROM unnest(?2::text[], ?3::bigint[], ?4::bigint[], ?5::text[], ?6::boolean[], "
+    "?7::bigint[], ?8::boolean[]) AS one (id, epoch, first, cancel, detached, number, released) "
     "WHERE turn.id = one.id AND turn.epoch = one.epoch AND turn.next_seq = one.first "
-    "AND (turn.state = 'RUNNING') IS TRUE AND {mine} RETURNING turn.id, turn.cancel, turn.detached"
+    "AND coalesce(turn.cancel, '') = one.cancel AND turn.detached = one.detached "
+    "AND (turn.state = 'RUNNING') IS TRUE AND {mine} RETURNING turn.id"
 )
 
 
@@ -49,19 +51,21 @@ class PostgresTurnRows(SqlTurnRows):
 
     async def extend(
         self, extensions: Sequence[Extension], now: datetime, lease: Seconds, hard: Seconds
-    ) -> Mapping[TurnId, Wishes]:
+    ) -> AbstractSet[TurnId]:
         """See TurnRows.extend."""
         ordered = sorted(extensions, key=lambda extension: extension.turn)
         columns: tuple[list[str], ...] = (
             [str(e.turn) for e in ordered],
             [str(e.epoch) for e in ordered],
             [str(e.first) for e in ordered],
+            [e.cancel.value if e.cancel else "" for e in ordered],
+            ["t" if e.detach else "f" for e in ordered],
             [str(e.count) for e in ordered],
             ["t" if e.released else "f" for e in ordered],
         )
         times = micros(now + timedelta(seconds=lease)), micros(now - timedelta(seconds=hard))
         lists = [self._session.texts(column) for column in columns]
-        return dict(await self._session.changed(extended_of, _EXTEND, *lists, *times))
+        return set(await self._session.changed(id_of, _EXTEND, *lists, *times))
 
     async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:
         """See TurnRows.busy.

@@ -38,8 +38,7 @@ class SqlApiKeyRows:
 
     def insert(self, key: ApiKey) -> None:
         """See ApiKeyRows.insert."""
-        self._session.admit(key.tenant)
-        self._session.write(_INSERT, api_key_row(key))
+        self._session.write_for(key.tenant, _INSERT, api_key_row(key))
 
     def revoke(self, key: ApiKeyId, at: datetime) -> None:
         """See ApiKeyRows.revoke."""

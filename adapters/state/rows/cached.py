@@ -51,8 +51,7 @@ class SqlCacheRows:
 
     def put(self, row: CachedRow) -> None:
         """See CacheRows.put."""
-        self._session.admit(row.tenant)
-        self._session.write(_PUT, _stored(row))
+        self._session.write_for(row.tenant, _PUT, _stored(row))
 
     def bound(self, kind: str, most_rows: int, most_bytes: int) -> None:
         """See CacheRows.bound."""

@@ -54,8 +54,7 @@ class SqlCollectionRows:
 
     def insert_collection(self, collection: Collection) -> None:
         """See KnowledgeRows.insert_collection."""
-        self._session.admit(collection.key.tenant)
-        self._session.write(_INSERT, collection_row(collection))
+        self._session.write_for(collection.key.tenant, _INSERT, collection_row(collection))
 
     def delete_collection(self, name: CollectionName) -> None:
         """See KnowledgeRows.delete_collection. Everything in it goes with it."""

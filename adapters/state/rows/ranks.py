@@ -13,7 +13,7 @@ A statement without a rank stays where it is, and parts what comes before from w
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from adapters.state.rows.statements import Statement
 
@@ -35,45 +35,39 @@ Group = TypeVar("Group")
 ) = range(1, 13)
 
 
-class Ranked(Generic[Group]):
+class Ranked(dict[Statement, Group]):
     """Recorded statements, each with its rows; one statement's rows are one group where they may.
 
-    `new` makes the group of a statement. One without a rank gets another, unless it was the last
-    that was recorded.
+    Where a row of a statement belongs is what stands under it. `new` makes the group of one.
+    A statement without a rank gets another, unless it was the last that was recorded.
     """
 
-    __slots__ = ("_groups", "_new", "_open", "_part", "_pinned")
+    __slots__ = ("_groups", "_new", "_part", "_pinned")
 
     def __init__(self, new: Callable[[Statement], Group]) -> None:
         self._new = new
         self._groups: list[tuple[int, int, Group]] = []
-        self._open: dict[Statement, Group] = {}
         self._part = 0
         self._pinned = False
         """Whether the last group is of a statement without a rank."""
 
-    def __bool__(self) -> bool:
-        return bool(self._groups)
-
-    def group(self, statement: Statement) -> Group:
-        """Where a row of this statement belongs."""
-        group = self._open.get(statement)
-        if group is not None:
-            return group
+    def __missing__(self, statement: Statement) -> Group:
+        group = self._new(statement)
         if self._pinned or statement.rank is None:
-            self._open.clear()
+            self.clear()
             self._part += 1
         self._pinned = statement.rank is None
-        group = self._open[statement] = self._new(statement)
+        self[statement] = group
         self._groups.append((self._part, statement.rank or 0, group))
         return group
 
     def take(self) -> list[Group]:
         """All that was recorded, in the order in which it is to be done; nothing is left."""
-        taken = sorted(self._groups, key=_place)
-        self._groups = []
-        self._open.clear()
+        taken, self._groups = self._groups, []
+        self.clear()
         self._pinned = False
+        if len(taken) > 1:
+            taken.sort(key=_place)
         return [group for _, _, group in taken]
 
 

@@ -41,6 +41,9 @@ class Session(Protocol):
     def write(self, statement: Statement, *rows: Row) -> None:
         """Record a statement, to be run once for each row of values."""
 
+    def write_for(self, tenant: TenantId, statement: Statement, *rows: Row) -> None:
+        """The same of rows of this tenant; another's than the scope's is refused: ValueError."""
+
     def write_scoped(self, statement: Statement, *values: Value, rows: int = 1) -> None:
         """Record a statement that finds the scope's rows by itself."""
 

@@ -70,13 +70,11 @@ class SqlSpendingRows:
 
     def begin(self, attempt: Attempt) -> None:
         """See SpendingRows.begin."""
-        self._session.admit(attempt.tenant)
-        self._session.write(_BEGIN, attempt_row(attempt))
+        self._session.write_for(attempt.tenant, _BEGIN, attempt_row(attempt))
 
     def update(self, attempt: Attempt) -> None:
         """See SpendingRows.update."""
-        self._session.admit(attempt.tenant)
-        self._session.write(_UPDATE, attempt_row(attempt))
+        self._session.write_for(attempt.tenant, _UPDATE, attempt_row(attempt))
 
     async def attempts(self, unit: str) -> Sequence[Attempt]:
         """See SpendingRows.attempts."""
@@ -89,8 +87,7 @@ class SqlSpendingRows:
 
     def book(self, line: LedgerLine) -> None:
         """See SpendingRows.book."""
-        self._session.admit(line.tenant)
-        self._session.write(_BOOK, ledger_row(line))
+        self._session.write_for(line.tenant, _BOOK, ledger_row(line))
 
     async def lines(self, unit: str) -> Sequence[LedgerLine]:
         """See SpendingRows.lines."""
@@ -107,8 +104,7 @@ class SqlSpendingRows:
 
     def record(self, execution: ExecutionRecord) -> None:
         """See SpendingRows.record."""
-        self._session.admit(execution.tenant)
-        self._session.write(_RECORD, execution_row(execution))
+        self._session.write_for(execution.tenant, _RECORD, execution_row(execution))
 
     async def execution(self, turn: TurnId) -> ExecutionRecord | None:
         """See SpendingRows.execution."""

@@ -85,13 +85,11 @@ class SqlIdempotencyRows:
 
     def insert(self, record: IdempotencyRecord) -> None:
         """See IdempotencyRows.insert."""
-        self._session.admit(record.key.tenant)
-        self._session.write(_INSERT_IDEMPOTENCY, idempotency_row(record))
+        self._session.write_for(record.key.tenant, _INSERT_IDEMPOTENCY, idempotency_row(record))
 
     def forget(self, turn: Turn) -> None:
         """See IdempotencyRows.forget."""
-        self._session.admit(turn.tenant)
-        self._session.write(_FORGET, (turn.id, turn.tenant))
+        self._session.write_for(turn.tenant, _FORGET, (turn.id, turn.tenant))
 
 
 class SqlEventRows:
@@ -102,8 +100,7 @@ class SqlEventRows:
 
     def append(self, turn: Turn, events: Sequence[LoggedEvent]) -> None:
         """See EventRows.append."""
-        self._session.admit(turn.tenant)
-        self._session.write(_APPEND, *(event_row(turn, event) for event in events))
+        self._session.write_for(turn.tenant, _APPEND, *(event_row(turn, event) for event in events))
 
     async def read(self, turn: TurnId, after: int, limit: int) -> Sequence[LoggedEvent]:
         """See EventRows.read."""
@@ -123,8 +120,7 @@ class SqlReaderRows:
 
     def put(self, reader: ReaderRow) -> None:
         """See ReaderRows.put."""
-        self._session.admit(reader.tenant)
-        self._session.write(_PUT, reader_row(reader))
+        self._session.write_for(reader.tenant, _PUT, reader_row(reader))
 
     def leave(self, turn: TurnId, boot: BootId) -> None:
         """See ReaderRows.leave."""

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime, timedelta
-from typing import ClassVar
+from datetime import datetime
 
-from adapters.state.encoding.turns import COMPACT, FORGET, TURN, extended_of, turn_of, turn_row
+from adapters.state.encoding.turns import COMPACT, FORGET, TURN, turn_of, turn_row
 from adapters.state.encoding.values import cursor_micros, micros
 from adapters.state.rows.ranks import TURN_INSERT, TURN_UPDATE
 from adapters.state.rows.session import Session
 from adapters.state.rows.statements import Statement, insert, select, update
-from core.identifiers import ConversationId, MessageId, Seconds, TurnId
+from core.identifiers import ConversationId, MessageId, TurnId
 from core.pages import Cursor
-from core.turns.fencing import Extension, Wishes
 from core.turns.rows import Turn, TurnState
 
 _GET = select(TURN, "FROM turn WHERE id = ?2 AND {mine}")
@@ -59,14 +56,7 @@ _UPDATE = update("turn", TURN, ("id", "tenant"), rank=TURN_UPDATE)
 
 
 class SqlTurnRows:
-    """See core.ports.turn_rows.TurnRows.
-
-    `extends` is a database's own statement for `extend`. Its values: the extensions as a list of
-    lists in JSON, when a lease ends that is renewed now, and the latest deadline that is too late
-    for that.
-    """
-
-    extends: ClassVar[Statement]
+    """See core.ports.turn_rows.TurnRows, but for `extend`, which each database does in its way."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -82,23 +72,13 @@ class SqlTurnRows:
         found = self._session.all(turn_of, statement, self._session.texts(ids), rows=len(ids))
         return {row.id: row for row in await found}
 
-    async def extend(
-        self, extensions: Sequence[Extension], now: datetime, lease: Seconds, hard: Seconds
-    ) -> Mapping[TurnId, Wishes]:
-        """See TurnRows.extend."""
-        listed = json.dumps([(e.turn, e.epoch, e.first, e.count, e.released) for e in extensions])
-        times = micros(now + timedelta(seconds=lease)), micros(now - timedelta(seconds=hard))
-        count = len(extensions)
-        changed = self._session.changed(extended_of, self.extends, listed, *times, rows=count)
-        return dict(await changed)
-
     async def busy(self, conversation: ConversationId, parent: MessageId | None) -> Turn | None:
         """See TurnRows.busy."""
         return await self._session.one(turn_of, _BUSY, conversation, parent or "")
 
     async def any_busy(self, conversation: ConversationId) -> TurnId | None:
         """See TurnRows.any_busy."""
-        return await self._session.one(_id_of, _ANY_BUSY, conversation)
+        return await self._session.one(id_of, _ANY_BUSY, conversation)
 
     async def running(self, limit: int) -> Sequence[Turn]:
         """See TurnRows.running."""
@@ -142,14 +122,13 @@ class SqlTurnRows:
 
     def insert(self, turn: Turn) -> None:
         """See TurnRows.insert."""
-        self._session.admit(turn.tenant)
-        self._session.write(_INSERT, turn_row(turn))
+        self._session.write_for(turn.tenant, _INSERT, turn_row(turn))
 
     def update(self, turn: Turn) -> None:
         """See TurnRows.update."""
-        self._session.admit(turn.tenant)
-        self._session.write(_UPDATE, turn_row(turn))
+        self._session.write_for(turn.tenant, _UPDATE, turn_row(turn))
 
 
-def _id_of(row: tuple[str]) -> TurnId:
+def id_of(row: tuple[str]) -> TurnId:
+    """The id, of a row of it alone."""
     return TurnId(row[0])

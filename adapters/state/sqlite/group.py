@@ -23,6 +23,8 @@ _SLOW_COMMIT_S = 0.002
 
 _SLOW_FOR_S = 1.0
 
+_BEGIN, _SAVEPOINT, _RELEASE = map(execute, ("BEGIN IMMEDIATE", "SAVEPOINT one", "RELEASE one"))
+
 
 class Group:
     """Transactions that have ended in the open outer one, and those who wait for its commit."""
@@ -52,17 +54,18 @@ class Group:
     @property
     def is_ripe(self) -> bool:
         """Whether it is large or old enough to be committed though others could join."""
-        full = self.size >= self._options.group_size
-        return self.size > 0 and (full or time.monotonic() >= self._ripe_at)
+        size = len(self._waiting)
+        full = size >= self._options.group_size
+        return size > 0 and (full or time.monotonic() >= self._ripe_at)
 
     def begin(self, *, is_savepoint: bool) -> None:
         """Open a transaction, as the outer one or within it; sqlite3.OperationalError if locked."""
         if is_savepoint:
-            self._bench.here(execute("SAVEPOINT one"))
+            self._bench.here(_SAVEPOINT)
             return
         self._ripe_at = time.monotonic() + self._options.group_time
         self._rows = 0
-        self._bench.here(execute("BEGIN IMMEDIATE"))
+        self._bench.here(_BEGIN)
 
     def begin_patiently(self, connection: sqlite3.Connection) -> None:
         """On the thread: wait for another process to give the lock back."""
@@ -79,7 +82,7 @@ class Group:
     def join(self, rows: int, *, is_savepoint: bool) -> asyncio.Future[None]:
         """The transaction, which wrote so many rows, has ended: what it waits for."""
         if is_savepoint:
-            self._bench.here(execute("RELEASE one"))
+            self._bench.here(_RELEASE)
         self._rows += rows
         future: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(future)

@@ -11,6 +11,7 @@ from adapters.state.rows.ranks import Ranked
 from adapters.state.rows.session import Result, Row, RowOf, Value
 from adapters.state.rows.statements import Statement
 from adapters.state.rows.tenancy import Tenancy
+from core.identifiers import TenantId
 from core.ports.state import Scope
 
 LIGHT_ROWS = 64
@@ -34,7 +35,8 @@ class Session(Tenancy):
 
     __slots__ = (
         "_closed",
-        "_recorded_rows",
+        "_last",
+        "_more_rows",
         "_unit",
         "_writable",
         "_writes",
@@ -47,7 +49,10 @@ class Session(Tenancy):
         self._unit = unit
         self._writable = writable
         self._writes: Ranked[_Write] = Ranked(self._group)
-        self._recorded_rows = 0
+        self._more_rows = 0
+        """That recorded statements touch beyond those that they were given."""
+        self._last: tuple[list[_Write], int] | None = None
+        """What was still recorded when it was closed."""
         self._closed = False
 
     def texts(self, values: Iterable[str]) -> str:
@@ -55,21 +60,19 @@ class Session(Tenancy):
         return json.dumps(list(values))
 
     def write(self, statement: Statement, *rows: Row) -> None:
-        """Record a statement, to be run once for each row of values."""
-        if self._closed:
-            raise RuntimeError("the transaction is over")
-        if not self._writable:
-            raise RuntimeError("a snapshot is only for reading")
-        if rows:
-            self._writes.group(statement)[1].extend(rows)
-            self._recorded_rows += len(rows)
-            self.rows_written += len(rows)
+        """See rows.session.Session."""
+        self._writes[statement][1].extend(rows)
+
+    def write_for(self, tenant: TenantId, statement: Statement, *rows: Row) -> None:
+        """See rows.session.Session."""
+        if self.tenant is not None:
+            self.admit(tenant)
+        self._writes[statement][1].extend(rows)
 
     def write_scoped(self, statement: Statement, *values: Value, rows: int = 1) -> None:
         """Record a statement that finds the scope's rows by itself, about so many."""
-        self.write(statement, (self.tenant, *values))
-        self._recorded_rows += rows - 1
-        self.rows_written += rows - 1
+        self._writes[statement][1].append((self.tenant, *values))
+        self._more_rows += rows - 1
 
     async def read(self, query: Callable[[sqlite3.Connection], Result], rows: int = 1) -> Result:
         """What `query` returns after all writes so far; it reads about so many rows."""
@@ -109,6 +112,19 @@ class Session(Tenancy):
         self.rows_written += rows
         return await self.all(decode, statement, *values, rows=rows)
 
+    async def met(self, statement: Statement, rows: Sequence[Row]) -> list[bool]:
+        """Run a statement that may change a row once for each row of values: whether it did.
+
+        The scope's tenant goes before the values.
+        """
+        if not self._writable:
+            raise RuntimeError("a snapshot is only for reading")
+        self.rows_written += len(rows)
+        sql, tenant = statement.sqlite.of(self.tenant), self.tenant
+        return await self.read(
+            lambda c: [c.execute(sql, (tenant, *row)).rowcount > 0 for row in rows], len(rows)
+        )
+
     async def one(
         self, decode: Callable[[RowOf], Result], statement: Statement, *values: Value
     ) -> Result | None:
@@ -118,20 +134,31 @@ class Session(Tenancy):
 
     def close(self) -> None:
         """Nothing may be read or written through this session any more."""
+        if self._writes:
+            self._last = self._take()
         self._closed = True
 
     async def flush(self) -> None:
-        """Do the writes that are still recorded, if any."""
-        if self._writes:
-            writes, recorded = self._take()
+        """Do the writes that were still recorded when it was closed, if any."""
+        if self._last is not None:
+            writes, recorded = self._last
             await self._unit.run(lambda connection: _write(connection, writes), recorded)
 
     def _group(self, statement: Statement) -> _Write:
+        """Room for the rows of a statement that was not recorded since the last read."""
+        if self._closed:
+            raise RuntimeError("the transaction is over")
+        if not self._writable:
+            raise RuntimeError("a snapshot is only for reading")
         return statement.sqlite.of(self.tenant), []
 
     def _take(self) -> tuple[list[_Write], int]:
-        recorded, self._recorded_rows = self._recorded_rows, 0
-        return self._writes.take(), recorded
+        writes, recorded = self._writes.take(), self._more_rows
+        for _, rows in writes:
+            recorded += len(rows)
+        self._more_rows = 0
+        self.rows_written += recorded
+        return writes, recorded
 
 
 def _write(connection: sqlite3.Connection, writes: Sequence[_Write]) -> None:

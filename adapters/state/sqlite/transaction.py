@@ -20,65 +20,31 @@ from adapters.state.sqlite.turns import SqliteTurnRows
 
 
 class SqliteTransaction:
-    """See core.ports.state.Transaction."""
+    """See core.ports.state.Transaction. `now` is the process's time at the start."""
 
-    __slots__ = ("_now", "_session")
+    __slots__ = (
+        "api_keys",
+        "budgets",
+        "cached",
+        "conversations",
+        "events",
+        "idempotency",
+        "knowledge",
+        "now",
+        "readers",
+        "spending",
+        "turns",
+    )
 
     def __init__(self, session: Session, now: datetime) -> None:
-        self._session = session
-        self._now = now
-
-    @property
-    def now(self) -> datetime:
-        """The process's time at the start."""
-        return self._now
-
-    @property
-    def turns(self) -> SqliteTurnRows:
-        """Turns."""
-        return SqliteTurnRows(self._session)
-
-    @property
-    def idempotency(self) -> SqlIdempotencyRows:
-        """Request ids."""
-        return SqlIdempotencyRows(self._session)
-
-    @property
-    def events(self) -> SqlEventRows:
-        """The turn log."""
-        return SqlEventRows(self._session)
-
-    @property
-    def readers(self) -> SqlReaderRows:
-        """Who reads a turn elsewhere."""
-        return SqlReaderRows(self._session)
-
-    @property
-    def spending(self) -> SqlSpendingRows:
-        """Attempts and ledger."""
-        return SqlSpendingRows(self._session)
-
-    @property
-    def budgets(self) -> SqlBudgetRows:
-        """Budgets and their alerts."""
-        return SqlBudgetRows(self._session)
-
-    @property
-    def cached(self) -> SqlCacheRows:
-        """Answers and vectors."""
-        return SqlCacheRows(self._session)
-
-    @property
-    def conversations(self) -> SqlConversationRows:
-        """Conversations and messages."""
-        return SqlConversationRows(self._session)
-
-    @property
-    def knowledge(self) -> SqlKnowledgeRows:
-        """Collections, documents, chunks, change log."""
-        return SqlKnowledgeRows(self._session)
-
-    @property
-    def api_keys(self) -> SqlApiKeyRows:
-        """API keys."""
-        return SqlApiKeyRows(self._session)
+        self.now = now
+        self.turns = SqliteTurnRows(session)
+        self.idempotency = SqlIdempotencyRows(session)
+        self.events = SqlEventRows(session)
+        self.readers = SqlReaderRows(session)
+        self.spending = SqlSpendingRows(session)
+        self.budgets = SqlBudgetRows(session)
+        self.cached = SqlCacheRows(session)
+        self.conversations = SqlConversationRows(session)
+        self.knowledge = SqlKnowledgeRows(session)
+        self.api_keys = SqlApiKeyRows(session)

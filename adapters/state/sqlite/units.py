@@ -58,10 +58,12 @@ class WritingUnit(AbstractAsyncContextManager[SqliteTransaction]):
         return self._turn.failure or error
 
     def _is_ready(self, rows: int) -> bool:
-        """Whether the work can be done at once, here."""
-        if self._turn.failure is not None:
-            raise self._turn.failure
-        return self._turn.is_open and rows <= LIGHT_ROWS and not self._writer.bench.is_away
+        """Whether the work can be done at once, here; the transaction is opened, if that can be."""
+        turn, writer = self._turn, self._writer
+        if turn.failure is not None:
+            raise turn.failure
+        is_open = turn.is_open or writer.begin_now(turn)
+        return is_open and rows <= LIGHT_ROWS and not writer.bench.is_away
 
     async def __aenter__(self) -> SqliteTransaction:
         return self._transaction
@@ -78,7 +80,10 @@ class WritingUnit(AbstractAsyncContextManager[SqliteTransaction]):
             return
         try:
             await self._session.flush()
-            async with self._alone:
+            if self._alone.locked():  # by a read that whoever began it does not wait for
+                async with self._alone:
+                    await self._commit()
+            else:
                 await self._commit()
         except sqlite3.Error as failure:
             raise self._failed(failure) from None

@@ -62,8 +62,18 @@ class Writer:
 
         Whoever sees it fail calls `fail` or `give_up`.
         """
-        await self._get(turn)
-        await self._open(turn)
+        if self._holder is not turn:
+            await self._get(turn)
+        if not self._open(turn):
+            await self.away(turn, self._group.begin_patiently)
+            turn.is_open = True
+
+    def begin_now(self, turn: Turn) -> bool:
+        """The same where nobody has to be waited for, who was here before; else False."""
+        if self._closed or not (self._is_free and self._queue.is_empty):
+            return False
+        self._hold(turn)
+        return self._open(turn)
 
     async def away(self, turn: Turn, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Do the holder's work on the thread. Large pieces may use the transaction's whole time."""
@@ -135,6 +145,9 @@ class Writer:
             except BaseException:
                 self._go_on()
                 raise
+        self._hold(turn)
+
+    def _hold(self, turn: Turn) -> None:
         self._holder = turn
         turn.deadline = self._loop.time() + self._options.transaction_timeout
         if self._watch is None:
@@ -150,15 +163,17 @@ class Writer:
         else:
             self._watch = self._loop.call_at(holder.deadline, self._look_at_holder)
 
-    async def _open(self, turn: Turn) -> None:
+    def _open(self, turn: Turn) -> bool:
+        """Open the transaction; False where another process has the lock."""
         turn.is_savepoint = self._group.size > 0
         try:
             self._group.begin(is_savepoint=turn.is_savepoint)
         except sqlite3.OperationalError as error:
             if not is_locked(error):
                 raise
-            await self.away(turn, self._group.begin_patiently)
+            return False
         turn.is_open = True
+        return True
 
     def _back(
         self,
