@@ -22,6 +22,8 @@ class _Known:
     key: ApiKey
     principal: Principal
     until: Seconds
+    opens_always: bool
+    """Nothing is known that would end it."""
 
 
 class Authenticator:
@@ -53,7 +55,8 @@ class Authenticator:
         known = self._known.get(digest_of(secret))
         if known is None or self._clock.monotonic() >= known.until:
             return None
-        return known.principal if known.key.opens(self._clock.now()) else None
+        opens = known.opens_always or known.key.opens(self._clock.now())
+        return known.principal if opens else None
 
     async def authenticate(self, secret: str | None) -> Principal:
         """The caller behind this secret; None is a call without one."""
@@ -77,7 +80,8 @@ class Authenticator:
         async with self._state.snapshot(EVERY_TENANT) as view:
             key = await view.api_keys.find(digest)
         if key is not None:
-            self._known[digest] = _Known(key, key.principal(), Seconds(now + self._remember))
+            until, always = Seconds(now + self._remember), not (key.expires_at or key.revoked_at)
+            self._known[digest] = _Known(key, key.principal(), until, always)
             self._known.move_to_end(digest)
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)

@@ -87,11 +87,12 @@ def _fits(given: Mapping[str, Any]) -> bool:
 
     Its own constructor looks at all that may be set, and takes ten times as long.
     """
-    for name, most in _MOST.items():
-        if name in given and len(given[name]) > most:
+    for name in given:
+        if name in _MOST and len(given[name]) > _MOST[name]:
             return False
-    linger, timeout = given.get("linger"), given.get("turn_timeout")
-    return (linger is None or 0 <= linger <= MAX_LINGER) and (timeout is None or timeout > 0)
+    if "linger" in given and not 0 <= given["linger"] <= MAX_LINGER:
+        return False
+    return "turn_timeout" not in given or given["turn_timeout"] > 0
 
 
 def _message(message: chat_pb2.ChatRequest) -> Message:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adapters.grpc.event_messages import write_event
+from adapters.grpc.event_messages import WRITERS
 from adapters.grpc.logged_events import event_from
 from colonnade.v1 import turns_pb2
 from core.turns.events import Reasoning, Text, TurnEvent
 
 _EVENT, _SEQUENCE, _DELTA, _TEXT, _REASONING = 0x0A, 0x08, 0x22, 0x0A, 0x12
 """Tags: of an element of `TurnEvents.events`, of two fields of an event, and of a delta's two."""
-_SAID = (Text, Reasoning)
 
 
 class ProtobufCodec:
@@ -19,13 +18,14 @@ class ProtobufCodec:
 
     def encode(self, sequence: int, event: TurnEvent) -> bytes:
         """One event with its number."""
-        if isinstance(event, _SAID):  # nearly all events are
-            tag = _TEXT if isinstance(event, Text) else _REASONING
-            return _said(sequence, tag, event.text.encode())
+        if type(event) is Text:  # nearly all events are
+            return _said(sequence, _TEXT, event.text.encode())
+        if type(event) is Reasoning:
+            return _said(sequence, _REASONING, event.text.encode())
         element = turns_pb2.TurnEvents()
         message = element.events.add()
         message.sequence = sequence
-        write_event(event, message)
+        WRITERS[type(event)](event, message)
         return element.SerializeToString()
 
     def decode(self, encoded: bytes) -> Sequence[tuple[int, TurnEvent]]:
@@ -44,24 +44,21 @@ def _said(sequence: int, tag: int, text: bytes) -> bytes:
     if size <= _SMALL and sequence < _ONE_BYTE:
         head = (_EVENT, size + 6, _SEQUENCE, sequence, _DELTA, size + 2, tag, size)
         return bytes(head) + text
-    delta = _field(tag, text)
-    return _field(_EVENT, bytes((_SEQUENCE,)) + _varint(sequence) + _field(_DELTA, delta))
+    delta = bytes((tag, *_varint(size))) + text
+    numbered = bytes((_SEQUENCE, *_varint(sequence), _DELTA, *_varint(len(delta))))
+    return bytes((_EVENT, *_varint(len(numbered) + len(delta)))) + numbered + delta
 
 
-def _field(tag: int, content: bytes) -> bytes:
-    return bytes((tag,)) + _varint(len(content)) + content
-
-
-_ONE_BYTE = 0x80
-"""Below it, a number takes a byte."""
+_ONE_BYTE, _TWO_BYTES = 0x80, 0x4000
+"""Below them, a number takes as many."""
 _SMALL = _ONE_BYTE - 1 - 6
 """The longest text with which a whole event is short enough for that."""
 
 
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value >= _ONE_BYTE:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+def _varint(value: int) -> tuple[int, ...]:
+    """A number's bytes: seven bits each, the lowest first, and the eighth in all but the last."""
+    if value < _ONE_BYTE:
+        return (value,)
+    if value < _TWO_BYTES:
+        return value & 0x7F | 0x80, value >> 7
+    return value & 0x7F | 0x80, *_varint(value >> 7)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from adapters.grpc import errors, names, values
 from colonnade.v1 import messages_pb2, turns_pb2
@@ -20,11 +20,6 @@ from core.turns.events import (
     TurnEvent,
     Validated,
 )
-
-
-def write_event(event: TurnEvent, message: turns_pb2.TurnEvent) -> None:
-    """Put the event into the message that has its number. Text and thoughts: see ProtobufCodec."""
-    _WRITERS[type(event)](event, message)
 
 
 def retrieved_chunk(passage: Passage) -> turns_pb2.RetrievedChunk:
@@ -138,7 +133,7 @@ def _finished(event: Finished, message: turns_pb2.TurnEvent) -> None:
         finished.message = names.message_name(event.conversation, event.message)
 
 
-_WRITERS: dict[type[TurnEvent], Callable[..., None]] = {
+WRITERS: Mapping[type[TurnEvent], Callable[..., None]] = {
     Cited: _cited,
     Validated: _validated,
     Started: _started,
@@ -149,3 +144,4 @@ _WRITERS: dict[type[TurnEvent], Callable[..., None]] = {
     Retracted: _retracted,
     Finished: _finished,
 }
+"""What puts an event into the message that has its number. Text, thoughts: see ProtobufCodec."""

@@ -58,7 +58,7 @@ def _put_duration(value: Duration, seconds: float) -> None:
     if nanoseconds < 0:  # protobuf's own way, for the rare case; it takes three times as long
         value.FromNanoseconds(nanoseconds)
     else:
-        value.seconds, value.nanos = divmod(nanoseconds, _NANOSECONDS)
+        value.seconds, value.nanos = nanoseconds // _NANOSECONDS, nanoseconds % _NANOSECONDS
 
 
 def seconds(value: Duration) -> Seconds:
@@ -78,8 +78,9 @@ def money(amount: Decimal | None, currency: str) -> usage_pb2.Money | None:
 def put_money(value: usage_pb2.Money, amount: Decimal, currency: str) -> None:
     """The same of a known amount, into a message."""
     plain = f"{amount:f}"
-    trimmed = plain.rstrip("0").rstrip(".") if "." in plain else plain
-    value.amount = trimmed or "0"
+    if "." in plain and plain[-1] in "0.":
+        plain = plain.rstrip("0").rstrip(".") or "0"
+    value.amount = plain
     value.currency_code = currency
 
 

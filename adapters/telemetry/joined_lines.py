@@ -19,8 +19,9 @@ class JoinedLines:
 
     def write(self, text: str) -> int:
         """Put the text behind what waits already."""
+        is_first = not self._waiting
         self._waiting.append(text)
-        if len(self._waiting) == 1:
+        if is_first:
             self._write_soon()
         return len(text)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,8 @@ from core.ports.telemetry import CallLine
 _AS_JSON = JSONEncoder(ensure_ascii=False)
 _text = encode_basestring
 """A text as JSON."""
+_NULL = "null"
+_OFFSET = len("+00:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,9 @@ class StructuredLog:
         if not self._plain:
             self._log.info("call", **_fields(line))
             return
-        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        now = datetime.now(UTC).isoformat()[:-_OFFSET]
         self._lines.write(
-            f'{{{_members(line)}, "event": "call", "level": "info", "timestamp": "{now}"}}\n'
+            f'{{{_members(line)}, "event": "call", "level": "info", "timestamp": "{now}Z"}}\n'
         )
 
     def failed(self, call_id: CallId, error: BaseException) -> None:
@@ -146,35 +147,28 @@ def _members(line: CallLine) -> str:
     A number is a field's own text, since JSON and Python write them alike.
     """
     facts, first = line.facts, line.first_message_ms
-    cost = "null" if facts.cost is None else f'"{facts.cost:f}"'
+    cost = _NULL if facts.cost is None else f'"{facts.cost:f}"'
+    documents, tools = facts.retrieved_doc_ids, facts.tool_calls
     return (
         f'"method": {_text(line.method)}, "call_id": {_text(line.call_id)}, '
-        f'"request_id": {_known(facts.request_id)}, "tenant_id": {_given(line.tenant)}, '
-        f'"user_id": {_given(line.user)}, "turn_id": {_known(facts.turn_id)}, '
-        f'"prompt_version": {_known(facts.prompt_version)}, '
-        f'"model_version": {_known(facts.model_version)}, '
-        f'"retrieved_doc_ids": {_list(facts.retrieved_doc_ids)}, '
-        f'"tool_calls": {_list(facts.tool_calls)}, "latency_ms": {round(line.latency_ms, 3)}, '
-        f'"first_message_ms": {"null" if first is None else round(first, 3)}, '
+        f'"request_id": {_text(facts.request_id) if facts.request_id else _NULL}, '
+        f'"tenant_id": {_NULL if line.tenant is None else _text(line.tenant)}, '
+        f'"user_id": {_NULL if line.user is None else _text(line.user)}, '
+        f'"turn_id": {_text(facts.turn_id) if facts.turn_id else _NULL}, '
+        f'"prompt_version": {_text(facts.prompt_version) if facts.prompt_version else _NULL}, '
+        f'"model_version": {_text(facts.model_version) if facts.model_version else _NULL}, '
+        f'"retrieved_doc_ids": {_AS_JSON.encode(documents) if documents else "[]"}, '
+        f'"tool_calls": {_AS_JSON.encode(tools) if tools else "[]"}, '
+        f'"latency_ms": {round(line.latency_ms, 3)}, '
+        f'"first_message_ms": {_NULL if first is None else round(first, 3)}, '
         f'"messages": {line.messages}, '
-        f'"token_count": {"null" if facts.token_count is None else facts.token_count}, '
-        f'"cost": {cost}, "currency": {_known(facts.currency)}, '
-        f'"validation_status": {_known(facts.validation_status)}, '
+        f'"token_count": {_NULL if facts.token_count is None else facts.token_count}, '
+        f'"cost": {cost}, "currency": {_text(facts.currency) if facts.currency else _NULL}, '
+        '"validation_status": '
+        f"{_text(facts.validation_status) if facts.validation_status else _NULL}, "
         f'"attached": {"true" if facts.attached else "false"}, '
-        f'"status": {_text(line.status)}, "reason": {_known(line.reason)}'
+        f'"status": {_text(line.status)}, "reason": {_text(line.reason) if line.reason else _NULL}'
     )
-
-
-def _known(text: str | None) -> str:
-    return _text(text) if text else "null"
-
-
-def _given(text: str | None) -> str:
-    return "null" if text is None else _text(text)
-
-
-def _list(texts: Sequence[str]) -> str:
-    return _AS_JSON.encode(texts) if texts else "[]"
 
 
 def _rounded(milliseconds: float | None) -> float | None:

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import cast
 
 from core.clock import Clock
@@ -23,46 +24,37 @@ _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _RANDOM_DIGITS, _AHEAD = 16, 256
 
 
-class _Digits:
-    """Random digits, drawn for many ids at a time. May be used by any thread."""
-
-    def __init__(self) -> None:
-        self._drawn: list[str] = []
-
-    def next(self) -> str:
-        """The digits of one id, which nobody else gets."""
-        try:
-            return self._drawn.pop()
-        except IndexError:
-            return self._draw()
-
-    def _draw(self) -> str:
-        size = _RANDOM_DIGITS
-        digits = os.urandom(size * _AHEAD).translate(_ANY_DIGIT).decode("ascii")
-        self._drawn += [digits[at : at + size] for at in range(size, len(digits), size)]
-        return digits[:size]
-
-    def forget(self) -> None:
-        """Draw anew: a process that was forked may not give what its parent gives."""
-        self._drawn = []
-
-
-_digits = _Digits()
-os.register_at_fork(after_in_child=_digits.forget)
+_drawn: list[str] = []
+"""Random digits, drawn for many ids at a time: any thread takes those of one from its end."""
+os.register_at_fork(after_in_child=_drawn.clear)  # it may not give what its parent gives
 
 
 def new_id(prefix: str) -> str:
     """`prefix_` and 26 characters: 48 bits of milliseconds, then 80 random ones (as in ULID)."""
+    try:
+        digits = _drawn.pop()
+    except IndexError:
+        digits = _draw()
     now = time.time_ns() // 1_000_000
     return (
         f"{prefix}_{_PAIRS[now >> 40]}{_PAIRS[now >> 30 & 1023]}{_PAIRS[now >> 20 & 1023]}"
-        f"{_PAIRS[now >> 10 & 1023]}{_PAIRS[now & 1023]}{_digits.next()}"
+        f"{_PAIRS[now >> 10 & 1023]}{_PAIRS[now & 1023]}{digits}"
     )
+
+
+def _draw() -> str:
+    size = _RANDOM_DIGITS
+    digits = os.urandom(size * _AHEAD).translate(_ANY_DIGIT).decode("ascii")
+    _drawn.extend([digits[at : at + size] for at in range(size, len(digits), size)])
+    return digits[:size]
 
 
 def new_boot_id() -> BootId:
     """This life of this process."""
     return BootId(new_id("boot"))
+
+
+_utc_now: Callable[[], datetime] = partial(datetime.now, UTC)
 
 
 def system_clock() -> Clock:
@@ -77,13 +69,8 @@ def system_clock() -> Clock:
     return Clock(_utc_now, cast("Callable[[], Seconds]", loop.time))  # Seconds are its floats
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+boottime = cast("Callable[[], Seconds]", partial(time.clock_gettime, _LEASE_CLOCK))
+"""A clock that nobody sets, and that counts the time in which the machine was suspended.
 
-
-def boottime() -> Seconds:
-    """A clock that nobody sets, and that counts the time in which the machine was suspended.
-
-    Leases run on it. Where the system has none that counts suspension, one that does not.
-    """
-    return Seconds(time.clock_gettime(_LEASE_CLOCK))
+Leases run on it. Where the system has none that counts suspension, one that does not.
+"""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from core.identifiers import TenantId, TurnId, UserId
-from core.turns.rows import Turn
 from services.turns.presence import Presence, Presences
 from services.turns.run import Run
 from services.turns.tail import Tail
@@ -87,7 +86,11 @@ class Seat:
     def _move(self) -> Run | None:
         """Sit down with the run that is here now, if there is one."""
         run = self._running(self.turn)
-        if run is None or run.tail.closed or not self._may_read(run.turn):
+        if (
+            run is None
+            or run.tail.closed
+            or (run.turn.tenant, run.turn.user) != (self.tenant, self.user)
+        ):
             if self._run is not None:
                 self._rise()
             return None
@@ -95,9 +98,6 @@ class Seat:
         self._run = run
         run.audience.enter()
         return run
-
-    def _may_read(self, turn: Turn) -> bool:
-        return turn.tenant == self.tenant and turn.user == self.user
 
     def _rise(self) -> None:
         """Count here no more."""

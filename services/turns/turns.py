@@ -191,9 +191,8 @@ class Turns:
         """See Asked."""
         if self._draining:
             raise Unavailable("this server is shutting down; send again to another one")
-        claim = await self._claims.attach_or_claim(
-            call, request, lambda claim: self._start(call, request, claim, produce)
-        )
+        begin = partial(self._start, call, request, produce)
+        claim = await self._claims.attach_or_claim(call, request, begin)
         call.facts.request_id = claim.turn.request_id
         call.facts.attached = not claim.mine
         run = self._runs.get(claim.turn.id)
@@ -201,7 +200,7 @@ class Turns:
             run.audience.detach()
         return claim.turn.id, claim.mine
 
-    def _start(self, call: Call, request: ChatRequest, claim: Claim, produce: Produce) -> None:
+    def _start(self, call: Call, request: ChatRequest, produce: Produce, claim: Claim) -> None:
         self._runs.start(
             Start(claim.turn, claim.deadline, claim.lease_end),
             lambda run: produce(call, request, run, claim.previous),
@@ -217,8 +216,14 @@ def _note(facts: CallFacts, run: Run) -> None:
         found = dict.fromkeys(str(passage.chunk.document) for passage in seen.passages)
         facts.retrieved_doc_ids = tuple(found)
     facts.validation_status = seen.verdict.status.name if seen.verdict else ""
-    counted = [n for used in seen.used for n in (used.usage.prompt, used.usage.completion) if n]
-    facts.token_count = sum(counted) if seen.used else None
-    costs = [used.cost for used in seen.used if used.cost is not None]
-    if seen.used and len(costs) == len(seen.used):
-        facts.cost, facts.currency = sum(costs, Decimal(0)), seen.used[-1].currency
+    tokens, cost = 0, Decimal(0)
+    known = bool(seen.used)
+    for used in seen.used:
+        tokens += (used.usage.prompt or 0) + (used.usage.completion or 0)
+        if used.cost is None:
+            known = False
+        else:
+            cost += used.cost
+    facts.token_count = tokens if seen.used else None
+    if known:
+        facts.cost, facts.currency = cost, seen.used[-1].currency
