@@ -23,7 +23,7 @@ from pathlib import Path
 import uvloop
 
 from adapters.state.encoding.conversations import message_row
-from adapters.state.encoding.turns import event_row, idempotency_row, turn_row
+from adapters.state.encoding.turns import event_rows, idempotency_row, turn_row
 from adapters.state.rows import conversations, turn_log, turns
 from adapters.state.sqlite.connection import writing
 from adapters.state.sqlite.opening import prepare
@@ -114,7 +114,7 @@ def bare_claim(connection: sqlite3.Connection, claimed: Claim) -> None:
     connection.execute(
         conversations._ADD_MESSAGE.sqlite.one, (TENANT, *message_row(claimed.message))
     )
-    connection.execute(turn_log._APPEND.sqlite.one, event_row(claimed.turn, EVENT))
+    connection.execute(turn_log._APPEND.sqlite.one, *event_rows(claimed.turn, [EVENT]))
 
 
 async def claim(state: SqliteState, number: int) -> None:

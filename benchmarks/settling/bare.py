@@ -19,7 +19,7 @@ from adapters.state.encoding.turns import (
     EVENT,
     IDEMPOTENCY,
     TURN,
-    event_row,
+    event_rows,
     idempotency_row,
     turn_row,
 )
@@ -70,7 +70,9 @@ def _group(plans: Sequence[Plan]) -> Group:
         (_INSERT["message"], [(TENANT, *message_row(plan.question)) for plan in plans]),
     ]
     for n in range(APPENDS):
-        events: Rows = [event_row(plan.turn, plan.events[n]) for plan in plans]
+        events: Rows = [
+            row for plan in plans for row in event_rows(plan.turn, plan.events[n : n + 1])
+        ]
         statements.append((_INSERT["event"], events))
         moved = [_some(plan.after(n + 1), _MOVED) for plan in plans]
         statements.append((_change(_MOVED), moved))

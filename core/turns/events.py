@@ -143,12 +143,12 @@ TurnEvent = (
     | Finished
 )
 
-_RELEASES = (Text, Reasoning, Cited, ApprovalRequired)
+_RELEASES = frozenset({Text, Reasoning, Cited, ApprovalRequired})
 
 
 def releases(event: TurnEvent) -> bool:
     """Whether this event is something of the answer: after it, the turn never runs again."""
-    return isinstance(event, _RELEASES)
+    return type(event) in _RELEASES
 
 
 def kind_of(event: TurnEvent) -> str:
@@ -159,10 +159,10 @@ def kind_of(event: TurnEvent) -> str:
 _SAID = (Text, Reasoning)
 
 
-def joined(events: Sequence[TurnEvent]) -> list[TurnEvent]:
+def joined(events: Sequence[TurnEvent]) -> Sequence[TurnEvent]:
     """The same events with neighbouring texts (and thoughts) put together: one a tick."""
-    if len(events) == 1:
-        return list(events)
+    if len(events) < 2:
+        return events
     result: list[TurnEvent] = []
     pending: list[str] = []
     kind: type[Text] | type[Reasoning] | None = None

@@ -26,14 +26,15 @@ def renewed(turn: Turn, now: datetime, lease: Seconds, hard: Seconds) -> Turn:
     """The row after any write of its owner; it stays as it is where no lease is left to have."""
     if not may_renew(turn, now, hard):
         return turn
-    until = longer_lease(turn.lease_until, turn.deadline_at, now, lease, hard)
-    return replaced(turn, lease_until=until)
+    last, renewed_until = turn.deadline_at + timedelta(seconds=hard), now + timedelta(seconds=lease)
+    return replaced(turn, lease_until=longer_lease(turn.lease_until, now, renewed_until, last))
 
 
 def longer_lease(
-    until: datetime, deadline: datetime, now: datetime, lease: Seconds, hard: Seconds
+    until: datetime, now: datetime, renewed_until: datetime, last: datetime
 ) -> datetime:
-    """When the lease of a running turn ends that lasted `until` then, and is renewed now."""
-    if now >= deadline + timedelta(seconds=hard):
-        return until
-    return max(until, now + timedelta(seconds=lease))
+    """When the lease of a running turn ends that lasted `until` then, and is renewed now.
+
+    None is left to have from `last` on: see may_renew.
+    """
+    return renewed_until if now < last and renewed_until > until else until

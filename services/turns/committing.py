@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import timedelta
 
 from core.identifiers import TurnId
 from core.ports.bus import TurnChanged
@@ -65,6 +66,7 @@ class Commits:
         self._boottime = replica.boottime
         self._contact = contact
         self._timings = timings
+        self._lease = timedelta(seconds=timings.lease)
 
     async def commit(self, batch: Sequence[Entry], claims: Sequence[Fresh] = ()) -> int:
         """Commit the batch, and tell each of its runs. No two entries are of one turn.
@@ -75,26 +77,29 @@ class Commits:
         began, sent = self._clock.monotonic(), self._boottime()
         read: AbstractSet[TurnId] | None = None
         async with self._state.transaction(EVERY_TENANT) as tx:
-            await self._claims.write(tx, claims)
+            if claims:
+                await self._claims.write(tx, claims)
+            at = tx.now
+            renewed_until = at + self._lease
             extended = await self._extend(tx, batch)
             others = [entry.log.turn_id for entry in batch if entry.log.turn_id not in extended]
             rows = await tx.turns.lock(others) if others else {}
-            if any(entry.log.wonders(began) for entry in batch):
-                read = await tx.readers.live([entry.log.turn_id for entry in batch], tx.now)
-            verdicts = await self._verdicts(tx, batch, extended, rows)
+            if [entry for entry in batch if entry.log.wonders_at <= began]:
+                read = await tx.readers.live([entry.log.turn_id for entry in batch], at)
+            verdicts: dict[TurnId, _Verdict] = {}
+            for entry in batch:
+                log = entry.log
+                if log.turn_id not in extended:
+                    verdicts[log.turn_id] = await self._judge(tx, entry, rows.get(log.turn_id))
+                elif entry.steps:
+                    row = log.row_after(len(entry.events), entry.released, at, renewed_until)
+                    verdicts[log.turn_id] = await self._take_steps(tx, entry, row, Standing.APPLIES)
         self._claims.through(claims)
         self._contact.reached(sent)
-        through = Through(
-            self._clock.monotonic(),
-            tx.now,
-            local_lease_end(sent, self._timings.lease, self._timings.lease_margin),
-        )
-        events = 0
-        for entry in batch:
-            id = entry.log.turn_id
-            elsewhere = None if read is None else id in read
-            events += self._tell(entry, verdicts.get(id), through, elsewhere)
-        return events
+        timings = self._timings
+        lease_end = local_lease_end(sent, timings.lease, timings.lease_margin)
+        through = Through(self._clock.monotonic(), at, renewed_until, lease_end)
+        return self._tell(batch, verdicts, through, read)
 
     async def _extend(self, tx: Transaction, batch: Sequence[Entry]) -> AbstractSet[TurnId]:
         """Append what each brings, under its fence. A turn that lacks in the answer is judged."""
@@ -111,26 +116,6 @@ class Commits:
             if entry.events and entry.log.turn_id in extended:
                 tx.events.append(entry.log.turn, entry.events)
         return extended
-
-    async def _verdicts(
-        self,
-        tx: Transaction,
-        batch: Sequence[Entry],
-        extended: AbstractSet[TurnId],
-        rows: Mapping[TurnId, Turn],
-    ) -> Mapping[TurnId, _Verdict]:
-        """By turn: of those that the fence did not prove, and of those that bring steps."""
-        verdicts: dict[TurnId, _Verdict] = {}
-        for entry in batch:
-            id = entry.log.turn_id
-            if id not in extended:
-                verdicts[id] = await self._judge(tx, entry, rows.get(id))
-        for entry in batch:
-            id = entry.log.turn_id
-            if entry.steps and id in extended:
-                row = entry.log.row_after(len(entry.events), entry.released, tx.now)
-                verdicts[id] = await self._take_steps(tx, entry, row, Standing.APPLIES)
-        return verdicts
 
     async def _judge(self, tx: Transaction, entry: Entry, row: Turn | None) -> _Verdict:
         """Apply one run's entry to its locked row; what is stale writes nothing."""
@@ -154,15 +139,15 @@ class Commits:
         log, logged, row = entry.log, entry.events, extended
         writing = log.writing()
         for step in entry.steps:
-            if not log.fence.admits(row):
-                break  # the step before has let go of the turn: there is nothing more to change
             row = await step.apply(tx, row, writing)
-            closing, writing.closing = writing.closing, []
-            if closing:
+            if writing.closing:
+                closing, writing.closing = writing.closing, []
                 last = self._numbered(log, row.next_seq, closing)
                 tx.events.append(row, last)
-                row = appended(row, last, released=any(releases(event) for event in closing))
+                row = appended(row, last, released=any(map(releases, closing)))
                 logged = (*logged, *last)
+            if row is not extended and not log.fence.admits(row):
+                break  # it has let go of the turn: there is nothing more to change
         writing.write(tx)
         if row is not extended:
             tx.turns.update(row)
@@ -175,27 +160,27 @@ class Commits:
 
     def _tell(
         self,
-        entry: Entry,
-        verdict: _Verdict | None,
+        batch: Sequence[Entry],
+        verdicts: Mapping[TurnId, _Verdict],
         through: Through,
-        elsewhere: bool | None,
+        read: AbstractSet[TurnId] | None,
     ) -> int:
-        """Tell one run what came of its entry; how many of its events are in the log."""
-        log = entry.log
-        if verdict is None:
-            log.extended(entry.events, entry.released, through, elsewhere)
-            self._tell_elsewhere(log, entry.events, runs=True)
-            return len(entry.events)
-        if verdict.standing is Standing.STALE or verdict.row is None:
-            log.stale()
-            return 0
-        log.attempts = verdict.attempts
-        log.committed(verdict.logged, verdict.row, through, elsewhere)
-        runs = verdict.row.state is TurnState.RUNNING
-        self._tell_elsewhere(log, verdict.logged, runs=runs)
-        return len(verdict.logged)
-
-    def _tell_elsewhere(self, log: RunLog, events: Sequence[LoggedEvent], *, runs: bool) -> None:
-        """Let readers on other replicas know that there is news."""
-        if log.read_elsewhere and (events or not runs):
-            self._bus.publish(TurnChanged(log.turn.tenant, log.turn_id))
+        """Tell each run what came of its entry; how many of their events are in the log."""
+        told = 0
+        for entry in batch:
+            log, logged, runs = entry.log, entry.events, True
+            elsewhere = None if read is None else log.turn_id in read
+            verdict = verdicts.get(log.turn_id)
+            if verdict is None:
+                log.extended(logged, entry.released, through, elsewhere)
+            elif verdict.standing is Standing.STALE or verdict.row is None:
+                log.stale()
+                continue
+            else:
+                logged, log.attempts = verdict.logged, verdict.attempts
+                log.committed(logged, verdict.row, through, elsewhere)
+                runs = verdict.row.state is TurnState.RUNNING
+            told += len(logged)
+            if log.read_elsewhere and (logged or not runs):  # those on other replicas
+                self._bus.publish(TurnChanged(log.turn.tenant, log.turn_id))
+        return told

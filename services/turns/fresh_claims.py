@@ -70,8 +70,6 @@ class FreshClaims:
 
     async def write(self, tx: Transaction, taken: Sequence[Fresh]) -> None:
         """Look for all of them at once, and write what is free to be claimed."""
-        if not taken:
-            return
         wanted = {fresh.claiming.request.conversation for fresh in taken}
         known = await tx.idempotency.find_all([fresh.claiming.key for fresh in taken])
         homes = [each for each in wanted if each is not None]

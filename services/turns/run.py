@@ -107,11 +107,11 @@ class Run:
 
     def _put(self, event: TurnEvent) -> bool:
         now = self._clock.monotonic()
-        self.log.write(event, now)
+        has_room = self.log.write(event, now)
         self.transcript.add(event)
         if self.latencies.first_text is None:
             self._measure(event, Seconds(now - self._began))
-        return self.log.has_room
+        return has_room
 
     async def hold_lease(self) -> None:
         """Make sure that the turn is ours, before a provider or a tool is called for it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from core.errors import ColonnadeError
@@ -42,15 +42,17 @@ class Renew:
         return row
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Through:
     """A commit that is through: when, by the loop's clock and by the store's.
 
-    `lease_end` is until when leases that it renewed last, by the clock that counts suspension.
+    Leases that it renewed last until `lease_until` by the store's, and until `lease_end` by the
+    clock that counts suspension.
     """
 
     now: Seconds
     at: datetime
+    lease_until: datetime
     lease_end: Seconds
 
 
@@ -62,7 +64,7 @@ class Lost(ColonnadeError):
     """This run may write nothing more: another has the turn, or it has ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Wanted:
     step: Step
     done: asyncio.Future[Turn]
@@ -76,7 +78,8 @@ class RunLog:
     ours any more, with one when the store has been away for too long, or what was said cannot be
     stored. `lease_end` is on the clock that counts suspension, `began` and `renew_until` are on the
     loop's. `turn` is the row as the last commit with a step left it; `attempts` are the turn's, as
-    far as they are known (see Writing). `in_doubt`: a commit may have left another row.
+    far as they are known (see Writing). `in_doubt`: a commit may have left another row. From
+    `wonders_at` on the next commit should find out who reads the turn on other replicas.
     """
 
     def __init__(
@@ -100,13 +103,16 @@ class RunLog:
         self.read_elsewhere = False
         self.held_bytes = 0
         self.first_commit: Seconds | None = None
-        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[None] = self._loop.create_future()
         self.attempts: Known | None = None
         self.in_doubt = False
         self._fresh = turn.epoch == 1
         self._released = turn.released
         self._lease_until = turn.lease_until
+        self._no_lease_from = turn.deadline_at + timedelta(seconds=timings.hard)
         self._timings = timings
+        self._interval = timings.renew * RENEW_EARLY
         self._mark = mark
         self._learn = learn
         self._renew_until = renew_until
@@ -115,15 +121,16 @@ class RunLog:
         self._steps: list[_Wanted] = []
         self._in_flight: list[_Wanted] = []
         self._last_commit = float("-inf")
-        self._last_asked = float(began)
+        self.wonders_at = began + self._interval
         self._away_since: float | None = None
         self._full: asyncio.Future[None] | None = None
 
-    def write(self, event: TurnEvent, now: Seconds) -> None:
+    def write(self, event: TurnEvent, now: Seconds) -> bool:
         """Put an event into the buffer; text that arrives within a tick travels together.
 
         The first event, and one after a quiet tick, goes with the next commit; what follows it in
-        the buffer goes with it, however long that takes. Raises Lost once the run is over.
+        the buffer goes with it, however long that takes. False: wait for `room` before more.
+        Raises Lost once the run is over.
         """
         if self._sealed:
             raise Lost("this run is over")
@@ -132,29 +139,22 @@ class RunLog:
             self.held_bytes += len(text) if text.isascii() else len(text.encode())
             if self.held_bytes > self._timings.hold_bytes:
                 self._fill()
+        is_first = not self._events
         self._events.append(event)
-        if len(self._events) == 1:
+        if is_first:
             self._mark(self, now - self._last_commit >= self._timings.tick)
+        return self._full is None
 
     def needs_renewal(self, now: Seconds) -> bool:
         """Whether its lease has to be renewed by a write of its own, and still may be."""
-        silent = now - self._last_commit >= self._timings.renew * RENEW_EARLY
+        silent = now - self._last_commit >= self._interval
         return silent and not self.tail.closed and now < self._renew_until
-
-    def wonders(self, now: Seconds) -> bool:
-        """Whether the next commit should find out who reads the turn on other replicas."""
-        return now - self._last_asked >= self._timings.renew * RENEW_EARLY
 
     def look(self) -> None:
         """The row was changed by another: find out with a commit of its own, now."""
         if not self.tail.closed:
-            self._last_asked = float("-inf")
+            self.wonders_at = float("-inf")
             self._mark(self, True)
-
-    @property
-    def has_room(self) -> bool:
-        """Whether more may be written without waiting for `room`."""
-        return self._full is None
 
     async def room(self) -> None:
         """Wait until the buffer has room: a store that can't keep up slows the provider down."""
@@ -174,7 +174,7 @@ class RunLog:
         `urgent` it is: see TurnWriter.mark.
         Fails with Lost, and with what the step itself raised.
         """
-        done: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Turn] = self._loop.create_future()
         self._steps.append(_Wanted(step, done, is_last))
         self._mark(self, urgent)
         return done
@@ -190,20 +190,14 @@ class RunLog:
             self.turn_id, epoch, self.next_seq, count, released, turn.cancel, turn.detach
         )
 
-    def row_after(self, count: int, released: bool, at: datetime) -> Turn:
+    def row_after(self, count: int, released: bool, at: datetime, renewed_until: datetime) -> Turn:
         """The row after that, as it is by then: nobody else has written to it."""
+        until = longer_lease(self._lease_until, at, renewed_until, self._no_lease_from)
         return replaced(
             self.turn,
             next_seq=self.next_seq + count,
             released=self._released or released,
-            lease_until=self._lease_at(at),
-        )
-
-    def _lease_at(self, at: datetime) -> datetime:
-        """Until when the row's lease lasts that is renewed then."""
-        timings = self._timings
-        return longer_lease(
-            self._lease_until, self.turn.deadline_at, at, timings.lease, timings.hard
+            lease_until=until,
         )
 
     def writing(self) -> Writing:
@@ -217,8 +211,11 @@ class RunLog:
     def take(self) -> tuple[Sequence[TurnEvent], Sequence[Step]]:
         """What the next commit carries; the writer's alone to call."""
         events, self._events, self.held_bytes = self._events, [], 0
-        ends = (at for at, wanted in enumerate(self._steps, start=1) if wanted.is_last)
-        end = next(ends, len(self._steps))
+        if not self._steps:
+            self._in_flight = []
+            return events, ()
+        ends = [at for at, wanted in enumerate(self._steps, start=1) if wanted.is_last]
+        end = ends[0] if ends else len(self._steps)
         self._in_flight, self._steps = self._steps[:end], self._steps[end:]
         return events, [wanted.step for wanted in self._in_flight]
 
@@ -242,7 +239,8 @@ class RunLog:
         for wanted in flown:
             if not wanted.done.done():
                 wanted.done.set_result(row)
-        self._go_on()
+        if self._steps:
+            self._mark(self, True)
 
     def extended(
         self,
@@ -253,7 +251,9 @@ class RunLog:
     ) -> None:
         """The same, of a commit that has found nothing in the row that was not known."""
         self._released = self._released or released
-        self._lease_until = self._lease_at(through.at)
+        self._lease_until = longer_lease(
+            self._lease_until, through.at, through.lease_until, self._no_lease_from
+        )
         next_seq = self.next_seq + len(events)
         self._written(events, next_seq, through, read_elsewhere)
         if read_elsewhere is not None:
@@ -273,10 +273,12 @@ class RunLog:
         self._away_since = None
         self.lease_end = through.lease_end
         if read_elsewhere is not None:
-            self.read_elsewhere, self._last_asked = read_elsewhere, now
-        self._empty()
+            self.read_elsewhere, self.wonders_at = read_elsewhere, now + self._interval
+        if self._full is not None:
+            self._empty()
         if events:
-            self.first_commit = now if self.first_commit is None else self.first_commit
+            if self.first_commit is None:
+                self.first_commit = now
             self.tail.publish(events)
 
     def stale(self) -> None:
@@ -297,21 +299,18 @@ class RunLog:
         failing, self._in_flight = self._in_flight, []
         for waiting in failing:
             _fail(waiting, error)
-        self._go_on()
+        if self._steps:
+            self._mark(self, True)
         self._empty()
 
     def _fill(self) -> None:
         if self._full is None:
-            self._full = asyncio.get_running_loop().create_future()
+            self._full = self._loop.create_future()
 
     def _empty(self) -> None:
         full, self._full = self._full, None
         if full is not None:
             full.set_result(None)
-
-    def _go_on(self) -> None:
-        if self._steps:
-            self._mark(self, True)
 
     def store_is_away(self, now: Seconds, away: StoreUnavailable) -> None:
         """Note that a commit did not go through; past the hold, the runner must stop spending."""

@@ -187,7 +187,7 @@ class TurnWriter:
         if log.tail.closed and not buffered and not steps:
             return None  # it has ended since its lease was to be renewed
         events = joined(buffered)
-        released = any(releases(event) for event in events)
+        released = any(map(releases, events))
         try:
             fresh = numbered(
                 self._codec, events, first=log.next_seq, run=log.run, epoch=log.fence.epoch

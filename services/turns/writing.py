@@ -16,23 +16,19 @@ class Writing:
     """Shared by the steps of one transaction, so that none reads or writes a row twice.
 
     `closing` are the events that are logged with, and after, the steps. `known` are the turn's
-    attempts where this process has written all of them itself, under the epoch that it still has.
-    `fresh`: nobody but this run can have begun any.
+    attempts where this process has written all of them itself, under the epoch that it still has;
+    then, as this transaction leaves them, or None where it did not see them all. `fresh`: nobody
+    but this run can have begun any.
     """
 
-    __slots__ = ("_begun", "_changed", "_fresh", "_rows", "closing")
+    __slots__ = ("_begun", "_changed", "_fresh", "closing", "known")
 
     def __init__(self, known: Known | None = None, *, fresh: bool = False) -> None:
         self.closing: list[TurnEvent] = []
-        self._rows = None if known is None else dict(known)
+        self.known = None if known is None else {**known}
         self._fresh = fresh
         self._begun: dict[int, Attempt] = {}
         self._changed: dict[int, Attempt] = {}
-
-    @property
-    def known(self) -> Known | None:
-        """The attempts as this transaction leaves them; None where it did not see them all."""
-        return self._rows
 
     async def attempts(
         self, tx: Transaction, unit: str, *, begins: bool = False
@@ -41,23 +37,23 @@ class Writing:
 
         Whoever `begins` one does so for the run itself: then a fresh one is known to have none.
         """
-        if self._rows is None:
+        if self.known is None:
             found = () if begins and self._fresh else await tx.spending.attempts(unit)
-            self._rows = {row.number: self._changed.get(row.number, row) for row in found}
-        return list(self._rows.values())
+            self.known = {row.number: self._changed.get(row.number, row) for row in found}
+        return [*self.known.values()]
 
     def begin(self, attempt: Attempt) -> None:
         """Put an attempt on record whose number is above all others."""
         self._begun[attempt.number] = attempt
-        if self._rows is not None:
-            self._rows[attempt.number] = attempt
+        if self.known is not None:
+            self.known[attempt.number] = attempt
 
     def change(self, attempt: Attempt) -> None:
         """Replace an attempt that is on record."""
         place = self._begun if attempt.number in self._begun else self._changed
         place[attempt.number] = attempt
-        if self._rows is not None:
-            self._rows[attempt.number] = attempt
+        if self.known is not None:
+            self.known[attempt.number] = attempt
 
     def write(self, tx: Transaction) -> None:
         """Write what became of the attempts, once all steps are done: each row once."""

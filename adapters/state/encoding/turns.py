@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from adapters.state.encoding.values import (
     as_json,
@@ -177,9 +178,10 @@ def idempotency_of(row: IdempotencyRow) -> IdempotencyRecord:
     return IdempotencyRecord(key, TurnId(turn), digest)
 
 
-def event_row(turn: Turn, event: LoggedEvent) -> EventRow:
-    """An event in the order of EVENT."""
-    return (turn.id, event.seq, turn.tenant, event.run, event.epoch, event.kind, event.body)
+def event_rows(turn: Turn, events: Sequence[LoggedEvent]) -> list[EventRow]:
+    """Events of a turn, each in the order of EVENT."""
+    id, tenant = turn.id, turn.tenant
+    return [(id, each.seq, tenant, each.run, each.epoch, each.kind, each.body) for each in events]
 
 
 def event_of(row: tuple[int, int, int, str, bytes]) -> LoggedEvent:

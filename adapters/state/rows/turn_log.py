@@ -12,7 +12,7 @@ from adapters.state.encoding.turns import (
     IDEMPOTENCY,
     READER,
     event_of,
-    event_row,
+    event_rows,
     idempotency_of,
     idempotency_row,
     reader_of,
@@ -100,7 +100,7 @@ class SqlEventRows:
 
     def append(self, turn: Turn, events: Sequence[LoggedEvent]) -> None:
         """See EventRows.append."""
-        self._session.write_for(turn.tenant, _APPEND, *(event_row(turn, event) for event in events))
+        self._session.write_for(turn.tenant, _APPEND, *event_rows(turn, events))
 
     async def read(self, turn: TurnId, after: int, limit: int) -> Sequence[LoggedEvent]:
         """See EventRows.read."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import core.turns.leases
@@ -164,7 +163,7 @@ def _renewed_for_ever(patch: Patch) -> None:
     )
     patch.everywhere(
         core.turns.leases.longer_lease,
-        lambda until, deadline, now, lease, hard: max(until, now + timedelta(seconds=lease)),
+        lambda until, now, renewed_until, last: max(until, renewed_until),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import core.turns.fencing
@@ -105,7 +104,7 @@ def _renewed_for_ever(patch: Patch) -> None:
     )
     patch.everywhere(
         core.turns.leases.longer_lease,
-        lambda until, deadline, now, lease, hard: max(until, now + timedelta(seconds=lease)),
+        lambda until, now, renewed_until, last: max(until, renewed_until),
     )
 
 
