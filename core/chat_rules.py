@@ -16,7 +16,7 @@ def check_request(request: ChatRequest) -> None:
     violations = tuple(_violations(request))
     if violations:
         raise InvalidInput(violations)
-    if request.effective_mode is Mode.TOOLS:
+    if request.mode is Mode.TOOLS:
         raise FeatureUnsupported("this server has no tools; use mode CHAT or RAG", feature="tools")
 
 

@@ -167,7 +167,8 @@ class Chain:
 
     async def principal_of(self, context: Context) -> Principal:
         """The caller, by the bearer key in the metadata."""
-        return await self.authenticator.authenticate(heard(context).secret)
+        secret, _ = heard(context)
+        return await self.authenticator.authenticate(secret)
 
     def new_call_id(self) -> CallId:
         """An id for one call."""

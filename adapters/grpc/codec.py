@@ -18,10 +18,13 @@ class ProtobufCodec:
 
     def encode(self, sequence: int, event: TurnEvent) -> bytes:
         """One event with its number."""
-        if type(event) is Text:  # nearly all events are
-            return _said(sequence, _TEXT, event.text.encode())
-        if type(event) is Reasoning:
-            return _said(sequence, _REASONING, event.text.encode())
+        if type(event) is Text or type(event) is Reasoning:  # nearly all events are
+            text, tag = event.text.encode(), _TEXT if type(event) is Text else _REASONING
+            size = len(text)
+            if size <= _SMALL and sequence < _ONE_BYTE:
+                head = (_EVENT, size + 6, _SEQUENCE, sequence, _DELTA, size + 2, tag, size)
+                return bytes(head) + text
+            return _said(sequence, tag, text)
         element = turns_pb2.TurnEvents()
         message = element.events.add()
         message.sequence = sequence
@@ -40,11 +43,7 @@ class ProtobufCodec:
 
 def _said(sequence: int, tag: int, text: bytes) -> bytes:
     """The bytes of a delta, as protobuf would make them, in a fifth of the time."""
-    size = len(text)
-    if size <= _SMALL and sequence < _ONE_BYTE:
-        head = (_EVENT, size + 6, _SEQUENCE, sequence, _DELTA, size + 2, tag, size)
-        return bytes(head) + text
-    delta = bytes((tag, *_varint(size))) + text
+    delta = bytes((tag, *_varint(len(text)))) + text
     numbered = bytes((_SEQUENCE, *_varint(sequence), _DELTA, *_varint(len(delta))))
     return bytes((_EVENT, *_varint(len(numbered) + len(delta)))) + numbered + delta
 

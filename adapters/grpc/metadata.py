@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from adapters.grpc.delegation import WithMetadata
 from adapters.grpc.tracing import TRACE_PARENT, trace_of
 from core.errors import Unauthenticated
@@ -12,15 +10,11 @@ from core.trace import TraceContext
 _BEARER = "bearer"
 
 
-class Heard(NamedTuple):
-    """`secret` is None where there is no `authorization` at all, `trace` where none is named."""
+def heard(context: WithMetadata) -> tuple[str | None, TraceContext | None]:
+    """The secret, None without any `authorization`, and the trace, if one is named.
 
-    secret: str | None
-    trace: TraceContext | None
-
-
-def heard(context: WithMetadata) -> Heard:
-    """What the metadata says, gone through once. Raises Unauthenticated for what is no key."""
+    The metadata is gone through once. Raises Unauthenticated for what is no key.
+    """
     secret: str | None = None
     traced = False
     for key, value in context.invocation_metadata() or ():  # keys are in lower case on the wire
@@ -29,7 +23,7 @@ def heard(context: WithMetadata) -> Heard:
                 secret = _secret(value)
         elif key == TRACE_PARENT:
             traced = True
-    return Heard(secret, trace_of(context) if traced else None)
+    return secret, trace_of(context) if traced else None
 
 
 def _secret(value: str | bytes) -> str:

@@ -100,7 +100,11 @@ class Reading:
     __slots__ = ("_after", "_again", "_find", "_page", "_readers", "_seat", "_tail", "over")
 
     def __init__(
-        self, readers: Readers, find: Find, after: int, again: Callable[[TurnFailed], bool]
+        self,
+        readers: Readers,
+        find: Find,
+        after: int,
+        again: Callable[[TurnFailed], bool] = _never,
     ) -> None:
         self.over = False
         self._readers = readers
@@ -153,7 +157,7 @@ class Reading:
         """All was taken of a turn that has ended. Raises its error, where it failed."""
         if self._seat is not None:
             self._seat.end()
-        self._leave()
+            self._leave(self._seat)
         if turn.state is TurnState.FAILED and turn.error is not None:
             failed = TurnFailed(turn, turn.error)
             if self._again(failed):
@@ -180,12 +184,12 @@ class Reading:
     async def aclose(self) -> None:
         """The reader goes. Idempotent."""
         self.over = True
-        self._leave()
+        if self._seat is not None:
+            self._leave(self._seat)
 
-    def _leave(self) -> None:
-        seat, self._seat, self._tail = self._seat, None, None
-        if seat is not None:
-            seat.leave()
+    def _leave(self, seat: Seat) -> None:
+        self._seat = self._tail = None
+        seat.leave()
 
 
 class Readers:
@@ -206,10 +210,6 @@ class Readers:
         self._observer = replica.observer
         self._timings = timings
         self.message_bytes = timings.message_bytes
-
-    def read(self, find: Find, after: int, again: Callable[[TurnFailed], bool] = _never) -> Reading:
-        """The events after number `after` of the turn that `find` finds."""
-        return Reading(self, find, after, again)
 
     def seat(
         self, tenant: TenantId, user: UserId, turn: TurnId, left: Callable[[], None] | None

@@ -12,7 +12,6 @@ from core.chat import ChatRequest
 from core.errors import NotFound, Unavailable
 from core.identifiers import RequestId, Seconds, TurnId
 from core.ports.event_codec import EventCodec
-from core.ports.model_gateway import SpendingUnit
 from core.ports.state import State, Transaction
 from core.turns.rows import Decision, EndReason, Turn, TurnState
 from core.turns.stopping import cancelled
@@ -25,10 +24,9 @@ from services.turns.fresh_claims import FreshClaims
 from services.turns.lookup import Lookup, TurnView, own
 from services.turns.orphans import Orphans
 from services.turns.presence import Presences
-from services.turns.reading import Batches, Find, Readers
+from services.turns.reading import Batches, Find, Readers, Reading
 from services.turns.replica import Replica, StoreContact
 from services.turns.run import Run, Start
-from services.turns.run_log import Step
 from services.turns.runs import Producer, Runs
 from services.turns.seat import Seat
 from services.turns.settlement import DeploymentOf
@@ -84,6 +82,10 @@ class Turns:
         )
         self._sweeper = Sweeper(state, self._orphans, self._approvals, replica, contact, timings)
         self._lookup = Lookup(state, codec, self._orphans)
+        self.hold_lease = self._runs.hold
+        """See Runs.hold: to be asked right before a provider or a tool is called for a turn."""
+        self.ride = self._runs.ride
+        """See Runs.ride: for what is written about a turn by who spends for it."""
         self._leave_bus: Callable[[], None] = _nothing
         self._draining = False
 
@@ -128,11 +130,11 @@ class Turns:
     ) -> Batches:
         """The turn of this request, claimed or attached to, read from its first event."""
         asking = Asking(self, call, request, produce, check)
-        return self._readers.read(asking.find, 0, asking.again)
+        return Reading(self._readers, asking.find, 0, asking.again)
 
     def read(self, find: Find, after: int) -> Batches:
         """Follow the turn that is found from the event after number `after`; see Reading."""
-        return self._readers.read(find, after)
+        return Reading(self._readers, find, after)
 
     def seat(self, call: Call, turn: TurnId) -> Seat:
         """A seat at the turn for this call's reader."""
@@ -172,14 +174,6 @@ class Turns:
             return await self._orphans.end(tx, row)
         tx.turns.update(row)
         return await self._orphans.take_over_if_due(tx, row)
-
-    async def hold_lease(self, unit: SpendingUnit) -> None:
-        """See Runs.hold: to be asked right before a provider or a tool is called for a turn."""
-        await self._runs.hold(unit)
-
-    def ride(self, unit: SpendingUnit, step: Step, is_next: bool) -> asyncio.Future[Turn] | None:
-        """See Runs.ride: for what is written about a turn by who spends for it."""
-        return self._runs.ride(unit, step, is_next)
 
     async def decide(self, call: Call, turn: TurnId, approval: str, decision: Decision) -> bool:
         """See Approvals.decide. Who may decide is the caller's affair."""
