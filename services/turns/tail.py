@@ -29,8 +29,10 @@ class Tail:
         self._bytes = bytearray()
         self._ends = array("Q")
         self._forgotten = 0
-        """Bytes that once stood before those that are kept; the ends count from there."""
+        """Bytes that once stood before those that are kept; the ends count them too."""
         self._end = 0
+        self._before = self.last
+        """The number of the event before the first that is kept."""
         self._waiting: list[asyncio.Future[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -39,12 +41,16 @@ class Tail:
         kept, ends, timings = self._bytes, self._ends, self._timings
         for event in events:
             if event.seq != self.last + 1:  # what is here ends where these begin, or is of no use
-                self._forget(len(ends))
+                self._forget(self.last - self._before)
+                self._before = event.seq - 1
             kept += event.body
             self._end += len(event.body)
             ends.append(self._end)
             self.last = event.seq
-        if self._end - self._forgotten > timings.tail_bytes or len(ends) > timings.tail_events:
+        if (
+            self._end - self._forgotten > timings.tail_bytes
+            or self.last - self._before > timings.tail_events
+        ):
             self._forget_oldest()
         if self._waiting:
             self._wake()
@@ -66,17 +72,18 @@ class Tail:
     def _forget_oldest(self) -> None:
         excess = self._end - self._forgotten - self._timings.tail_bytes
         too_big = bisect_left(self._ends, self._forgotten + excess) + 1 if excess > 0 else 0
-        self._forget(max(too_big, len(self._ends) - self._timings.tail_events))
+        self._forget(max(too_big, self.last - self._before - self._timings.tail_events))
 
     def _forget(self, count: int) -> None:
         if count:
             end = self._ends[count - 1]
             del self._bytes[: end - self._forgotten], self._ends[:count]
             self._forgotten = end
+            self._before += count
 
     def holds(self, sequence: int) -> bool:
         """Whether the event with this number is here, or is the next to come."""
-        return self.last - len(self._ends) < sequence <= self.last + 1
+        return self._before < sequence <= self.last + 1
 
     def serves(self, after: int) -> bool:
         """Whether a reader that has the events up to `after` can go on from here alone."""
@@ -91,13 +98,11 @@ class Tail:
 
         As bytes, with the number of the last of them. None where it does not serve such a reader.
         """
-        newer, ends = self.last - after, self._ends
-        count = len(ends)
-        if (self.closed or not 0 <= newer <= count) and not self.serves(after):
+        if (self.closed or not self._before <= after <= self.last) and not self.serves(after):
             return None
-        if newer <= 0:
+        if after >= self.last:
             return b"", after
-        first = count - newer
+        ends, first = self._ends, after - self._before
         begin = ends[first - 1] if first else self._forgotten
         if self._end - begin <= most_bytes:
             return bytes(self._bytes[begin - self._forgotten :]), self.last

@@ -203,6 +203,24 @@ async def test_readers_come_and_go_without_a_trace(state: State) -> None:
         assert (await node.row(turn)).state is TurnState.FINISHED
 
 
+@pytest.mark.parametrize("timings", [TurnTimings(), SMALL_TAIL])
+async def test_what_is_taken_is_what_is_iterated(state: State, timings: TurnTimings) -> None:
+    """Servers take what is there, and wait where that is nothing; the rest iterates."""
+    async with turn_node(state, [a_model(TALE)], timings=timings) as node:
+        call = node.call()
+        stream, taken, waits = node.stream(a_request(), call), b"", 0
+        while not stream.over:
+            if (encoded := stream.take()) is not None:
+                taken += encoded
+                assert stream.take() is None
+            elif not stream.over:
+                waits += 1
+                await stream.more()
+        assert stream.take() is None
+        assert taken == (await node.resume(call.facts.turn_id)).encoded
+        assert waits > 2
+
+
 async def test_a_turn_that_ended_is_read_without_its_runner(fake: FakeState) -> None:
     async with turn_node(fake) as node:
         read = await node.ask("Hi")
