@@ -25,6 +25,7 @@ from services.models.attempt_steps import (
     ride_nowhere,
 )
 from services.models.recording import Recorder
+from services.turns.apart import apart
 from services.turns.run_log import Lost
 from services.turns.settlement import ledger_line
 from services.turns.writing import Writing
@@ -138,7 +139,7 @@ class Attempts:
             return await self._rode(riding, step, wanted)
         beginning = asyncio.ensure_future(self._begin_until_known(wanted))
         try:
-            return await asyncio.shield(beginning)
+            return await apart(beginning)
         except asyncio.CancelledError:
             await asyncio.wait({beginning})
             if beginning.exception() is None:
@@ -148,7 +149,7 @@ class Attempts:
     async def _rode(self, riding: asyncio.Future[Turn], step: Begin, wanted: Wanted) -> Attempt:
         """The same, of an attempt that goes along with its run's commit."""
         try:
-            await asyncio.shield(riding)
+            await apart(riding)
         except asyncio.CancelledError:
             await asyncio.wait({riding})
             if riding.exception() is None and step.attempt is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from collections import deque
+from dataclasses import replace
 from datetime import timedelta
 
 from core.call import Call
@@ -17,6 +18,7 @@ from core.turns.fencing import run_again
 from core.turns.outcome import may_run_again
 from core.turns.rows import CHAT, IdempotencyKey, Turn, TurnState
 from services.turns.admission import Admission
+from services.turns.apart import apart
 from services.turns.claiming import Begin, Claim, Claiming, NewTurns
 from services.turns.fresh_claims import FreshClaims
 from services.turns.orphans import Orphans
@@ -26,14 +28,6 @@ from services.turns.timings import TurnTimings
 ROOT = MessageId("root")
 """As a parent: the beginning of the conversation."""
 _LOST_RACES = 5
-
-
-@dataclass(slots=True)
-class _Queue:
-    """Equal calls of this process: one asks the store at a time."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    length: int = 0
 
 
 class _StillInDoubt(StoreUnavailable):
@@ -68,7 +62,8 @@ class Claims:
         self._new_id = replica.new_id
         self._boot = replica.boot
         self._timings = timings
-        self._queues: dict[IdempotencyKey, _Queue] = {}
+        self._queues: dict[IdempotencyKey, deque[asyncio.Future[None]]] = {}
+        """Of equal calls one asks the store at a time: these wait until the one that does knows."""
         self.under_way: set[asyncio.Future[Claim]] = set()
 
     async def attach_or_claim(self, call: Call, request: ChatRequest, begin: Begin) -> Claim:
@@ -93,7 +88,7 @@ class Claims:
         going = self._set_out(claiming, begin)
         self.under_way.add(going)
         going.add_done_callback(lambda done: self._leave(key, done))
-        return await asyncio.shield(going)
+        return await apart(going)
 
     def _set_out(self, claiming: Claiming, begin: Begin) -> asyncio.Future[Claim]:
         """Go along with the next commit, if that takes anybody; else, or then, look."""
@@ -273,25 +268,32 @@ class Claims:
 
     async def _enter(self, key: IdempotencyKey) -> None:
         """Wait until no equal call of this process is at work."""
-        queue = self._queues.setdefault(key, _Queue())
-        queue.length += 1
+        queue = self._queues.get(key)
+        if queue is None:
+            self._queues[key] = deque()
+            return
+        called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(called)
         try:
-            await queue.lock.acquire()
+            await called
         except BaseException:
-            self._forget(key, queue)
+            if not called.cancelled():
+                self._call_next(key)
             raise
 
     def _leave(self, key: IdempotencyKey, task: asyncio.Future[Claim]) -> None:
         """The claim is known, whether or not its call still waits for it: the next may try."""
         self.under_way.discard(task)
-        queue = self._queues[key]
-        queue.lock.release()
-        self._forget(key, queue)
+        self._call_next(key)
 
-    def _forget(self, key: IdempotencyKey, queue: _Queue) -> None:
-        queue.length -= 1
-        if queue.length == 0:
-            del self._queues[key]
+    def _call_next(self, key: IdempotencyKey) -> None:
+        queue = self._queues[key]
+        while queue:
+            called = queue.popleft()
+            if not called.done():  # else who waited has left
+                called.set_result(None)
+                return
+        del self._queues[key]
 
 
 def _begin(claiming: Claiming, turn: Turn, begin: Begin, going: asyncio.Future[Claim]) -> None:

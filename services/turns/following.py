@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from core.call import Call
 from core.chat import ChatRequest
@@ -14,7 +14,9 @@ from services.turns.reading import TurnFailed
 from services.turns.run import Paused, Run
 from services.turns.seat import Seat
 
-Produce = Callable[[Call, ChatRequest, Run, TurnFailure | None], Awaitable[EndReason | Paused]]
+Produce = Callable[
+    [Call, ChatRequest, Run, TurnFailure | None], Coroutine[Any, Any, EndReason | Paused]
+]
 """What a claimed run does: emit events until the answer has ended; the reason is returned."""
 Check = Callable[[Call, ChatRequest], None]
 """What must hold before a turn is claimed; raises what does not."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 from core.errors import ColonnadeError, DeadlineExceeded
 from core.identifiers import Seconds
@@ -94,7 +95,11 @@ class Run:
         self._boottime = replica.boottime
         self._timings = timings
         self._last_call = start.last_call(timings.hard)
-        self._stop: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._stop: EndReason | None = None
+        self._roused: asyncio.Future[None] = self._loop.create_future()
+        """Done when its production is over, or has to be: ended, stopped, late, or lost."""
+        self.log.lost.add_done_callback(self._rouse)
 
     async def emit(self, event: TurnEvent) -> None:
         """Put an event into the log; waits while the store cannot keep up."""
@@ -164,8 +169,13 @@ class Run:
 
     def stop(self, reason: EndReason) -> None:
         """Ask the run to end; the first reason stands, and a cancel in the row beats them all."""
-        if not self._stop.done():
-            self._stop.set_result(reason)
+        if self._stop is None:
+            self._stop = reason
+            self._rouse()
+
+    def _rouse(self, _: object = None) -> None:
+        if not self._roused.done():
+            self._roused.set_result(None)
 
     def _learn(self, row: Turn, read_elsewhere: bool | None) -> None:
         """Take note of what others have changed in the row."""
@@ -184,7 +194,7 @@ class Run:
 
     async def supervise(
         self,
-        produce: Callable[[Run], Awaitable[EndReason | Paused]],
+        produce: Callable[[Run], Coroutine[Any, Any, EndReason | Paused]],
         settlement: Callable[[Run, Ending], Settlement],
     ) -> None:
         """Run `produce` until it ends, is stopped, or has to; then settle.
@@ -194,8 +204,8 @@ class Run:
         """
         # The call that claimed is on its way to read, however short its linger.
         self.audience.wait_for_readers(max(self.turn.linger, self._timings.linger))
-        producing = asyncio.ensure_future(produce(self))
-        producing.add_done_callback(_hear)
+        producing = self._loop.create_task(produce(self))
+        producing.add_done_callback(self._hear)
         try:
             ending = await self._watch(producing)
             if ending is not None:
@@ -212,25 +222,30 @@ class Run:
     async def _watch(self, producing: asyncio.Future[EndReason | Paused]) -> Ending | None:
         """How the run ended; None when the turn is no longer ours."""
         left = max(0.0, self.deadline - self._clock.monotonic())
-        watched: set[
-            asyncio.Future[EndReason | Paused] | asyncio.Future[EndReason] | asyncio.Future[None]
-        ] = {producing, self._stop, self.log.lost}
-        await asyncio.wait(watched, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        if producing.done() and not self.log.lost.done():
+        alarm, lost = self._loop.call_later(left, self._rouse), self.log.lost
+        try:
+            await self._roused
+        finally:
+            alarm.cancel()
+        if producing.done() and not lost.done():
             return self._ending_of(producing)
         await self._halt(producing)
-        if self.log.lost.done():
-            error = self.log.lost.exception()
+        if lost.done():
+            error = lost.exception()
             return _ending_by(error) if error is not None else None
-        if self._stop.done():
-            return Ending(self._stop.result())
-        return Ending(EndReason.DEADLINE)
+        return Ending(EndReason.DEADLINE if self._stop is None else self._stop)
 
     async def _halt(self, producing: asyncio.Future[EndReason | Paused]) -> None:
         """Stop the producer. It gets a while to let go of its provider, not for ever."""
         self.log.seal()
         producing.cancel()
         await asyncio.wait({producing}, timeout=self._timings.provider_stop)
+
+    def _hear(self, producing: asyncio.Future[EndReason | Paused]) -> None:
+        """Take note of its end. Nobody else reports an error, when it comes after the run's."""
+        self._rouse()
+        if not producing.cancelled():
+            producing.exception()
 
     def _ending_of(self, producing: asyncio.Future[EndReason | Paused]) -> Ending | None:
         if producing.cancelled():
@@ -242,12 +257,6 @@ class Run:
         if self._clock.monotonic() >= self.deadline - _TIMER_GRAIN_S:
             return Ending(EndReason.DEADLINE)  # whatever gave up first had the same deadline
         return _ending_by(error)
-
-
-def _hear(producing: asyncio.Future[EndReason | Paused]) -> None:
-    """Take note of an error that comes after the end, so that nobody else reports it."""
-    if not producing.cancelled():
-        producing.exception()
 
 
 def _ending_by(error: BaseException) -> Ending:

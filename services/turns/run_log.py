@@ -16,6 +16,7 @@ from core.turns.events import Reasoning, Text, TurnEvent
 from core.turns.fencing import Extension, Fence
 from core.turns.leases import longer_lease
 from core.turns.rows import LoggedEvent, Turn, TurnState
+from services.turns.apart import apart
 from services.turns.tail import Tail
 from services.turns.timings import TurnTimings
 from services.turns.writing import Known, Writing
@@ -159,7 +160,7 @@ class RunLog:
     async def room(self) -> None:
         """Wait until the buffer has room: a store that can't keep up slows the provider down."""
         while self._full is not None:
-            await asyncio.shield(self._full)
+            await apart(self._full)
 
     def seal(self) -> None:
         """Take no more events: a producer that is slow to stop has nothing more to say."""

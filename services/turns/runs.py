@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 from core.identifiers import MessageId, TurnId
 from core.ports.bus import Notice, OwnerWanted
@@ -17,7 +18,7 @@ from services.turns.settlement import DeploymentOf, Settlement
 from services.turns.timings import TurnTimings
 from services.turns.writer import TurnWriter
 
-Producer = Callable[[Run], Awaitable[EndReason | Paused]]
+Producer = Callable[[Run], Coroutine[Any, Any, EndReason | Paused]]
 """What a run does: emit events until the answer has ended, or waits for somebody."""
 
 
