@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
@@ -49,6 +49,8 @@ class SpendingUnit:
 
     def paid(self, key: ApiKeyId, holder: str) -> SpendingUnit:
         """The same, with what an attempt of it is paid through and from."""
+        if key == self.key and holder == self.holder:
+            return self
         return SpendingUnit(
             self.id, self.tenant, self.user, self.feature, self.run, self.epoch, key, holder
         )
@@ -198,11 +200,22 @@ GatewayEvent = Routed | Selected | Switched | Restarted | Said | Completed
 """A reader passes over the kinds that it does not know."""
 
 
+class GatewayEvents(Protocol):
+    """The events of one generation. One task reads them, and closes them, however far it came."""
+
+    def __aiter__(self) -> AsyncIterator[GatewayEvent]: ...
+
+    def __anext__(self) -> Awaitable[GatewayEvent]: ...
+
+    def aclose(self) -> Awaitable[None]:
+        """Stop the model; returns once what was used is booked."""
+
+
 class ModelGateway(Protocol):
     """Generates through whichever deployment suits and is healthy."""
 
-    def generate(self, call: Call, order: GenerationOrder) -> AsyncGenerator[GatewayEvent, None]:
-        """The events of one generation. Closing it stops the model and books what was used.
+    def generate(self, call: Call, order: GenerationOrder) -> GatewayEvents:
+        """The events of one generation. Nothing happens before the first is asked for.
 
         When a deployment fails after its first text, another goes on from that text where it
         can; else it begins anew, after Restarted, where the order accepts that; else the failure

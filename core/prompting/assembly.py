@@ -9,7 +9,7 @@ from core.messages import Message
 from core.prompting.parts import PromptPart, SourceKind
 from core.prompting.prompt import Prompt, render
 
-Fitting = Generator[tuple[Message, ...], int, Prompt]
+Shortening = Generator[tuple[Message, ...], int, Prompt]
 """Yields messages to be counted, is sent their tokens, and returns the prompt."""
 
 
@@ -22,7 +22,11 @@ def assemble(
     stay, and the order of what stays. Counts the whole, and if that is too long some
     log2(units) renderings more. Raises ContextTooLong if the required parts alone don't fit.
     """
-    steps = fitting(parts, budget)
+    messages = render(parts)
+    tokens = count(messages)
+    if tokens <= budget:
+        return Prompt(messages, tuple(parts), (), tokens, budget)
+    steps = shortened(parts, budget)
     messages = next(steps)
     while True:
         try:
@@ -32,12 +36,11 @@ def assemble(
             return prompt
 
 
-def fitting(parts: Sequence[PromptPart], budget: int) -> Fitting:
-    """`assemble` for who counts elsewhere (asynchronously): one step a count."""
-    whole = render(parts)
-    tokens = yield whole
-    if tokens <= budget:
-        return Prompt(whole, tuple(parts), (), tokens, budget)
+def shortened(parts: Sequence[PromptPart], budget: int) -> Shortening:
+    """`assemble` for who counts elsewhere (asynchronously), of parts that are too long as a whole.
+
+    One step a count.
+    """
     order = drop_order(parts)
     least = yield render(_without(parts, _first(order, len(order))))
     if least > budget:

@@ -32,8 +32,6 @@ class Prompt:
 
     def dropped_sources(self) -> tuple[str, ...]:
         """What found no room, as `kind:id`."""
-        if not self.dropped:
-            return ()
         return tuple(f"{part.source.kind.value}:{part.source.id}" for part in self.dropped)
 
     def passages(self, passages: Sequence[Passage]) -> tuple[Passage, ...]:
@@ -41,8 +39,6 @@ class Prompt:
 
         Passages are dropped from the lowest rank on, so the numbers stay as they were.
         """
-        if not passages:
-            return ()
         seen = {p.source.id for p in self.kept if p.source.kind is SourceKind.RETRIEVED}
         return tuple(passage for passage in passages if passage.chunk.id in seen)
 

@@ -6,7 +6,7 @@ that a client sees passes through here, so that no text leaves that was not chec
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from core.chat import Grounding
 from core.generation import (
@@ -27,6 +27,7 @@ from core.ports.model_gateway import (
     Selected,
     Switched,
 )
+from core.replacing import replaced
 from core.turns import events
 from core.turns.events import Cited, Reasoning, Retrieved, Started, Text, TurnEvent, Validated
 from core.turns.rows import EndReason
@@ -108,11 +109,13 @@ class RunState:
 
 Step = tuple[RunState, tuple[Effect, ...]]
 
+_SEARCH, _ASK = Search(), Ask()
+
 
 def begin(started: Started, *, grounded: bool, grounding: Grounding, language: str) -> Step:
     """A run's first step."""
     state = RunState(grounded, grounding, language)
-    return state, (Emit(started), Search() if grounded else Ask())
+    return state, (Emit(started), _SEARCH if grounded else _ASK)
 
 
 def advance(state: RunState, happening: Happening) -> Step:
@@ -121,7 +124,7 @@ def advance(state: RunState, happening: Happening) -> Step:
         return state, ()
     match happening:
         case Found(passages, degraded):
-            return replace(state, passages=passages), (
+            return replaced(state, passages=passages), (
                 Emit(Retrieved(passages, degraded)),
                 Ask(),
             )
@@ -141,9 +144,9 @@ def advance(state: RunState, happening: Happening) -> Step:
 
 def _selected(state: RunState, selected: Selected) -> RunState:
     if not state.grounded or state.replacing or selected.continues:
-        return replace(state, silent=False)
+        return replaced(state, silent=False) if state.silent else state
     fresh = guard.begin(state.passages, selected.deployment.tier, state.grounding)
-    return replace(state, guard=fresh, silent=False)
+    return replaced(state, guard=fresh, silent=False)
 
 
 def _passed_on(state: RunState, change: Switched | Restarted) -> Step:
@@ -152,7 +155,7 @@ def _passed_on(state: RunState, change: Switched | Restarted) -> Step:
         told = events.Switched(change.failed, change.next, change.attempt, change.cause)
         return state, (Emit(told),)
     unseen = state.guard is not None and not state.guard.length
-    return replace(state, guard=None), () if unseen else (Emit(events.Retracted(change.cause)),)
+    return replaced(state, guard=None), () if unseen else (Emit(events.Retracted(change.cause)),)
 
 
 def _said(state: RunState, said: TextDelta | RefusalDelta | ReasoningDelta) -> Step:
@@ -164,7 +167,7 @@ def _said(state: RunState, said: TextDelta | RefusalDelta | ReasoningDelta) -> S
         return state, (Emit(Text(said.text)),) if said.text else ()
     take = guard.feed if isinstance(said, TextDelta) else guard.refuse
     guarded, out = take(state.guard, said.text)
-    return _let_out(replace(state, guard=guarded), out)
+    return _let_out(replaced(state, guard=guarded), out)
 
 
 def _let_out(state: RunState, out: tuple[Guarded, ...]) -> Step:
@@ -183,7 +186,7 @@ def _failed(state: RunState, effects: list[Effect]) -> Step:
     assert state.guard is not None  # only a guard finds fault
     if state.replacing:
         return _refuse(state, [*effects, Hush()])
-    following = replace(state, guard=guard.continued(state.guard), replacing=True, silent=True)
+    following = replaced(state, guard=guard.continued(state.guard), replacing=True, silent=True)
     return following, (*effects, Hush(), Ask(only_extractive=True))
 
 
@@ -214,7 +217,7 @@ def _completed(state: RunState, completed: Completed) -> Step:
         return state, (Emit(used),)
     cut = completed.cause is not StopCause.STOP
     guarded, out = guard.finish(state.guard, cut=cut)
-    state, effects = _let_out(replace(state, guard=guarded), out)
+    state, effects = _let_out(replaced(state, guard=guarded), out)
     if state.ended or state.silent:
         return state, (Emit(used), *effects)
     return _end(state, [*effects, Emit(used)], guard.verdict(guarded), reason)
@@ -227,7 +230,7 @@ def _end(
         effects.append(Emit(Validated(verdict)))
         if verdict.status is VerdictStatus.REFUSED:
             reason = EndReason.REFUSED
-    return replace(state, ended=True), (*effects, End(reason))
+    return replaced(state, ended=True), (*effects, End(reason))
 
 
 _PASSED = Verdict(VerdictStatus.PASS, AnsweredBy.MODEL)

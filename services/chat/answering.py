@@ -20,9 +20,7 @@ from core.errors import (
 from core.generation import TextDelta
 from core.grounding.refusals import refusal_text
 from core.identifiers import CollectionName, Seconds
-from core.messages import StoredMessage
 from core.ports.model_gateway import (
-    GatewayEvent,
     GenerationOrder,
     ModelGateway,
     Selected,
@@ -47,6 +45,7 @@ from core.turns.machine import (
     QuotingFailed,
     RunState,
     Search,
+    Step,
     advance,
     begin,
 )
@@ -73,7 +72,7 @@ class AnsweringPolicy:
     retrieval: Seconds = Seconds(10.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Work:
     """What one run is about."""
 
@@ -81,9 +80,8 @@ class _Work:
     request: ChatRequest
     run: Run
     template: PromptTemplate
-    history: Sequence[Said]
     language: str
-    deadline: Seconds
+    history: Sequence[Said]
 
 
 class Answering:
@@ -121,82 +119,60 @@ class Answering:
     ) -> EndReason:
         """Emit the run's events until the answer has ended; raises what made it fail."""
         try:
-            return await self._produce(call, request, run, previous)
+            work = await self._work(call, request, run)
+            state, effects = begin(
+                _started(run.turn, work.template, request, previous),
+                grounded=request.grounded_in_documents,
+                grounding=request.effective_grounding,
+                language=work.language,
+            )
+            while effects:
+                following: tuple[Effect, ...] = ()
+                for effect in effects:  # a search, and a model that is asked, comes last
+                    match effect:
+                        case Emit(event):
+                            await run.emit(event)
+                        case Search():
+                            state, following = advance(state, await self._search(work))
+                        case Ask(only_extractive):
+                            state, following = await self._ask(work, state, only_extractive)
+                        case Hush():
+                            pass  # leaving the stream has stopped the model
+                        case End(reason):
+                            return reason
+                effects = following
+            raise AssertionError("a run ends by the effect End")
         except Exception as error:
             if not isinstance(error, ColonnadeError | TimeoutError):
                 self._telemetry.failed(call.id, error)
             raise
 
-    async def _produce(
-        self, call: Call, request: ChatRequest, run: Run, previous: TurnFailure | None
-    ) -> EndReason:
-        turn, template = run.turn, self.template_for(request)
-        language = request.language or detect_language(request.message.text)
-        started = _started(turn, template, request, previous)
-        state, effects = begin(
-            started,
-            grounded=request.grounded_in_documents,
-            grounding=request.effective_grounding,
-            language=language,
-        )
-        history = await self._history(turn, request)
-        work = _Work(call, request, run, template, history, language, run.deadline)
-        return await self._perform(work, state, effects)
-
-    async def _perform(self, work: _Work, state: RunState, effects: Sequence[Effect]) -> EndReason:
-        pending = list(effects)
-        while pending:
-            match pending.pop(0):
-                case Emit(event):
-                    await work.run.emit(event)
-                case Search():
-                    state, more = advance(state, await self._search(work))
-                    pending.extend(more)
-                case Ask(only_extractive):
-                    state, more = await self._ask(work, state, only_extractive)
-                    pending.extend(more)
-                case Hush():
-                    pass  # leaving the stream has stopped the model
-                case End(reason):
-                    return reason
-        raise AssertionError("a run ends by the effect End")
-
-    async def _ask(
-        self, work: _Work, state: RunState, only_extractive: bool
-    ) -> tuple[RunState, tuple[Effect, ...]]:
+    async def _ask(self, work: _Work, state: RunState, only_extractive: bool) -> Step:
         """Have a model write until it ends or is not wanted any more; what is to be done then."""
-        order = self._order(work, state, only_extractive)
-        began = self._clock.monotonic()
+        run, order = work.run, self._order(work, state, only_extractive)
+        began, free = self._clock.monotonic(), state.is_free
         try:
             async with aclosing(self._gateway.generate(work.call, order)) as heard:
                 async for happening in heard:
-                    if type(happening) is TextDelta and state.is_free:  # nearly all that is heard
-                        if happening.text and not work.run.say(happening.text):
-                            await work.run.log.room()
+                    if free and type(happening) is TextDelta:  # nearly all that is heard
+                        if happening.text and not run.say(happening.text):
+                            await run.log.room()
                         continue
-                    state, rest = await self._hear(work, state, happening)
-                    if rest:
-                        return state, rest
+                    if type(happening) is Selected:  # the call comes next
+                        await run.hold_lease()
+                    state, effects = advance(state, happening)
+                    for at, effect in enumerate(effects):
+                        if type(effect) is not Emit:
+                            return state, effects[at:]
+                        await run.emit(effect.event)
+                    free = state.is_free
         except (ModelsUnavailable, FeatureUnsupported, ContextTooLong):
             if not only_extractive:
                 raise
             return advance(state, QuotingFailed())
         finally:
-            work.run.generated_for(Seconds(self._clock.monotonic() - began))
+            run.generated_for(Seconds(self._clock.monotonic() - began))
         raise AssertionError("a generation ends with Completed or raises")
-
-    async def _hear(
-        self, work: _Work, state: RunState, happening: GatewayEvent
-    ) -> tuple[RunState, tuple[Effect, ...]]:
-        """Emit what comes of it; what else there is to do ends the listening."""
-        if isinstance(happening, Selected):  # the call comes next
-            await work.run.hold_lease()
-        state, effects = advance(state, happening)
-        for at, effect in enumerate(effects):
-            if not isinstance(effect, Emit):
-                return state, effects[at:]
-            await work.run.emit(effect.event)
-        return state, ()
 
     async def _search(self, work: _Work) -> Found:
         request = work.request
@@ -206,7 +182,7 @@ class Answering:
             limit=self._policy.passages,
             where=request.filter,
         )
-        until = min(work.deadline, self._clock.monotonic() + self._policy.retrieval)
+        until = min(work.run.deadline, self._clock.monotonic() + self._policy.retrieval)
         call = replace(work.call, deadline=Seconds(until))
         try:
             async with asyncio.timeout(self._policy.retrieval):  # the run sees to its deadline
@@ -224,14 +200,21 @@ class Answering:
             passages=state.passages,
             history=work.history,
         )
-        grounded = request.grounded_in_documents
         return GenerationOrder(
-            unit=SpendingUnit(turn.id, turn.tenant, turn.user, turn.feature, turn.run, turn.epoch),
+            unit=SpendingUnit(
+                turn.id,
+                turn.tenant,
+                turn.user,
+                turn.feature,
+                turn.run,
+                turn.epoch,
+                work.call.principal.key,
+            ),
             parts=gather(work.template, material),
             question=request.message.text,
-            deadline=work.deadline,
+            deadline=work.run.deadline,
             context=state.passages,
-            task=TaskClass.GROUNDED_ANSWER if grounded else work.template.task_class,
+            task=TaskClass.GROUNDED_ANSWER if state.grounded else work.template.task_class,
             model=request.model,
             only_extractive=only_extractive,
             constraints=request.constraints,
@@ -241,29 +224,30 @@ class Answering:
             accepts_restart=turn.retractions,
         )
 
+    async def _work(self, call: Call, request: ChatRequest, run: Run) -> _Work:
+        language = request.language or detect_language(request.message.text)
+        history = await self._history(run.turn, request)
+        return _Work(call, request, run, self.template_for(request), language, history)
+
     async def _history(self, turn: Turn, request: ChatRequest) -> Sequence[Said]:
         """What was said before, oldest first: the stored branch, or what the caller sent."""
         if turn.conversation is None:
-            return [Said(message) for message in request.messages]
+            return [Said(message) for message in request.messages] if request.messages else ()
         if turn.parent is None:
-            return []
+            return ()
         async with self._state.snapshot(turn.tenant) as view:
             branch = await view.conversations.branch(
                 turn.conversation, turn.parent, self._policy.history
             )
-        return [_said(stored) for stored in branch]
+        return [Said(stored.message, stored.id) for stored in branch]
 
 
 def _inputs(work: _Work) -> Mapping[str, str]:
     """The caller's inputs; a template that wants the words of a refusal gets the language's."""
-    given = dict(work.request.prompt.inputs)
-    if _REFUSAL in work.template.inputs:
-        given.setdefault(_REFUSAL, refusal_text(work.language))
-    return given
-
-
-def _said(stored: StoredMessage) -> Said:
-    return Said(stored.message, stored.id)
+    given = work.request.prompt.inputs
+    if _REFUSAL not in work.template.inputs or _REFUSAL in given:
+        return given
+    return {**given, _REFUSAL: refusal_text(work.language)}
 
 
 def _started(

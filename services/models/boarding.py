@@ -5,29 +5,29 @@ What was taken on the way (a place, a reservation) is given back if a later step
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from functools import lru_cache
 
 from core.catalog import Deployment, Tier
 from core.errors import BudgetSpent
 from core.generation import GenerationOptions
 from core.identifiers import Seconds
-from core.messages import Message, Role
+from core.messages import Role
 from core.option_tokens import option_tokens
 from core.ports.language_model import LanguageModel
 from core.ports.model_gateway import SpendingUnit
 from core.prices import most_cost
-from core.prompting.assembly import fitting
+from core.prompting.assembly import shortened
 from core.prompting.parts import PromptPart, Provenance, SourceKind, Trust
-from core.prompting.prompt import Prompt
+from core.prompting.prompt import Prompt, render
 from core.routing import Candidate
 from core.turns.outcome import BYTES_PER_TOKEN_FLOOR
 from core.turns.rows import Attempt
 from services.models.attempt_steps import NOTHING
 from services.models.attempts import Attempts
 from services.models.journey import Journey, TooDear
-from services.models.lanes import Lanes
+from services.models.lanes import Lanes, Passage
 from services.models.spending import NO_BUDGETS, Budgets, Reservation
 from services.models.trial import Trial
 
@@ -51,20 +51,16 @@ class Boarding:
         order, deployment = journey.order, candidate.deployment
         model = journey.deployments.models[deployment.name]
         goes_on = journey.released and journey.may_continue(candidate)
-        text = "".join(journey.text).rstrip() if goes_on else ""
+        text = journey.text.rstrip() if goes_on else ""
         options = _options(journey, deployment, text)
         output = options.max_output_tokens or deployment.max_output_tokens
         parts = (*order.parts, _begun(text)) if text else order.parts
         prompt = await _fit(
             parts, deployment.context_window - output, model, option_tokens(options)
         )
-        _check_price(journey, candidate, prompt.tokens, output)
-        passage = await self._lanes.of(deployment).enter(
-            order.unit.tenant,
-            prompt.tokens + output,
-            self._patience(journey, deployment),
-            last_resort=journey.decision.all_rest,
-        )
+        if order.constraints.max_cost is not None:
+            _check_price(journey, candidate, prompt.tokens, output, order.constraints.max_cost)
+        passage = await self._passage(journey, deployment, prompt.tokens + output)
         reservation = None
         try:
             payer = journey.call.principal
@@ -83,9 +79,10 @@ class Boarding:
             if reservation is not None:
                 self._budgets.release(reservation)
             raise
-        trial = Trial(candidate, model, prompt, options, passage, attempt, reservation, goes_on)
         journey.attempts += 1
-        return trial
+        return Trial(
+            candidate, deployment, model, prompt, options, passage, attempt, reservation, goes_on
+        )
 
     async def _require(
         self,
@@ -101,6 +98,16 @@ class Boarding:
             await self._attempts.end(replace(attempt, used=NOTHING), unit, deployment)
             raise
 
+    async def _passage(self, journey: Journey, deployment: Deployment, tokens: int) -> Passage:
+        """The way into the deployment, for which the caller may have to wait."""
+        lane, tenant = self._lanes.of(deployment), journey.order.unit.tenant
+        last_resort = journey.decision.all_rest
+        passage = lane.enter_at_once(tenant, tokens, last_resort=last_resort)
+        if passage is None:
+            patience = self._patience(journey, deployment)
+            passage = await lane.enter(tenant, tokens, patience, last_resort=last_resort)
+        return passage
+
     def _patience(self, journey: Journey, deployment: Deployment) -> Seconds:
         """Nobody is waited for while somebody else may have room at once."""
         if journey.course.others_wait and journey.round == 1:
@@ -110,11 +117,15 @@ class Boarding:
 
 
 async def _fit(
-    parts: Sequence[PromptPart], budget: int, model: LanguageModel, options: int
+    parts: tuple[PromptPart, ...], budget: int, model: LanguageModel, options: int
 ) -> Prompt:
     """The prompt that fits, counted by the model that will read it, what options add included."""
-    steps = fitting(parts, budget)
-    messages: Sequence[Message] = next(steps)
+    messages = render(parts)
+    tokens = options + await model.count_tokens(messages)
+    if tokens <= budget:
+        return Prompt(messages, parts, (), tokens, budget)
+    steps = shortened(parts, budget)
+    messages = next(steps)
     while True:
         tokens = options + await model.count_tokens(messages)
         try:
@@ -152,14 +163,13 @@ def _with_room(asked: GenerationOptions, room: int) -> GenerationOptions:
     return replace(asked, max_output_tokens=room)
 
 
-def _check_price(journey: Journey, candidate: Candidate, prompt: int, output: int) -> None:
+def _check_price(
+    journey: Journey, candidate: Candidate, prompt: int, output: int, limit: Decimal
+) -> None:
     """All attempts together stay within the caller's limit, counted by this deployment's prices.
 
     Raises TooDear.
     """
-    limit = journey.order.constraints.max_cost
-    if limit is None:
-        return
     most, before = most_cost(prompt, output, candidate.deployment.prices), journey.spent.cost
     if most is None or before is None:
         if not journey.deployments.policy.accept_unknown_price:

@@ -17,6 +17,7 @@ from core.ports.gateway_observer import QUIET_GATEWAY, GatewayObserver
 from core.ports.model_gateway import (
     Completed,
     GatewayEvent,
+    GatewayEvents,
     GenerationOrder,
     ModelGateway,
     Restarted,
@@ -49,7 +50,7 @@ class CachingGateway:
         self._observer = observer
         self._running: dict[CacheKey, _Shared] = {}
 
-    def generate(self, call: Call, order: GenerationOrder) -> AsyncGenerator[GatewayEvent, None]:
+    def generate(self, call: Call, order: GenerationOrder) -> GatewayEvents:
         """As the port says."""
         wanted = order.cache.read or order.cache.write
         if not wanted or order.context or order.begun or order.unit.epoch is not None:
@@ -145,7 +146,7 @@ class CachingGateway:
 class _Shared:
     """A generation that several read. It stops when the last of them has left."""
 
-    def __init__(self, stream: AsyncGenerator[GatewayEvent, None], order: GenerationOrder) -> None:
+    def __init__(self, stream: GatewayEvents, order: GenerationOrder) -> None:
         self.restarts = order.accepts_restart
         self.deadline = order.deadline
         self._events: list[GatewayEvent] = []
@@ -158,7 +159,7 @@ class _Shared:
         """Whether nothing more comes."""
         return self._task.done()
 
-    async def _run(self, stream: AsyncGenerator[GatewayEvent, None]) -> None:
+    async def _run(self, stream: GatewayEvents) -> None:
         try:
             async with aclosing(stream) as events:
                 async for event in events:

@@ -21,7 +21,7 @@ _MOST_PLANS = 1024
 class Users:
     """How many work with a snapshot at this moment, and what is done when none does.
 
-    Who works with it does so within a `with` of this.
+    Who works with it does so within a `with` of this, or enters and leaves once.
     """
 
     __slots__ = ("count", "gone")
@@ -30,13 +30,21 @@ class Users:
         self.count = 0
         self.gone: Callable[[], None] | None = None
 
-    def __enter__(self) -> None:
+    def enter(self) -> None:
+        """One more works with it."""
         self.count += 1
 
-    def __exit__(self, *_: object) -> None:
+    def leave(self) -> None:
+        """One less does."""
         self.count -= 1
         if not self.count and self.gone is not None:
             self.gone()
+
+    def __enter__(self) -> None:
+        self.enter()
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from core.call import Call
 from core.clock import Clock
@@ -20,7 +19,7 @@ from core.generation import (
 )
 from core.identifiers import Seconds
 from core.ports.gateway_observer import QUIET_GATEWAY, GatewayObserver
-from core.ports.model_gateway import GatewayEvent, GenerationOrder
+from core.ports.model_gateway import GatewayEvent, GenerationOrder, Said
 from core.ports.state import StoreUnavailable
 from core.resilience.failures import ANSWERED, verdict_of
 from services.models.arriving import Arriving
@@ -37,15 +36,6 @@ _LATE = Seconds(0.05)
 
 _OPEN, _NO_SEAM = Held(Seconds(0.0)), Seam("")
 """Which hold nothing and remember nothing, and so are the same for all."""
-
-
-class Heard(Protocol):
-    """What a candidate says. Whoever asked for it closes it, however far it was read."""
-
-    def __aiter__(self) -> AsyncIterator[GatewayEvent]: ...
-
-    async def aclose(self) -> None:
-        """Stop it; returns once it is on record."""
 
 
 class Listener:
@@ -72,7 +62,7 @@ class Listener:
         """What stands between this attempt and the readers."""
         seconds = self._lanes.policy.hold_first
         if trial.goes_on:
-            return _OPEN, Seam("".join(journey.text))
+            return _OPEN, Seam(journey.before)
         return Held(seconds) if seconds > 0 else _OPEN, _NO_SEAM
 
     def tick(self, journey: Journey, trial: Trial) -> Tick | None:
@@ -145,7 +135,7 @@ class Hearing:
         self._journey = journey
         self._trial = trial
         self._held, self._seam = listener.held(journey, trial)
-        self._passes = self._held.is_open and self._seam.is_closed
+        self._passes = self._held is _OPEN and self._seam is _NO_SEAM
         self._out: deque[GatewayEvent] = deque(opening)
         self._pieces: Arriving | None = None
         self._ended = False
@@ -154,33 +144,32 @@ class Hearing:
         return self
 
     async def __anext__(self) -> GatewayEvent:
-        if self._out:
-            return self._out.popleft()
         trial = self._trial
-        if self._ended or trial.verdict is ANSWERED:
-            await self.aclose()
-            raise StopAsyncIteration
-        try:
-            pieces = self._pieces or await self._called()
-            async for piece in pieces:
-                if self._passes and type(piece) is TextDelta and piece.text.isascii():
-                    trial.output += len(piece.text)  # as nearly every piece
-                    return piece
-                self._take(piece)
-                if self._out:
-                    return self._out.popleft()
-            if trial.finished is None:
-                raise ModelError(ModelErrorKind.MALFORMED_STREAM, "the stream had no end")
-        except ModelError as error:
-            self._listener.failed(self._journey, trial, error)
-            await self.aclose()
-            raise
-        trial.verdict = ANSWERED
-        self._out.extend(self._held.rest())
-        return await self.__anext__()
+        while not self._out:
+            if self._ended or trial.verdict is ANSWERED:
+                await self.aclose()
+                raise StopAsyncIteration
+            try:
+                async for piece in self._pieces or await self._called():
+                    if self._passes and type(piece) is TextDelta and piece.text.isascii():
+                        trial.output += trial.said.write(piece.text)  # as nearly every piece
+                        return piece
+                    self._take(piece)
+                    if self._out:
+                        return self._out.popleft()
+                if trial.finished is None:
+                    raise ModelError(ModelErrorKind.MALFORMED_STREAM, "the stream had no end")
+            except ModelError as error:
+                self._listener.failed(self._journey, trial, error)
+                await self.aclose()
+                raise
+            trial.verdict = ANSWERED
+            if not self._passes:
+                self._let_out(self._held.rest())
+        return self._out.popleft()
 
     async def aclose(self) -> None:
-        """See Heard."""
+        """Stop it; returns once it is on record."""
         if self._ended:
             return
         self._ended = True
@@ -227,8 +216,13 @@ class Hearing:
         said = storable(piece)
         self._trial.output += size(said)
         now = self._listener.clock.monotonic()
-        self._out.extend(self._held.put(self._seam.join(said), now))
+        self._let_out(self._held.put(self._seam.join(said), now))
         self._passes = self._held.is_open and self._seam.is_closed
+
+    def _let_out(self, pieces: Sequence[Said]) -> None:
+        for piece in pieces:
+            self._trial.let_out(piece)
+            self._out.append(piece)
 
 
 def _request(call: Call, order: GenerationOrder, trial: Trial) -> GenerationRequest:
@@ -236,7 +230,7 @@ def _request(call: Call, order: GenerationOrder, trial: Trial) -> GenerationRequ
         messages=trial.prompt.messages,
         options=trial.options,
         question=order.question,
-        context=trial.prompt.passages(order.context),
+        context=trial.prompt.passages(order.context) if order.context else (),
         whole=trial.whole,
         trace=call.trace,
     )

@@ -8,8 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from core.identifiers import Seconds
-from core.ports.model_gateway import GatewayEvent
-from services.models.hearing import Heard
+from core.ports.model_gateway import GatewayEvent, GatewayEvents
 
 _ROOM = 64
 """Pieces that wait for a reader; a model that is ahead of it by more is not read meanwhile."""
@@ -18,13 +17,13 @@ _ROOM = 64
 class Flight:
     """An attempt's stream, read by a task of its own until it is closed."""
 
-    def __init__(self, stream: Heard) -> None:
+    def __init__(self, stream: GatewayEvents) -> None:
         self._arrived: deque[GatewayEvent] = deque()
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._task = asyncio.create_task(self._read(stream))
 
-    async def _read(self, stream: Heard) -> None:
+    async def _read(self, stream: GatewayEvents) -> None:
         try:
             async with aclosing(stream) as pieces:
                 async for piece in pieces:

@@ -18,9 +18,6 @@ from core.errors import (
 from core.generation import (
     ModelError,
     ModelErrorKind,
-    RefusalDelta,
-    TextDelta,
-    ToolCallDelta,
 )
 from core.identifiers import Seconds
 from core.ports.model_gateway import GatewayEvent, GenerationOrder, Restarted, Spent, Switched
@@ -30,9 +27,6 @@ from core.routing.course import Course, Setback
 from services.models.deployments import Deployments
 from services.models.line import TurnedAway
 from services.models.trial import Trial, together
-
-_LOOSE = 16
-"""Pieces of text that are kept as they came; more become one, which takes a seventh of the room."""
 
 
 class TooDear(Exception):
@@ -82,46 +76,35 @@ class Failed:
 
 @dataclass(slots=True)
 class Journey:
-    """The state of one call of `generate`. `text` is what was released, in pieces."""
+    """The state of one call of `generate`.
+
+    `trial` is the attempt that is heard, or was the last. `before` is what readers had of the
+    answer when it began.
+    """
 
     call: Call
     order: GenerationOrder
     deployments: Deployments
     decision: RoutingDecision
     course: Course
+    before: str = ""
+    fresh: bool = False
     failures: list[Failed] = field(default_factory=list)
-    text: list[str] = field(default_factory=list)
-    declined: bool = False
-    proposed: bool = False
     round: int = 1
     attempts: int = 0
-    fresh: bool = False
     trial: Trial | None = None
-    _spent: list[Spent] = field(default_factory=list)
-    _currencies: set[str] = field(default_factory=set)
+    _ended: list[Trial] = field(default_factory=list)
     _told: int = 0
+
+    @property
+    def text(self) -> str:
+        """What was released."""
+        return self.before if self.trial is None else self.before + self.trial.said.getvalue()
 
     @property
     def released(self) -> bool:
         """Whether somebody has seen words of the answer."""
-        return bool(self.text)
-
-    def hear(self, event: GatewayEvent) -> None:
-        """This is about to be released."""
-        if type(event) is TextDelta:
-            self.text.append(event.text)
-            if len(self.text) > _LOOSE:
-                self.text[:] = ("".join(self.text),)
-            return
-        match event:
-            case RefusalDelta(text):
-                self.text.append(text)
-                self.declined = True
-            case ToolCallDelta():
-                self.proposed = True
-            case Restarted():
-                self.text.clear()
-                self.declined = False
+        return bool(self.before) or (self.trial is not None and self.trial.said.tell() > 0)
 
     @property
     def may_go_on(self) -> bool:
@@ -136,7 +119,8 @@ class Journey:
 
         A grammar begins at the beginning, and so does a refusal.
         """
-        if self.declined or self.order.options.response_schema:
+        declined = self.trial is not None and self.trial.declined
+        if declined or self.order.options.response_schema:
             return False
         deployment = candidate.deployment
         least = self.trial.deployment.tier if self.trial and self.order.context else deployment.tier
@@ -148,29 +132,36 @@ class Journey:
         self.failures.append(failed)
         self.course.set_back(candidate, failed.setback)
 
-    def opening(self, trial: Trial) -> list[GatewayEvent]:
-        """What is told as a candidate is about to be called: the failures before it, once each."""
-        if not self.failures:
-            return [trial.selected()]
-        news: list[GatewayEvent] = [
-            Switched(failed.deployment.name, trial.deployment.name, failed.attempt, failed.cause)
-            for failed in islice(self.failures, self._told, None)
-        ]
-        self._told = len(self.failures)
-        if self.released and not trial.goes_on:
-            last = self.failures[-1]
-            news.append(Restarted(last.deployment.name, last.cause))
-        return [*news, trial.selected()]
+    def turn_to(self, trial: Trial) -> list[GatewayEvent]:
+        """Hear this attempt from now on.
+
+        What is told as it is about to be called: the failures before it, once each.
+        """
+        opening: list[GatewayEvent] = []
+        before = self.text
+        if self.failures:
+            opening += [
+                Switched(
+                    failed.deployment.name, trial.deployment.name, failed.attempt, failed.cause
+                )
+                for failed in islice(self.failures, self._told, None)
+            ]
+            self._told = len(self.failures)
+            if self.released and not trial.goes_on:
+                last, before = self.failures[-1], ""
+                opening.append(Restarted(last.deployment.name, last.cause))
+        self.before, self.trial = before, trial
+        opening.append(trial.selected())
+        return opening
 
     def book(self, trial: Trial) -> None:
         """This attempt has ended."""
-        self._spent.append(trial.spent)
-        self._currencies.add(trial.deployment.prices.currency)
+        self._ended.append(trial)
 
     @property
     def spent(self) -> Spent:
         """What all attempts came to."""
-        return together(self._spent, self._currencies)
+        return together(self._ended)
 
     @property
     def advice(self) -> Seconds | None:

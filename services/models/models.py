@@ -33,6 +33,7 @@ from core.ports.model_gateway import (
     UNCACHED,
     CachePolicy,
     GatewayEvent,
+    GatewayEvents,
     GenerationOrder,
     ModelGateway,
     SpendingUnit,
@@ -117,7 +118,7 @@ class Models:
 
     def generate(
         self, call: Call, request: GenerateRequest, *, accepts_restart: bool = False
-    ) -> AsyncGenerator[GatewayEvent, None]:
+    ) -> GatewayEvents:
         """The completion as it is written. `accepts_restart`: nobody has seen the text so far.
 
         Raises InvalidInput, RequestIdReused for a repeat (the text is not kept), and what the

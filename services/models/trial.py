@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from io import StringIO
 
 from core.catalog import Deployment
 from core.generation import (
@@ -36,11 +38,13 @@ from services.models.spending import Reservation
 class Trial:
     """One attempt. `output` is in bytes; `verdict` is what it says about the deployment's health.
 
-    It `goes_on` from what another said, or begins. `whole`: it may come in one piece. `failure` is
-    the message of its error, and `error` its kind.
+    It `goes_on` from what another said, or begins. `whole`: it may come in one piece. `said` is the
+    text of it that was let out; it may have `declined` with it to answer, or have `proposed` to
+    call a tool. `failure` is the message of its error, and `error` its kind.
     """
 
     candidate: Candidate
+    deployment: Deployment
     model: LanguageModel
     prompt: Prompt
     options: GenerationOptions
@@ -51,20 +55,30 @@ class Trial:
     whole: bool = False
     called: bool = False
     output: int = 0
+    said: StringIO = field(default_factory=StringIO)
+    declined: bool = False
+    proposed: bool = False
     finished: ModelFinished | None = None
     failure: str = "stopped"
     error: str = ""
     verdict: Verdict | None = None
     spent: Spent = Spent(TokenUsage(), None)
 
-    @property
-    def deployment(self) -> Deployment:
-        """Whom it asks."""
-        return self.candidate.deployment
+    def let_out(self, said: Said) -> None:
+        """This is about to be released."""
+        match said:
+            case TextDelta(text):
+                self.said.write(text)
+            case RefusalDelta(text):
+                self.said.write(text)
+                self.declined = True
+            case ToolCallDelta():
+                self.proposed = True
 
     def end(self) -> Attempt:
         """It is over: its row as it ended. From now on `spent` tells what it is booked as."""
-        received = min(self.output, self._most_tokens * BYTES_PER_TOKEN_FLOOR)
+        most = self.options.max_output_tokens or self.deployment.max_output_tokens
+        received = min(self.output, most * BYTES_PER_TOKEN_FLOOR)  # no estimate is above that
         if self.finished is not None:
             ended = replaced(self.attempt, used=self.finished.usage, output_bytes=received)
         else:
@@ -73,11 +87,6 @@ class Trial:
         usage, estimated = bookable_usage(ended)
         self.spent = Spent(usage, cost_of(usage, self.deployment.prices), 1, estimated)
         return ended
-
-    @property
-    def _most_tokens(self) -> int:
-        """What it could write at most: an estimate by bytes must not be above that."""
-        return self.options.max_output_tokens or self.deployment.max_output_tokens
 
     @property
     def tokens(self) -> int:
@@ -105,7 +114,7 @@ class Trial:
             self.deployment,
             self.attempt.number,
             self.prompt.tokens,
-            self.prompt.dropped_sources(),
+            self.prompt.dropped_sources() if self.prompt.dropped else (),
             continues=self.goes_on,
         )
 
@@ -125,10 +134,12 @@ class Trial:
         )
 
 
-def together(all_spent: list[Spent], currencies: set[str]) -> Spent:
-    """The sum; costs of two currencies, or with an unknown one among them, have none."""
-    if len(all_spent) == 1:
-        return all_spent[0]
+def together(trials: Sequence[Trial]) -> Spent:
+    """What they came to; costs of two currencies, or with an unknown one among them, have none."""
+    if len(trials) == 1:
+        return trials[0].spent
+    all_spent = [trial.spent for trial in trials]
+    currencies = {trial.deployment.prices.currency for trial in trials}
     costs = [spent.cost for spent in all_spent]
     known = [cost for cost in costs if cost is not None]
     exact = len(known) == len(costs) and len(currencies) <= 1

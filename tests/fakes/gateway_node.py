@@ -10,7 +10,7 @@ Time is the loop's.
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -27,6 +27,7 @@ from core.messages import Role
 from core.ports.model_gateway import (
     Completed,
     GatewayEvent,
+    GatewayEvents,
     GenerationOrder,
     ModelGateway,
     Restarted,
@@ -110,7 +111,7 @@ class GatewayNode:
         deadline = Seconds(self.clock.monotonic() + changes.pop("within", 60.0))
         return replace(GenerationOrder(unit, (part,), text, deadline), **changes)
 
-    def stream(self, order: GenerationOrder) -> AsyncGenerator[GatewayEvent, None]:
+    def stream(self, order: GenerationOrder) -> GatewayEvents:
         """Its events."""
         key = ApiKeyId("key-1")
         principal = Principal(order.unit.tenant, order.unit.user, key, frozenset({"*"}))

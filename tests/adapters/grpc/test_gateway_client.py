@@ -28,7 +28,13 @@ from core.errors import ColonnadeError, Internal, ModelsUnavailable, Unavailable
 from core.generation import ModelError, ModelErrorKind, TextDelta
 from core.identifiers import ApiKeyId, CallId, DeploymentName, Seconds, TenantId, UserId
 from core.messages import Message, Role
-from core.ports.model_gateway import GatewayEvent, GenerationOrder, Restarted, Switched
+from core.ports.model_gateway import (
+    GatewayEvent,
+    GatewayEvents,
+    GenerationOrder,
+    Restarted,
+    Switched,
+)
 from core.principal import DELEGATE_SCOPE, Principal
 from fakes.far_gateway import (
     MESH_SECRET,
@@ -52,9 +58,9 @@ class Watching:
         self.inner = inner
         self.calls: list[Call] = []
 
-    def generate(self, call: Call, order: GenerationOrder) -> AsyncGenerator[GatewayEvent, None]:
+    def generate(self, call: Call, order: GenerationOrder) -> GatewayEvents:
         self.calls.append(call)
-        events: AsyncGenerator[GatewayEvent, None] = self.inner.generate(call, order)
+        events: GatewayEvents = self.inner.generate(call, order)
         return events
 
 

@@ -51,7 +51,7 @@ def observed(
     *models: ScriptedModel, resilience: ResiliencePolicy = PLAIN
 ) -> tuple[GatewayNode, Told]:
     node, told = gateway_node(*models, resilience=resilience), Told()
-    listener: Listener = node.gateway._listener  # type: ignore[attr-defined]  # it is a Gateway
+    listener: Listener = node.gateway._crew.listener  # type: ignore[attr-defined]  # it is a Gateway
     listener._observer = told
     return node, told
 
