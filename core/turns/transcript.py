@@ -22,13 +22,16 @@ from core.turns.events import (
     Validated,
 )
 
-_LOOSE = 16
-"""Pieces of text that are kept as they came; more become one, which takes a seventh of the room."""
+_LONG = 4_096
+"""Characters that are copied for each further piece at most: a log may have tens of thousands."""
 
 
 @dataclass(slots=True)
 class Transcript:
-    """Folds events in order. A later run's `started` voids what was before it."""
+    """Folds events in order. A later run's `started` voids what was before it.
+
+    `reasoning` is what the model has thought so far.
+    """
 
     started: Started | None = None
     passages: tuple[Passage, ...] = ()
@@ -37,8 +40,9 @@ class Transcript:
     used: list[AttemptUsed] = field(default_factory=list)
     verdict: Verdict | None = None
     finished: Finished | None = None
-    _text: list[str] = field(default_factory=list)
-    _reasoning: list[str] = field(default_factory=list)
+    reasoning: str = ""
+    _text: str = ""
+    _end: str = ""
 
     @classmethod
     def of(cls, events: Iterable[TurnEvent]) -> Transcript:
@@ -51,17 +55,12 @@ class Transcript:
     @property
     def text(self) -> str:
         """The answer so far."""
-        return "".join(self._text)
-
-    @property
-    def reasoning(self) -> str:
-        """The model's thoughts so far."""
-        return "".join(self._reasoning)
+        return self._text + self._end
 
     @property
     def text_bytes(self) -> int:
         """The answer's length in UTF-8: what an attempt without usage is booked by."""
-        return sum(len(piece.encode()) for piece in (*self._text, *self._reasoning))
+        return len(self.text.encode()) + len(self.reasoning.encode())
 
     @property
     def model(self) -> str:
@@ -75,13 +74,18 @@ class Transcript:
     def add(self, event: TurnEvent) -> None:
         """Take one more event."""
         if type(event) is Text:
-            self._say(event.text)
-            return
+            self._end += event.text
+            if len(self._end) > _LONG:
+                self._text, self._end = self.text, ""
+        else:
+            self._fold(event)
+
+    def _fold(self, event: TurnEvent) -> None:
         match event:
             case Started() | Retracted():
                 self._begin(event)
             case Reasoning(text):
-                self._reasoning.append(text)
+                self.reasoning += text
             case Cited(citation):
                 self.citations.append(citation)
             case Retrieved(passages):
@@ -95,14 +99,9 @@ class Transcript:
             case Finished():
                 self.finished = event
 
-    def _say(self, text: str) -> None:
-        self._text.append(text)
-        if len(self._text) > _LOOSE:
-            self._text[:] = ("".join(self._text),)
-
     def _begin(self, anew: Started | Retracted) -> None:
         """A run begins, or its answer does: what was said before is void."""
         if isinstance(anew, Started):
             self.started, self.passages, self.verdict = anew, (), None
-        for voided in (self.citations, self._text, self._reasoning):
-            voided.clear()
+        self._text = self._end = self.reasoning = ""
+        self.citations = []

@@ -152,7 +152,8 @@ class Hearing:
             try:
                 async for piece in self._pieces or await self._called():
                     if self._passes and type(piece) is TextDelta and piece.text.isascii():
-                        trial.output += trial.said.write(piece.text)  # as nearly every piece
+                        trial.said += piece.text  # as nearly every piece
+                        trial.output += len(piece.text)
                         return piece
                     self._take(piece)
                     if self._out:

@@ -99,12 +99,12 @@ class Journey:
     @property
     def text(self) -> str:
         """What was released."""
-        return self.before if self.trial is None else self.before + self.trial.said.getvalue()
+        return self.before if self.trial is None else self.before + self.trial.said
 
     @property
     def released(self) -> bool:
         """Whether somebody has seen words of the answer."""
-        return bool(self.before) or (self.trial is not None and self.trial.said.tell() > 0)
+        return bool(self.before or (self.trial is not None and self.trial.said))
 
     @property
     def may_go_on(self) -> bool:

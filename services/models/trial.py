@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from io import StringIO
 
 from core.catalog import Deployment
 from core.generation import (
@@ -55,7 +54,7 @@ class Trial:
     whole: bool = False
     called: bool = False
     output: int = 0
-    said: StringIO = field(default_factory=StringIO)
+    said: str = ""
     declined: bool = False
     proposed: bool = False
     finished: ModelFinished | None = None
@@ -68,9 +67,9 @@ class Trial:
         """This is about to be released."""
         match said:
             case TextDelta(text):
-                self.said.write(text)
+                self.said += text
             case RefusalDelta(text):
-                self.said.write(text)
+                self.said += text
                 self.declined = True
             case ToolCallDelta():
                 self.proposed = True
