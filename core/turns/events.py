@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
 
 from core.generation import TokenUsage
 from core.grounding.citations import Citation
@@ -156,7 +158,8 @@ def kind_of(event: TurnEvent) -> str:
     return _KINDS[type(event)]
 
 
-_SAID = (Text, Reasoning)
+_SAID: dict[type[TurnEvent], Callable[[str], TurnEvent]] = {Text: Text, Reasoning: Reasoning}
+_text_of = attrgetter("text")
 
 
 def joined(events: Sequence[TurnEvent]) -> Sequence[TurnEvent]:
@@ -164,28 +167,12 @@ def joined(events: Sequence[TurnEvent]) -> Sequence[TurnEvent]:
     if len(events) < 2:
         return events
     result: list[TurnEvent] = []
-    pending: list[str] = []
-    kind: type[Text] | type[Reasoning] | None = None
-    for event in events:
-        if isinstance(event, _SAID):
-            if kind is not type(event):
-                _flush(result, kind, pending)
-                kind = type(event)
-            pending.append(event.text)
+    for kind, alike in groupby(events, type):
+        if kind in _SAID:
+            result.append(_SAID[kind]("".join(map(_text_of, alike))))
         else:
-            _flush(result, kind, pending)
-            kind = None
-            result.append(event)
-    _flush(result, kind, pending)
+            result += alike
     return result
-
-
-def _flush(
-    result: list[TurnEvent], kind: type[Text] | type[Reasoning] | None, pending: list[str]
-) -> None:
-    if kind is not None and pending:
-        result.append(kind("".join(pending)))
-    pending.clear()
 
 
 _KINDS: dict[type[TurnEvent], str] = {

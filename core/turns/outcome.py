@@ -77,7 +77,7 @@ def may_run_again(turn: Turn) -> bool:
 
 def unbooked(attempts: Iterable[Attempt]) -> tuple[Attempt, ...]:
     """The attempts that settlement has to book."""
-    return tuple(attempt for attempt in attempts if not attempt.booked)
+    return tuple([attempt for attempt in attempts if not attempt.booked])
 
 
 def bookable_usage(attempt: Attempt) -> tuple[TokenUsage, bool]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -90,7 +89,9 @@ class Run:
         )
         self.audience = Audience(turn.linger, detached=turn.detach, ask=self.log.ask)
         self.transcript = start.transcript or Transcript()
-        self.latencies = Latencies()
+        self._retrieval: Seconds | None = None
+        self._first_text: Seconds | None = None
+        self._generation: Seconds | None = None
         self._clock = replica.clock
         self._boottime = replica.boottime
         self._timings = timings
@@ -114,7 +115,7 @@ class Run:
         now = self._clock.monotonic()
         has_room = self.log.write(event, now)
         self.transcript.add(event)
-        if self.latencies.first_text is None:
+        if self._first_text is None:
             self._measure(event, Seconds(now - self._began))
         return has_room
 
@@ -158,8 +159,12 @@ class Run:
 
     def generated_for(self, seconds: Seconds) -> None:
         """Count time that was spent in calls of models."""
-        sofar = self.latencies.generation or 0.0
-        self.latencies = replace(self.latencies, generation=Seconds(sofar + seconds))
+        self._generation = Seconds((self._generation or 0.0) + seconds)
+
+    @property
+    def latencies(self) -> Latencies:
+        """What was measured so far; in all, it has not taken its time yet."""
+        return Latencies(self._retrieval, self._first_text, self._generation)
 
     @property
     def first_event(self) -> Seconds:
@@ -188,9 +193,9 @@ class Run:
 
     def _measure(self, event: TurnEvent, since: Seconds) -> None:
         if isinstance(event, Retrieved):
-            self.latencies = replace(self.latencies, retrieval=since)
-        elif self.latencies.first_text is None and releases(event):
-            self.latencies = replace(self.latencies, first_text=since)
+            self._retrieval = since
+        elif releases(event):
+            self._first_text = since
 
     async def supervise(
         self,
@@ -209,8 +214,9 @@ class Run:
         try:
             ending = await self._watch(producing)
             if ending is not None:
-                with suppress(Lost, StoreUnavailable):  # the process ends: its next life settles
-                    await self.log.perform(settlement(self, ending), urgent=None)
+                await self.log.perform(settlement(self, ending), urgent=None)
+        except (Lost, StoreUnavailable):
+            pass  # another has it, or this process ends, and its next life settles
         finally:
             self.log.seal()
             self.audience.close()

@@ -101,9 +101,9 @@ class Settlement:
         end = outcome(row, self.reason, self.failure)
         total = await book(tx, row, self.transcript, self.deployment_of, writing)
         message = self._store_answer(tx, row, end, total)
-        latencies = replaced(
-            self.latencies, total=Seconds((tx.now - row.created_at).total_seconds())
-        )
+        seen = self.latencies
+        took = Seconds((tx.now - row.created_at).total_seconds())
+        latencies = Latencies(seen.retrieval, seen.first_text, seen.generation, took)
         if end.state is TurnState.FINISHED:
             self._begin(row, writing)
             writing.closing.append(
@@ -193,7 +193,7 @@ async def book(
     An attempt that nobody has ended is booked by what the log says of it, as an estimate.
     """
     attempts = await writing.attempts(tx, row.id)
-    booked = any(attempt.booked for attempt in attempts)
+    booked = [attempt for attempt in attempts if attempt.booked]
     known = await tx.spending.lines(row.id) if booked else ()
     lines = {line.attempt: line for line in known}
     open_attempts = unbooked(attempts)

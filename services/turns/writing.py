@@ -57,7 +57,7 @@ class Writing:
 
     def write(self, tx: Transaction) -> None:
         """Write what became of the attempts, once all steps are done: each row once."""
-        for attempt in self._begun.values():
-            tx.spending.begin(attempt)
-        for attempt in self._changed.values():
-            tx.spending.update(attempt)
+        for number in self._begun:
+            tx.spending.begin(self._begun[number])
+        for number in self._changed:
+            tx.spending.update(self._changed[number])

@@ -32,5 +32,5 @@ def test_it_equals_the_standard_one(row: Row, changed: dict[str, Any]) -> None:
 
 
 def test_an_unknown_field_is_refused() -> None:
-    with pytest.raises(AttributeError):
+    with pytest.raises(KeyError):
         replaced(Row("a"), colour="red")

@@ -41,20 +41,16 @@ class Group:
         """Called after each commit."""
         self._go_on = go_on
         self._loop = asyncio.get_running_loop()
-        self._waiting: list[asyncio.Future[None]] = []
+        self.waiting: list[asyncio.Future[None]] = []
+        """A transaction each that waits for the commit."""
         self._rows = 0
         self._ripe_at = 0.0
         self._slow_until = 0.0
 
     @property
-    def size(self) -> int:
-        """How many transactions wait for the commit."""
-        return len(self._waiting)
-
-    @property
     def is_ripe(self) -> bool:
         """Whether it is large or old enough to be committed though others could join."""
-        size = len(self._waiting)
+        size = len(self.waiting)
         full = size >= self._options.group_size
         return size > 0 and (full or time.monotonic() >= self._ripe_at)
 
@@ -85,13 +81,13 @@ class Group:
             self._bench.here(_RELEASE)
         self._rows += rows
         future: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.append(future)
+        self.waiting.append(future)
         return future
 
     def undo(self, *, is_savepoint: bool) -> None:
         """Take one transaction back; where SQLite has taken the outer one back, all fail."""
         connection = self._bench.connection
-        if self._waiting and connection.in_transaction:
+        if self.waiting and connection.in_transaction:
             with suppress(sqlite3.Error):  # else all of it goes
                 if is_savepoint:
                     connection.execute("ROLLBACK TO one")
@@ -149,7 +145,7 @@ class Group:
         self._go_on()
 
     def _taken(self) -> list[asyncio.Future[None]]:
-        group, self._waiting = self._waiting, []
+        group, self.waiting = self.waiting, []
         return group
 
     def _tell_late(self, group: list[asyncio.Future[None]]) -> None:

@@ -61,13 +61,15 @@ class Session(Tenancy):
 
     def write(self, statement: Statement, *rows: Row) -> None:
         """See rows.session.Session."""
-        self._writes[statement][1].extend(rows)
+        _, recorded = self._writes[statement]
+        recorded += rows
 
     def write_for(self, tenant: TenantId, statement: Statement, *rows: Row) -> None:
         """See rows.session.Session."""
         if self.tenant is not None:
             self.admit(tenant)
-        self._writes[statement][1].extend(rows)
+        _, recorded = self._writes[statement]
+        recorded += rows
 
     def write_scoped(self, statement: Statement, *values: Value, rows: int = 1) -> None:
         """Record a statement that finds the scope's rows by itself, about so many."""

@@ -99,7 +99,7 @@ class Writer:
 
     async def commit(self, turn: Turn, rows: int) -> None:
         """End the turn, and return once the so many rows written in it are durable."""
-        if not rows and not self._group.size:
+        if not rows and not self._group.waiting:
             self.give_up(turn)
             return
         durable = self._group.join(rows, is_savepoint=turn.is_savepoint)
@@ -165,7 +165,7 @@ class Writer:
 
     def _open(self, turn: Turn) -> bool:
         """Open the transaction; False where another process has the lock."""
-        turn.is_savepoint = self._group.size > 0
+        turn.is_savepoint = bool(self._group.waiting)
         try:
             self._group.begin(is_savepoint=turn.is_savepoint)
         except sqlite3.OperationalError as error:
@@ -200,11 +200,11 @@ class Writer:
             return
         if self._group.is_ripe:
             self._group.commit()
-        elif self._restart and not self._group.size:
+        elif self._restart and not self._group.waiting:
             self._begin_log_anew(self._restart)
         elif not self._queue.expects_somebody:
-            self._queue.call(self._options.group_size - self._group.size)
-            if self._queue.is_empty and self._group.size and not self._commit_is_due:
+            self._queue.call(self._options.group_size - len(self._group.waiting))
+            if self._queue.is_empty and self._group.waiting and not self._commit_is_due:
                 self._commit_is_due = True
                 self._loop.call_soon(self._commit_if_free)
         self._note_idle()
@@ -216,9 +216,9 @@ class Writer:
 
     def _commit_if_free(self) -> None:
         self._commit_is_due = False
-        if self._group.size and self._is_free and self._queue.is_empty:
+        if self._group.waiting and self._is_free and self._queue.is_empty:
             self._group.commit()
 
     def _note_idle(self) -> None:
-        if self._closed and self._is_free and self._queue.is_empty and not self._group.size:
+        if self._closed and self._is_free and self._queue.is_empty and not self._group.waiting:
             self._idle.set()
