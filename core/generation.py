@@ -22,6 +22,8 @@ from core.trace import TraceContext
 class ToolChoice(Enum):
     """Whether the model may, must or must not call a tool."""
 
+    __hash__ = object.__hash__  # Enum has its own, in Python
+
     AUTO = "auto"
     NONE = "none"
     REQUIRED = "required"
@@ -124,6 +126,8 @@ class TokenUsage:
 
 class StopCause(Enum):
     """Why a model stopped writing of its own accord."""
+
+    __hash__ = object.__hash__  # Enum has its own, in Python
 
     STOP = "stop"
     LENGTH = "length"

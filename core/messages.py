@@ -85,7 +85,7 @@ class Message:
     def text(self) -> str:
         """The text parts, one a line."""
         parts = self.parts
-        if len(parts) == 1 and isinstance(only := parts[0], TextPart):  # as nearly always
+        if len(parts) == 1 and type(only := parts[0]) is TextPart:  # as nearly always
             return only.text
         return "\n".join([part.text for part in parts if isinstance(part, TextPart)])
 

@@ -23,6 +23,8 @@ from core.routing import TaskClass
 
 _VERSION_DIGITS = 12
 _STRICT = ConfigDict(extra="forbid")
+_RECKONED = ("version", "defaults", "untrusted", "asks")
+"""The fields of a template that are no part of its content."""
 
 Text = Annotated[str, Field(max_length=50_000)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
@@ -63,6 +65,8 @@ class PromptTemplate:
     inputs: Mapping[SlotName, TemplateInput] = field(default_factory=dict)
     version: str = field(default="", init=False, repr=False, compare=False)
     """`name@digest`: the same for the same content, wherever it was read."""
+    defaults: Mapping[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What stands for each input that is not given."""
     untrusted: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
     """The inputs that are only passed on."""
     asks: bool = field(default=False, init=False, repr=False, compare=False)
@@ -70,22 +74,26 @@ class PromptTemplate:
 
     def __post_init__(self) -> None:
         content = asdict(self)
-        for computed in ("version", "untrusted", "asks"):
-            del content[computed]
-        version = f"{self.name}@{digest(content)[:_VERSION_DIGITS]}"
-        untrusted = tuple(name for name, spec in self.inputs.items() if spec.untrusted)
-        object.__setattr__(self, "version", version)
-        object.__setattr__(self, "untrusted", untrusted)
-        object.__setattr__(self, "asks", any(spec.required for spec in self.inputs.values()))
+        for name in _RECKONED:
+            del content[name]
+        specs = self.inputs.items()
+        reckoned = (
+            f"{self.name}@{digest(content)[:_VERSION_DIGITS]}",
+            {name: spec.default for name, spec in specs},
+            tuple(name for name, spec in specs if spec.untrusted),
+            any(spec.required for _, spec in specs),
+        )
+        for name, value in zip(_RECKONED, reckoned, strict=True):
+            object.__setattr__(self, name, value)
 
-    def values(self, given: Mapping[str, str]) -> dict[str, str]:
+    def values(self, given: Mapping[str, str]) -> Mapping[str, str]:
         """The inputs with their defaults. Raises InvalidInput, naming each that doesn't fit."""
-        if given or self.asks:
-            violations = tuple(self._violations(given))
-            if violations:
-                raise InvalidInput(violations)
-        defaults = {name: spec.default for name, spec in self.inputs.items()}
-        return {**defaults, **given}
+        if not given and not self.asks:
+            return self.defaults
+        violations = tuple(self._violations(given))
+        if violations:
+            raise InvalidInput(violations)
+        return {**self.defaults, **given}
 
     def _violations(self, given: Mapping[str, str]) -> Iterator[FieldViolation]:
         for name in sorted(given.keys() - self.inputs.keys()):

@@ -15,6 +15,8 @@ from core.messages import ImagePart, Message, ToolCallPart, ToolResultPart
 class TaskClass(Enum):
     """What kind of work a request is. Routing may have a route for each."""
 
+    __hash__ = object.__hash__  # Enum has its own, in Python
+
     CHAT = "chat"
     GROUNDED_ANSWER = "grounded_answer"
     SUMMARISATION = "summarisation"

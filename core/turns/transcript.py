@@ -60,7 +60,7 @@ class Transcript:
     @property
     def text_bytes(self) -> int:
         """The answer's length in UTF-8: what an attempt without usage is booked by."""
-        return len(self.text.encode()) + len(self.reasoning.encode())
+        return len((self._text + self._end + self.reasoning).encode())
 
     @property
     def model(self) -> str:

@@ -80,6 +80,7 @@ class _Work:
     request: ChatRequest
     run: Run
     template: PromptTemplate
+    question: str
     language: str
     history: Sequence[Said]
 
@@ -177,7 +178,7 @@ class Answering:
     async def _search(self, work: _Work) -> Found:
         request = work.request
         wanted = SearchRequest(
-            query=request.message.text.strip()[-LONGEST_QUERY:],  # where a question is asked
+            query=work.question.strip()[-LONGEST_QUERY:],  # where a question is asked
             collections=request.collections or (self._policy.default_collection,),
             limit=self._policy.passages,
             where=request.filter,
@@ -211,7 +212,7 @@ class Answering:
                 work.call.principal.key,
             ),
             parts=gather(work.template, material),
-            question=request.message.text,
+            question=work.question,
             deadline=work.run.deadline,
             context=state.passages,
             task=TaskClass.GROUNDED_ANSWER if state.grounded else work.template.task_class,
@@ -225,9 +226,10 @@ class Answering:
         )
 
     async def _work(self, call: Call, request: ChatRequest, run: Run) -> _Work:
-        language = request.language or detect_language(request.message.text)
+        template, question = self.template_for(request), request.message.text
+        language = request.language or detect_language(question)
         history = await self._history(run.turn, request)
-        return _Work(call, request, run, self.template_for(request), language, history)
+        return _Work(call, request, run, template, question, language, history)
 
     async def _history(self, turn: Turn, request: ChatRequest) -> Sequence[Said]:
         """What was said before, oldest first: the stored branch, or what the caller sent."""

@@ -12,7 +12,7 @@ from core.errors import BudgetSpent, ContextTooLong
 from core.generation import ModelError
 from core.identifiers import Seconds
 from core.ports.model_gateway import GatewayEvent, GatewayEvents, Routed, Switched
-from core.resilience.load import hedge_after
+from core.resilience.load import HedgePolicy, hedge_after
 from core.resilience.retries import retry_delay
 from services.models.boarding import Boarding
 from services.models.hearing import Hearing, Listener
@@ -146,7 +146,8 @@ class Generation:
     def _heard_from(self, journey: Journey, trial: Trial) -> GatewayEvents:
         """What this candidate says, or the one that is asked because it is silent."""
         journey.call.facts.model_version = trial.deployment.name
-        after = self._hedge_after(journey, trial)
+        hedge = self._crew.lanes.policy.hedge
+        after = self._hedge_after(journey, trial, hedge) if hedge.enabled else None
         opening = journey.turn_to(trial)
         if journey.order.whole:
             trial.whole = _may_come_whole(journey, trial)
@@ -154,10 +155,9 @@ class Generation:
             return Hearing(self._crew.listener, journey, trial, opening)
         return self._hedged(journey, trial, opening, after)
 
-    def _hedge_after(self, journey: Journey, trial: Trial) -> Seconds | None:
+    def _hedge_after(self, journey: Journey, trial: Trial, policy: HedgePolicy) -> Seconds | None:
         """How long its silence is waited out; None where nobody is to be asked besides."""
-        policy = self._crew.lanes.policy.hedge
-        if not policy.enabled or journey.released or not journey.course.others_wait:
+        if journey.released or not journey.course.others_wait:
             return None
         return hedge_after(self._crew.lanes.of(trial.deployment).load, policy)
 

@@ -94,7 +94,8 @@ class Listener:
         what its log says.
         """
         ended = trial.end()
-        trial.passage.leave(trial.verdict, trial.tokens)
+        used = trial.spent.usage
+        trial.passage.leave(trial.verdict, (used.prompt or 0) + (used.completion or 0))
         if trial.reservation is not None:
             self._budgets.settle(trial.reservation, trial.spent.cost)
         journey.book(trial)

@@ -87,11 +87,6 @@ class Trial:
         self.spent = Spent(usage, cost_of(usage, self.deployment.prices), 1, estimated)
         return ended
 
-    @property
-    def tokens(self) -> int:
-        """Prompt and answer together, for the deployment's limit a minute."""
-        return (self.spent.usage.prompt or 0) + (self.spent.usage.completion or 0)
-
     def told(self, now: Seconds) -> AttemptEnded:
         """What operators are told of it, once it is over."""
         outcome = "ok" if self.finished is not None else self.error or "stopped"

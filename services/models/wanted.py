@@ -28,7 +28,9 @@ def wanted(order: GenerationOrder) -> RoutingRequest:
         task=order.task,
         model=order.model,
         constraints=order.constraints,
-        capabilities=needs_of(order.options, _kinds(order.parts)),
+        capabilities=needs_of(
+            order.options, {type(piece) for part in order.parts for piece in part.content}
+        ),
         output_tokens=order.options.max_output_tokens,
         language=order.language,
         minimum_tier=order.minimum_tier,
@@ -42,10 +44,6 @@ def to_rank(
     if order.only_extractive:
         return request
     return replaced(request, expected_prompt=_expected(order.parts), key=order.key, holder=holder)
-
-
-def _kinds(parts: Sequence[PromptPart]) -> set[type]:
-    return {type(piece) for part in parts for piece in part.content}
 
 
 def _expected(parts: Sequence[PromptPart]) -> int:
