@@ -4,61 +4,84 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, Sequence, Set
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from decimal import Decimal
 from enum import Enum
-from json import JSONEncoder
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
-
-_ENCODER = JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"))
 
 
 def digest(value: object) -> str:
-    """The SHA-256, in hex, of the value's canonical JSON.
+    """The SHA-256, in hex, of the value's canonical JSON: keys sorted, no blanks, ASCII only.
 
     Takes dataclasses, mappings, sequences, sets, enums, decimals and JSON's own types. Fields
     that hold their default count like the others.
     """
-    return hashlib.sha256(_ENCODER.encode(_FORMS[type(value)](value)).encode()).hexdigest()
+    return hashlib.sha256(_FORMS[type(value)](value).encode()).hexdigest()
 
 
-class _Forms(dict[type, Callable[[Any], object]]):
-    """What makes JSON's own types of a value, by the value's type."""
+class _Forms(dict[type, Callable[[Any], str]]):
+    """What writes a value as JSON, by the value's type."""
 
-    def __missing__(self, kind: type) -> Callable[[Any], object]:
+    def __missing__(self, kind: type) -> Callable[[Any], str]:
         form = self[kind] = _form_of(kind)
         return form
 
 
-_FORMS = _Forms()
+_FORMS = _Forms({str: _quoted})
 
 
-def _form_of(kind: type) -> Callable[[Any], object]:
+def _form_of(kind: type) -> Callable[[Any], str]:
     if issubclass(kind, Enum):
         return lambda member: _FORMS[type(member._value_)](member._value_)
     if issubclass(kind, bool | int | float | str | type(None)):
-        return lambda value: value
+        return json.dumps
     if issubclass(kind, Decimal):
-        return str
+        return lambda value: _quoted(str(value))
     if dataclasses.is_dataclass(kind):
         return _fields_form(kind)
     if issubclass(kind, Mapping):
-        return lambda value: {str(key): _FORMS[type(item)](item) for key, item in value.items()}
+        return _mapping
     if issubclass(kind, Set):
-        return lambda value: sorted((_FORMS[type(item)](item) for item in value), key=str)
+        return lambda value: _array(sorted(_texts(value), key=_plain))
     if issubclass(kind, Sequence) and not issubclass(kind, bytes | bytearray | memoryview):
-        return lambda value: [_FORMS[type(item)](item) for item in value]
+        return lambda value: _array(_texts(value))
     raise TypeError(f"{kind.__name__} has no canonical form")
 
 
-def _fields_form(kind: type) -> Callable[[object], object]:
-    names = tuple(field.name for field in dataclasses.fields(kind))
+def _texts(values: Iterable[object]) -> list[str]:
+    return [_FORMS[type(value)](value) for value in values]
 
-    def form(value: object) -> object:
-        content: dict[str, object] = {"": kind.__name__}
-        for name in names:
+
+def _array(texts: Sequence[str]) -> str:
+    return f"[{','.join(texts)}]"
+
+
+def _plain(text: str) -> str:
+    """What the members of a set are sorted by."""
+    return str(json.loads(text))
+
+
+def _mapping(value: Mapping[object, object]) -> str:
+    members = {str(key): item for key, item in value.items()}
+    texts = [
+        f"{_quoted(key)}:{_FORMS[type(members[key])](members[key])}" for key in sorted(members)
+    ]
+    return f"{{{','.join(texts)}}}"
+
+
+def _fields_form(kind: type) -> Callable[[object], str]:
+    """A dataclass is an object of its fields; its name stands under the empty key."""
+    names = sorted(field.name for field in dataclasses.fields(kind))
+    keys = [(name, f",{_quoted(name)}:") for name in names]
+    head = f'{{"":{_quoted(kind.__name__)}'
+
+    def form(value: object) -> str:
+        text = head
+        for name, key in keys:
             item = getattr(value, name)
-            content[name] = _FORMS[type(item)](item)
-        return content
+            text += key + _FORMS[type(item)](item)
+        return text + "}"
 
     return form

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -43,6 +45,18 @@ class Place:
 def test_the_order_of_keys_does_not_count(value: dict[str, object]) -> None:
     turned = dict(reversed(list(value.items())))
     assert digest(value) == digest(turned)
+
+
+@given(plain | st.floats(), st.text(max_size=5))
+def test_it_is_that_of_what_a_json_encoder_writes(value: object, text: str) -> None:
+    def encoded(whole: object) -> str:
+        written = json.dumps(whole, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        return hashlib.sha256(written.encode()).hexdigest()
+
+    assert digest(value) == encoded(value)
+    assert digest({text: (Point(1), Colour.RED, {text, "b"}, Decimal("1.50"))}) == encoded(
+        {text: [{"": "Point", "x": 1, "y": 0}, "red", sorted({text, "b"}), "1.50"]}
+    )
 
 
 @given(st.sets(st.text(max_size=5)))
