@@ -16,8 +16,8 @@ from core.turns.outcome import Outcome, outcome, unbooked
 from core.turns.rows import Attempt, EndReason, Turn, TurnState
 from services.models import attempt_steps
 from services.models.attempts import Attempts
+from services.turns.runs import Runs
 from services.turns.settlement import Settlement
-from services.turns.turns import Turns
 from simulation import store_rows, store_talks
 from simulation.mutations.mutation import Mutation
 from simulation.patching import Patch
@@ -137,7 +137,7 @@ def _begun_after_cancel(patch: Patch) -> None:
 
 
 def _ride_nowhere(patch: Patch) -> None:
-    patch.set(Turns, "ride", lambda self, unit, step, urgent: None)
+    patch.set(Runs, "ride", lambda self, unit, step, is_next: None)
 
 
 def _called_in_doubt(patch: Patch) -> None:
