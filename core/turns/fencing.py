@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import NamedTuple
 
 from core.identifiers import BootId, TurnId
 from core.replacing import replaced
@@ -53,18 +54,17 @@ def appended(turn: Turn, events: Sequence[LoggedEvent], *, released: bool) -> Tu
     return replaced(turn, next_seq=turn.next_seq + len(events), released=turn.released or released)
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
+class Extension(NamedTuple):
     """A runner's append as a store can do it without showing the row.
 
-    By the holder of `epoch`: `count` events (none: a renewal) from number `first` on, where nobody
+    By the holder of `epoch`: `added` events (none: a renewal) from number `first` on, where nobody
     has asked for anything of the turn but for what its runner knows: `cancel` and `detach`.
     """
 
     turn: TurnId
     epoch: int
     first: int
-    count: int
+    added: int
     released: bool
     cancel: EndReason | None = None
     detach: bool = False
@@ -72,11 +72,11 @@ class Extension:
 
 def extended(turn: Turn, by: Extension) -> Turn | None:
     """The row after it; None where it does not apply, and somebody has to look at the row."""
-    if standing_of_append(turn, Fence(by.epoch), by.first, by.count) is not Standing.APPLIES:
+    if standing_of_append(turn, Fence(by.epoch), by.first, by.added) is not Standing.APPLIES:
         return None
     if (turn.cancel, turn.detach) != (by.cancel, by.detach):
         return None
-    return replaced(turn, next_seq=turn.next_seq + by.count, released=turn.released or by.released)
+    return replaced(turn, next_seq=turn.next_seq + by.added, released=turn.released or by.released)
 
 
 def run_again(

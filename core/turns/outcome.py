@@ -11,8 +11,8 @@ from core.identifiers import Seconds
 from core.replacing import replaced
 from core.turns.rows import Attempt, EndReason, Turn, TurnFailure, TurnState
 
-_ALWAYS_FAILED = frozenset({EndReason.ERROR, EndReason.DEADLINE})
-_FAILED_IF_NOTHING_SHOWN = frozenset({EndReason.INTERRUPTED, EndReason.ABANDONED})
+_ALWAYS_FAILED = (EndReason.ERROR, EndReason.DEADLINE)
+_FAILED_IF_NOTHING_SHOWN = (EndReason.INTERRUPTED, EndReason.ABANDONED)
 
 BYTES_PER_TOKEN_FLOOR = 3
 """An estimate must not be above what was really written: few tokens are longer than this."""

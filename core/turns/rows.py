@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from typing import NamedTuple
 
 from core.generation import TokenUsage
 from core.identifiers import (
@@ -145,8 +146,7 @@ class ReaderRow:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedEvent:
+class LoggedEvent(NamedTuple):
     """One event in the log: its number, its kind for queries, and the bytes that go out."""
 
     seq: int

@@ -30,7 +30,7 @@ from services.turns.writing import Writing
 DeploymentOf = Callable[[DeploymentName], Deployment | None]
 """The catalog's entry for a name; None for one that has left the catalog."""
 
-_COMPLETE = frozenset({EndReason.STOP, EndReason.REFUSED})
+_COMPLETE = (EndReason.STOP, EndReason.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)

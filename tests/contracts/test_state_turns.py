@@ -239,9 +239,9 @@ class TestExtending:
         for known in (None, EndReason.CANCELLED):
             for so in (False, True):
                 if (known, so) != (cancel, detach):
-                    assert await extend(state, replace(by(), cancel=known, detach=so)) == set()
+                    assert await extend(state, by()._replace(cancel=known, detach=so)) == set()
         assert await stored(state) == turn
-        assert await extend(state, replace(by(), cancel=cancel, detach=detach)) == {turn.id}
+        assert await extend(state, by()._replace(cancel=cancel, detach=detach)) == {turn.id}
         assert await stored(state) == replace(
             turn, next_seq=3, released=True, lease_until=later(5.0)
         )

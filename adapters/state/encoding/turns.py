@@ -180,7 +180,7 @@ def idempotency_of(row: IdempotencyRow) -> IdempotencyRecord:
 def event_rows(turn: Turn, events: Sequence[LoggedEvent]) -> list[EventRow]:
     """Events of a turn, each in the order of EVENT."""
     id, tenant = turn.id, turn.tenant
-    return [(id, each.seq, tenant, each.run, each.epoch, each.kind, each.body) for each in events]
+    return [(id, seq, tenant, run, epoch, kind, body) for seq, run, epoch, kind, body in events]
 
 
 def event_of(row: tuple[int, int, int, str, bytes]) -> LoggedEvent:

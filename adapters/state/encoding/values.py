@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from json.encoder import encode_basestring
 
 from core.errors import InvalidInput
@@ -17,6 +18,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
+@lru_cache(maxsize=256)  # a commit writes few times, each of them often
 def micros(at: datetime) -> int:
     """Whole microseconds since 1970, UTC. TypeError for a time without a zone."""
     since = at - _EPOCH
@@ -55,7 +57,7 @@ def as_json(value: object) -> str:
 
 def text_list_json(values: Sequence[str]) -> str:
     """A list of texts as JSON; several times as quick as by way of a list."""
-    return f"[{','.join(map(encode_basestring, values))}]" if values else "[]"
+    return f"[{','.join(map(encode_basestring, values))}]"
 
 
 def texts(value: str) -> tuple[str, ...]:

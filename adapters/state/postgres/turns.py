@@ -60,7 +60,7 @@ class PostgresTurnRows(SqlTurnRows):
             [str(e.first) for e in ordered],
             [e.cancel.value if e.cancel else "" for e in ordered],
             ["t" if e.detach else "f" for e in ordered],
-            [str(e.count) for e in ordered],
+            [str(e.added) for e in ordered],
             ["t" if e.released else "f" for e in ordered],
         )
         times = micros(now + timedelta(seconds=lease)), micros(now - timedelta(seconds=hard))

@@ -17,8 +17,9 @@ from core.identifiers import Seconds, TurnId
 from core.turns.fencing import Extension
 from core.turns.rows import Turn
 
-# In two, because SQLite writes every index anew of which a column is set, changed or not: the
-# columns in indexes are set only where they change, which is seldom, and the rest always.
+# In two while a turn goes on, because SQLite writes every index anew of which a column is set,
+# changed or not: the columns in indexes are set only where they change, and the rest always.
+_END = update("turn", TURN, ("id", "tenant"), rank=TURN_UPDATE_INDEXED)
 _INDEXED = ("state", "conversation", "parent", "created_at", "ended_at", "sweep")
 _UPDATE = update("turn", TURN, ("id", "tenant"), leave=_INDEXED, rank=TURN_UPDATE)
 _UPDATE_INDEXED = Statement(
@@ -62,7 +63,7 @@ class SqliteTurnRows(SqlTurnRows):
                 by.first,
                 by.cancel.value if by.cancel else None,
                 by.detach,
-                by.count,
+                by.added,
                 by.released,
                 until,
                 too_late,
@@ -75,5 +76,8 @@ class SqliteTurnRows(SqlTurnRows):
     def update(self, turn: Turn) -> None:
         """See TurnRows.update."""
         row = turn_row(turn)
-        self._session.write_for(turn.tenant, _UPDATE, row)
-        self._session.write_for(turn.tenant, _UPDATE_INDEXED, _indexed(row))
+        if turn.state.ended:
+            self._session.write_for(turn.tenant, _END, row)
+        else:
+            self._session.write_for(turn.tenant, _UPDATE, row)
+            self._session.write_for(turn.tenant, _UPDATE_INDEXED, _indexed(row))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -88,7 +87,7 @@ async def test_one_that_cannot_be_settled_does_not_keep_the_others(state: State)
             await tx.turns.lock([row.id])
             (event,) = await tx.events.read(row.id, 0, 10)
             tx.events.delete(row)
-            tx.events.append(row, [replace(event, body=b"\xff")])
+            tx.events.append(row, [event._replace(body=b"\xff")])
         await asyncio.sleep(LEASE + 2.5)
         ended = [(await survivor.row(turn)).state.ended for turn in turns]
         assert ended == [False, True, True, True, True]

@@ -82,7 +82,7 @@ def _new_numbers_after_doubt(patch: Patch) -> None:
         )
         if moved and row is not None and entry.events:
             first = row.next_seq
-            again = tuple(replace(e, seq=first + n) for n, e in enumerate(entry.events))
+            again = tuple(e._replace(seq=first + n) for n, e in enumerate(entry.events))
             entry = replace(entry, events=again)
         return await judge(self, tx, entry, row)
 
@@ -152,7 +152,7 @@ def _released_not_noted(patch: Patch) -> None:
     extended = core.turns.fencing.extended
 
     def unnoted(turn: Turn, by: Any) -> Turn | None:
-        return extended(turn, replace(by, released=False))
+        return extended(turn, by._replace(released=False))
 
     patch.everywhere(real, appended)
     patch.everywhere(extended, unnoted)
