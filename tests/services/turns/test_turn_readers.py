@@ -15,6 +15,7 @@ from core.ports.state import State
 from core.turns.rows import EndReason, TurnState
 from fakes.language_model import Wait, script, words
 from fakes.state import FakeState, FakeTransaction
+from fakes.state_steps import until
 from fakes.turn_node import ACME, TurnNode, a_model, a_request, turn_node
 from fakes.turn_readers import Reader, read_all, reading
 from services.turns.reading import Batches
@@ -120,6 +121,7 @@ async def test_readers_of_a_stale_runner_get_the_end_from_the_log(state: State) 
             async with turn_node(state, [model], boot="boot-2") as taker:
                 assert taker.settled == 1  # as a process that holds the data folder alone
                 read = await reads.end()
+                await until(lambda: not node.turns._runs.tasks)  # its attempt's end is written
         assert read.transcript.finished is not None
         assert read.transcript.finished.reason is EndReason.INTERRUPTED
         assert read.text == "a"
