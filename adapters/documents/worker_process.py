@@ -54,9 +54,19 @@ class Worker:
 
         `Popen` starts it without running what other libraries do at a fork, as the event loop's
         own way to start a process would: gRPC's handlers are not made for a process that only
-        goes on to another program.
+        goes on to another program. If this is cancelled, no process is left behind.
         """
-        process = await asyncio.to_thread(_popen, memory_bytes)
+        starting = asyncio.ensure_future(asyncio.to_thread(_popen, memory_bytes))
+        try:
+            return await cls._connected(await asyncio.shield(starting))
+        except BaseException:
+            await asyncio.wait({starting})
+            if starting.exception() is None:
+                await _discard(starting.result())
+            raise
+
+    @classmethod
+    async def _connected(cls, process: subprocess.Popen[bytes]) -> Worker:
         assert process.stdin is not None  # both were asked for
         assert process.stdout is not None
         loop = asyncio.get_running_loop()
@@ -152,3 +162,12 @@ def _popen(memory_bytes: int) -> subprocess.Popen[bytes]:
         cwd="/",
         start_new_session=True,
     )
+
+
+async def _discard(process: subprocess.Popen[bytes]) -> None:
+    """End a process that nobody will ask for anything."""
+    process.kill()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    await asyncio.to_thread(process.wait)

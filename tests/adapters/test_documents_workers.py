@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from adapters.documents.reader import ReaderLimits, WorkerDocumentReader
+from adapters.documents.worker_process import Worker
 from core.documents import ExtractedDocument, UnreadableDocument, UnreadableReason
 from core.errors import Unavailable
 from core.identifiers import Seconds
@@ -135,6 +136,18 @@ async def test_waiting_for_a_free_worker_does_not_count_as_reading(
     quick = await reader.read(b"# Fine", uri="a.md", content_type="", timeout=Seconds(1.0))
     assert quick.title == "Fine"
     assert (await slow).reason is UnreadableReason.TOO_SLOW
+
+
+@pytest.mark.parametrize("steps", range(4))
+async def test_a_start_that_is_cancelled_leaves_no_process(steps: int) -> None:
+    before = children()
+    starting = asyncio.create_task(Worker.start(memory_bytes=512 * MEBIBYTE))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert children() == before
 
 
 async def test_cancelling_kills_the_worker_and_frees_its_place(
