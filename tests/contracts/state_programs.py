@@ -37,12 +37,14 @@ from core.identifiers import (
     DocumentId,
     MessageId,
     Position,
+    Seconds,
     TurnId,
 )
 from core.pages import Cursor
 from core.ports.cache_rows import CachedRow
 from core.ports.state import EVERY_TENANT, Scope, Transaction
-from core.turns.rows import ReaderRow, TurnState
+from core.turns.fencing import Extension
+from core.turns.rows import EndReason, ReaderRow, TurnState
 
 Step = Callable[[Transaction], Awaitable[object] | None]
 
@@ -68,9 +70,10 @@ names = st.sampled_from(["docs", "notes"]).map(CollectionName)
 documents = st.sampled_from(["d1", "d2"]).map(DocumentId)
 chunk_names = st.lists(st.sampled_from("abcd"), unique=True, max_size=3)
 limits = st.sampled_from([1, 2, 100])
+cancels = st.sampled_from([None, None, EndReason.CANCELLED])
 
 turns = st.builds(
-    lambda id, tenant, conversation, parent, state, at, ended, forgotten: a_turn(
+    lambda id, tenant, conversation, parent, state, at, ended, cancel, forgotten: a_turn(
         id,
         tenant,
         conversation=conversation,
@@ -82,6 +85,7 @@ turns = st.builds(
         next_seq=at,
         wait_until=later(at),
         ended_at=None if ended is None else later(ended),
+        cancel=cancel,
         forgotten=forgotten,
     ),
     turn_ids,
@@ -91,7 +95,12 @@ turns = st.builds(
     states,
     numbers,
     st.none() | numbers,
+    cancels,
     st.booleans(),
+)
+extensions = st.lists(
+    st.builds(Extension, turn_ids, st.integers(1, 2), numbers, limits, st.booleans(), cancels),
+    unique_by=lambda extension: extension.turn,
 )
 readers = st.builds(
     lambda id, tenant, boot, at: ReaderRow(id, tenant, BootId(f"boot-{boot}"), later(at)),
@@ -130,6 +139,11 @@ turn_steps = st.one_of(
     step(lambda turn: lambda tx: tx.turns.update(turn), turns),
     step(lambda id: lambda tx: tx.turns.get(id), turn_ids),
     step(lambda ids: lambda tx: tx.turns.lock(ids), st.lists(turn_ids, max_size=3)),
+    step(
+        lambda wanted, n: lambda tx: tx.turns.extend(wanted, later(n), Seconds(2.0), Seconds(1.0)),
+        extensions,
+        numbers,
+    ),
     step(lambda c, parent: lambda tx: tx.turns.busy(c, parent), conversations, parents),
     step(lambda c: lambda tx: tx.turns.any_busy(c), conversations),
     step(lambda limit: lambda tx: tx.turns.running(limit), limits),

@@ -60,6 +60,7 @@ class FakeTurnRows:
     async def extend(
         self, extensions: Sequence[Extension], now: datetime, lease: Seconds, hard: Seconds
     ) -> AbstractSet[TurnId]:
+        self._view.write("turns", lambda _: None)  # refused where nothing may be written
         rows = await self.lock(each.turn for each in extensions)
         done = set()
         for each in extensions:
