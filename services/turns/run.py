@@ -224,6 +224,8 @@ class Run:
                 self.tail.close(None)
             if not producing.done():
                 await asyncio.wait({producing}, timeout=self._timings.settle_budget)
+            self.log.lost.remove_done_callback(self._rouse)
+            self.log.part()
 
     async def _watch(self, producing: asyncio.Future[EndReason | Paused]) -> Ending | None:
         """How the run ended; None when the turn is no longer ours."""

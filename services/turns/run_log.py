@@ -61,6 +61,10 @@ Learn = Callable[[Turn, bool | None], None]
 """Takes the row, and whether other replicas read the turn; None: not asked."""
 
 
+def _nobody(_: Turn, __: bool | None) -> None:
+    pass
+
+
 class Lost(ColonnadeError):
     """This run may write nothing more: another has the turn, or it has ended."""
 
@@ -165,6 +169,14 @@ class RunLog:
     def seal(self) -> None:
         """Take no more events: a producer that is slow to stop has nothing more to say."""
         self._sealed = True
+
+    def part(self) -> None:
+        """The run is over, and told nothing more.
+
+        The two hold each other no longer, so that what they hold is free at once. Garbage in
+        circles is looked for seldom, and what has lived as long as a slow turn hardly ever.
+        """
+        self._learn = _nobody
 
     def ask(
         self, step: Step, *, urgent: bool | None = True, is_last: bool = False

@@ -44,7 +44,7 @@ from core.pages import Cursor
 from core.ports.cache_rows import CachedRow
 from core.ports.state import EVERY_TENANT, Scope, Transaction
 from core.turns.fencing import Extension
-from core.turns.rows import EndReason, ReaderRow, TurnState
+from core.turns.rows import Attempt, EndReason, ReaderRow, Turn, TurnState
 
 Step = Callable[[Transaction], Awaitable[object] | None]
 
@@ -134,9 +134,32 @@ def step(
     return st.builds(make, *arguments)
 
 
+def update(turn: Turn) -> Step:
+    """A turn's row is locked before it is replaced, as the port has it."""
+
+    async def done(tx: Transaction) -> object:
+        found = await tx.turns.lock([turn.id])
+        tx.turns.update(turn)
+        return found
+
+    return done
+
+
+def book(attempt: Attempt) -> Step:
+    """An attempt is replaced that is there."""
+
+    async def done(tx: Transaction) -> object:
+        found = await tx.spending.attempts(attempt.unit)
+        if attempt.number in {each.number for each in found}:
+            tx.spending.update(replace(attempt, booked=True))
+        return found
+
+    return done
+
+
 turn_steps = st.one_of(
     step(lambda turn: lambda tx: tx.turns.insert(turn), turns),
-    step(lambda turn: lambda tx: tx.turns.update(turn), turns),
+    step(update, turns),
     step(lambda id: lambda tx: tx.turns.get(id), turn_ids),
     step(lambda ids: lambda tx: tx.turns.lock(ids), st.lists(turn_ids, max_size=3)),
     step(
@@ -172,13 +195,7 @@ turn_steps = st.one_of(
 )
 spending_steps = st.one_of(
     step(lambda n, t: lambda tx: tx.spending.begin(an_attempt(n, "turn-1", t)), numbers, tenants),
-    step(
-        lambda n, t: (
-            lambda tx: tx.spending.update(replace(an_attempt(n, "turn-1", t), booked=True))
-        ),
-        numbers,
-        tenants,
-    ),
+    step(lambda n, t: book(an_attempt(n, "turn-1", t)), numbers, tenants),
     st.just(lambda tx: tx.spending.attempts("turn-1")),
     step(
         lambda n, cost, guess: lambda tx: tx.spending.book(a_line(n, str(cost), estimated=guess)),

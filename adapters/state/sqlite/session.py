@@ -139,6 +139,7 @@ class Session(Tenancy):
         if self._writes:
             self._last = self._take()
         self._closed = True
+        self._writes = _NO_MORE
 
     async def flush(self) -> None:
         """Do the writes that were still recorded when it was closed, if any."""
@@ -148,8 +149,6 @@ class Session(Tenancy):
 
     def _group(self, statement: Statement) -> _Write:
         """Room for the rows of a statement that was not recorded since the last read."""
-        if self._closed:
-            raise RuntimeError("the transaction is over")
         if not self._writable:
             raise RuntimeError("a snapshot is only for reading")
         return statement.sqlite.of(self.tenant), []
@@ -161,6 +160,14 @@ class Session(Tenancy):
         self._more_rows = 0
         self.rows_written += recorded
         return writes, recorded
+
+
+def _over(_: Statement) -> _Write:
+    raise RuntimeError("the transaction is over")
+
+
+_NO_MORE: Ranked[_Write] = Ranked(_over)
+"""What a closed session records to: it holds nothing, and so not the session itself."""
 
 
 def _write(connection: sqlite3.Connection, writes: Sequence[_Write]) -> None:

@@ -87,6 +87,8 @@ class WritingUnit(AbstractAsyncContextManager[SqliteTransaction]):
                 await self._commit()
         except sqlite3.Error as failure:
             raise self._failed(failure) from None
+        finally:
+            del self._transaction, self._session  # which hold this block
 
     async def _commit(self) -> None:
         if self._turn.failure is not None:
