@@ -134,12 +134,13 @@ def step(
     return st.builds(make, *arguments)
 
 
-def update(turn: Turn) -> Step:
-    """A turn's row is locked before it is replaced, as the port has it."""
+def update(rows: list[Turn]) -> Step:
+    """Turns are locked, as the port has it, before their rows are replaced, some of them twice."""
 
     async def done(tx: Transaction) -> object:
-        found = await tx.turns.lock([turn.id])
-        tx.turns.update(turn)
+        found = await tx.turns.lock([row.id for row in rows])
+        for row in rows:
+            tx.turns.update(row)
         return found
 
     return done
@@ -159,7 +160,7 @@ def book(attempt: Attempt) -> Step:
 
 turn_steps = st.one_of(
     step(lambda turn: lambda tx: tx.turns.insert(turn), turns),
-    step(update, turns),
+    step(update, st.lists(turns, min_size=1, max_size=4)),
     step(lambda id: lambda tx: tx.turns.get(id), turn_ids),
     step(lambda ids: lambda tx: tx.turns.lock(ids), st.lists(turn_ids, max_size=3)),
     step(

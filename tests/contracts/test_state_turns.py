@@ -104,6 +104,24 @@ class TestRow:
         assert await stored(state) == a_turn()
 
 
+class TestReplacing:
+    async def test_the_last_row_stands_whatever_else_a_transaction_replaces(
+        self, state: State
+    ) -> None:
+        """As where one run settles, and another is renewed and then settles, in one commit."""
+        turns = [a_turn(f"turn-{n}", deadline_at=later(60)) for n in range(3)]
+        await insert(state, *turns)
+        ended = [replace(t, state=TurnState.FINISHED, ended_at=later(1)) for t in turns]
+        renewed = [replace(t, lease_until=later(5), next_seq=2) for t in turns]
+        async with state.transaction(EVERY_TENANT) as tx:
+            await tx.turns.lock([turn.id for turn in turns])
+            for row in (ended[0], renewed[1], ended[1], renewed[2], ended[2], renewed[2]):
+                tx.turns.update(row)
+        assert await stored(state, "turn-0") == ended[0]
+        assert await stored(state, "turn-1") == ended[1]
+        assert await stored(state, "turn-2") == renewed[2]
+
+
 class TestLock:
     async def test_gives_the_known_ones_in_order_of_id(self, state: State) -> None:
         await insert(state, a_turn("b"), a_turn("c"), a_turn("a"))
