@@ -53,7 +53,6 @@ class Outgoing(Protocol):
 
 
 Parse = Callable[[bytes], Message]
-Handler = Callable[[bytes, Context], Awaitable[bytes]]
 StreamHandler = Callable[[bytes, Context], Awaitable[None]]
 
 

@@ -27,7 +27,7 @@ from core.turns.rows import Attempt
 from services.models.attempt_steps import NOTHING
 from services.models.attempts import Attempts
 from services.models.journey import Journey, TooDear
-from services.models.lanes import Lanes, Passage
+from services.models.lanes import Lanes
 from services.models.spending import NO_BUDGETS, Budgets, Reservation
 from services.models.trial import Trial
 
@@ -60,7 +60,12 @@ class Boarding:
         )
         if order.constraints.max_cost is not None:
             _check_price(journey, candidate, prompt.tokens, output, order.constraints.max_cost)
-        passage = await self._passage(journey, deployment, prompt.tokens + output)
+        passage = await self._lanes.of(deployment).enter(
+            order.unit.tenant,
+            prompt.tokens + output,
+            self._patience(journey, deployment),
+            last_resort=journey.decision.all_rest,
+        )
         reservation = None
         try:
             payer = journey.call.principal
@@ -97,16 +102,6 @@ class Boarding:
         except BudgetSpent:
             await self._attempts.end(replace(attempt, used=NOTHING), unit, deployment)
             raise
-
-    async def _passage(self, journey: Journey, deployment: Deployment, tokens: int) -> Passage:
-        """The way into the deployment, for which the caller may have to wait."""
-        lane, tenant = self._lanes.of(deployment), journey.order.unit.tenant
-        last_resort = journey.decision.all_rest
-        passage = lane.enter_at_once(tenant, tokens, last_resort=last_resort)
-        if passage is None:
-            patience = self._patience(journey, deployment)
-            passage = await lane.enter(tenant, tokens, patience, last_resort=last_resort)
-        return passage
 
     def _patience(self, journey: Journey, deployment: Deployment) -> Seconds:
         """Nobody is waited for while somebody else may have room at once."""

@@ -106,7 +106,7 @@ class LiveDeployments:
 
     def deployment(self, name: DeploymentName) -> Deployment | None:
         """The entry of this name in the current snapshot."""
-        return self._current.catalog.deployments.get(name)
+        return self._current.deployment(name)
 
     def swap(self, deployments: Deployments) -> None:
         """Let new requests have this one. Models that are in no snapshot any more are closed.

@@ -54,29 +54,17 @@ class Lane:
             rest_of(self.breaker, self._policy.breaker, self._clock.monotonic()),
         )
 
-    def enter_at_once(
-        self, tenant: TenantId, tokens: int, *, last_resort: bool = False
-    ) -> Passage | None:
-        """Go if there is room; None where it has to be waited for.
-
-        Only the `last_resort` is let through to a deployment that rests: TurnedAway.
-        """
-        now = self._clock.monotonic()
-        if not self._line.went(tenant, tokens, now):
-            return None
-        return self._entered(tenant, tokens, now, last_resort)
-
     async def enter(
         self, tenant: TenantId, tokens: int, patience: Seconds, *, last_resort: bool = False
     ) -> Passage:
-        """The same, with `patience` at most. Raises TurnedAway where there is no room by then."""
-        passage = self.enter_at_once(tenant, tokens, last_resort=last_resort)
-        if passage is None:
-            await self._line.wait(tenant, tokens, patience)
-            passage = self._entered(tenant, tokens, self._clock.monotonic(), last_resort)
-        return passage
+        """Wait for room, `patience` at most. Raises TurnedAway where there is none by then.
 
-    def _entered(self, tenant: TenantId, tokens: int, now: Seconds, last_resort: bool) -> Passage:
+        Only the `last_resort` is let through to a deployment that rests.
+        """
+        now = self._clock.monotonic()
+        if not self._line.went(tenant, tokens, now):
+            await self._line.wait(tenant, tokens, patience)
+            now = self._clock.monotonic()
         rest = rest_of(self.breaker, self._policy.breaker, now)
         if rest is not None and not last_resort:
             self._line.give_back(tenant, tokens)
